@@ -1,0 +1,56 @@
+# python examples/dcgan.py --data-dir DIR   (DIR holds MNIST's four files; without it: download)
+"""A convolutional GAN, with held-out losses, and a model from which training goes on."""
+
+import argparse
+from pathlib import Path
+
+import keras
+
+import kgan
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--data-dir", help="where MNIST's files are")
+parser.add_argument("--epochs", type=int, default=5)
+parser.add_argument("--steps-per-epoch", type=int, help="batches to an epoch (default: all)")
+parser.add_argument("--output", default="dcgan", help="where grids, history and model go")
+arguments = parser.parse_args()
+
+train = kgan.data.load_mnist(
+    "train",
+    data_dir=arguments.data_dir,
+    batch_size=32,
+    seed=0,
+    steps_per_epoch=arguments.steps_per_epoch,
+)
+test = kgan.data.load_mnist(
+    "test",
+    data_dir=arguments.data_dir,
+    batch_size=200,
+    shuffle=False,
+    steps_per_epoch=arguments.steps_per_epoch,
+)
+
+output = Path(arguments.output)
+saved = output / "gan.keras"
+if saved.exists():
+    gan = keras.saving.load_model(saved)
+    print("Going on after epoch", gan.epochs_trained)
+else:
+    generator, discriminator = kgan.networks.dcgan((28, 28, 1), latent_dim=64, width=32)
+    gan = kgan.GAN(generator, discriminator, seed=0)
+    gan.compile(
+        generator_optimizer=keras.optimizers.Adam(1e-3, beta_1=0.5),
+        discriminator_optimizer=keras.optimizers.Adam(5e-4, beta_1=0.5),
+    )
+
+gan.fit(
+    train,
+    validation_data=test,
+    initial_epoch=gan.epochs_trained,
+    epochs=gan.epochs_trained + arguments.epochs,
+    callbacks=[
+        kgan.callbacks.SampleGrid(output / "samples"),
+        kgan.callbacks.LossHistory(output / "history.csv", plot=output / "losses.png", resume=True),
+        kgan.callbacks.Checkpoint(saved),
+    ],
+)

@@ -1,0 +1,26 @@
+# python examples/idx_file.py FILE   (an IDX file of uint8 images, N x H x W, plain or gzipped)
+"""A GAN for images of one's own, out of any IDX file; kgan.data.write_idx makes such files."""
+
+import argparse
+
+import kgan
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("file", help="IDX file of images")
+parser.add_argument("--epochs", type=int, default=5)
+parser.add_argument("--steps-per-epoch", type=int, help="batches to an epoch (default: all)")
+parser.add_argument("--output", default="samples", help="where the grids go")
+arguments = parser.parse_args()
+
+images = kgan.data.read_idx_images(arguments.file)  # uint8 (N, H, W) or (N, H, W, C)
+print(arguments.file, "holds", images.shape)
+
+# The network doubles a small map until it is as large as the image: pad to a size that is made so.
+height, width = images.shape[1:3]
+side = next(size for size in (8, 16, 28, 32, 48, 64, 96, 128) if size >= max(height, width))
+train = kgan.data.ImageDataset(
+    images, batch_size=32, seed=0, pad_to=(side, side), steps_per_epoch=arguments.steps_per_epoch
+)
+
+gan = kgan.recipes.get("dcgan").build(train.image_shape, seed=0)
+gan.fit(train, epochs=arguments.epochs, callbacks=[kgan.callbacks.SampleGrid(arguments.output)])

@@ -1,0 +1,67 @@
+"""kgan: GAN training for Keras 3, with a native data path.
+
+```python
+import kgan
+
+train = kgan.data.load_mnist("train", batch_size=128)
+generator, discriminator = kgan.networks.dcgan(image_shape=(28, 28, 1), latent_dim=128)
+gan = kgan.GAN(generator, discriminator)
+gan.compile(loss="non_saturating")
+gan.fit(train, epochs=20, callbacks=[kgan.callbacks.SampleGrid("samples")])
+images = gan.generate(64, seed=1)
+gan.save("gan.keras")
+```
+"""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# TensorFlow leaves oneDNN off on many CPUs, where convolutions then take up to four times as
+# long. It reads this once, when it is first imported, which nothing below does yet.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+if TYPE_CHECKING:
+    from kgan import callbacks, data, images, losses, models, networks, recipes
+    from kgan._core import __version__
+    from kgan.models import GAN
+
+__all__ = [
+    "GAN",
+    "__version__",
+    "callbacks",
+    "data",
+    "images",
+    "losses",
+    "models",
+    "networks",
+    "recipes",
+]
+
+# Where the names that are no modules come from.
+_ORIGINS = {"GAN": "kgan.models", "__version__": "kgan._core"}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a name when it is first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module 'kgan' has no attribute {name!r}")
+    if name in _ORIGINS:
+        value = getattr(importlib.import_module(_ORIGINS[name]), name)
+    else:
+        value = importlib.import_module(f"kgan.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+# Keras finds the classes in a saved GAN only once they are imported, so `import kgan` imports them.
+# The command does so itself, when it knows that it needs them: `kgan --help` need not wait for a
+# backend to load, nor show what backends print while they do.
+if Path(sys.argv[0]).stem != "kgan":
+    importlib.import_module("kgan.models")

@@ -1,0 +1,57 @@
+"""A saved model that is whole at any moment."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kgan._files import written_whole
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves the model after every epoch, replacing the file only when the new one is complete.
+
+    Keras's `ModelCheckpoint` writes over the file itself: a run that is killed while it does loses
+    the model. Here the file at `path` is always a whole one, from which training goes on.
+
+    Args:
+        path: Where the model is saved; ends in `.keras`.
+        every: Integer, epochs from one save to the next. The last epoch of a run is always saved.
+
+    Raises:
+        ValueError: `path` does not end in `.keras`, or `every` is less than 1.
+
+    Example:
+    ```python
+    gan.fit(train, epochs=20, callbacks=[kgan.callbacks.Checkpoint("gan.keras")])
+    gan = keras.saving.load_model("gan.keras")  # and training goes on where it stopped
+    ```
+    """
+
+    def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
+        super().__init__()
+        if Path(path).suffix != ".keras":
+            raise ValueError(f"Expected `path` to end in .keras. Received: path={str(path)!r}.")
+        if every < 1:
+            raise ValueError(f"Expected `every` to be at least 1. Received: every={every!r}.")
+        self.path = Path(path)
+        self.every = every
+        self._is_saved = False
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Saves, if it is this epoch's turn."""
+        del logs
+        self._is_saved = (epoch + 1) % self.every == 0
+        if self._is_saved:
+            self._save()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Saves what the last turn left out."""
+        del logs
+        if not self._is_saved:
+            self._save()
+
+    def _save(self) -> None:
+        with written_whole(self.path) as temporary:
+            self.model.save(temporary)

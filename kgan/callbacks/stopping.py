@@ -1,0 +1,84 @@
+"""Ways to end training early and cleanly: the epoch's callbacks all run, so nothing is lost."""
+
+import signal
+import time
+from types import FrameType
+from typing import Any
+
+import keras
+
+
+class TimeLimit(keras.callbacks.Callback):
+    """Ends training once it has taken a given time.
+
+    The clock starts with training; compiling the step and the work of other callbacks count. The
+    batch in hand is finished and the epoch ended as usual, with its grids and checkpoints.
+
+    Args:
+        seconds: Float, wall time.
+
+    Raises:
+        ValueError: `seconds` is not above 0.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        if not seconds > 0:
+            raise ValueError(f"Expected `seconds` to be above 0. Received: seconds={seconds!r}.")
+        self.seconds = seconds
+        self.reached = False
+        self._start = 0.0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Starts the clock."""
+        del logs
+        self.reached = False
+        self._start = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Ends training if the time is over."""
+        del batch, logs
+        if time.monotonic() - self._start >= self.seconds:
+            self.reached = True
+            self.model.stop_training = True
+
+
+class StopOnSignal(keras.callbacks.Callback):
+    """Ends training after the batch in hand when the process is interrupted.
+
+    The first Ctrl-C (SIGINT) or SIGTERM lets the epoch's callbacks run, so that grids, history and
+    checkpoint are written; the second acts as if this callback were not there. Signals can be
+    caught in a process's main thread only; elsewhere the callback does nothing.
+
+    `received` is the number of the signal that ended training, or None.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received: int | None = None
+        self._previous: dict[int, Any] = {}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Listens."""
+        del logs
+        self.received = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self._previous[number] = signal.signal(number, self._stop)
+            except ValueError:  # not the main thread
+                return
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self.received = number
+        self.model.stop_training = True
+        self._restore()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Stops listening."""
+        del logs
+        self._restore()
+
+    def _restore(self) -> None:
+        while self._previous:
+            signal.signal(*self._previous.popitem())

@@ -1,0 +1,263 @@
+"""The `kgan` command: train a GAN, sample from it, look into data files.
+
+Exit codes: 0 for success, 1 for an error that a message explains, 2 for a command line that cannot
+be understood, 128 + n where signal n ended the command (130 for Ctrl-C).
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: The command line without the program's name. Defaults to that of the process.
+
+    Returns:
+        The exit code.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left, as `head` does; Python must not complain at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (ValueError, OSError, ImportError) as error:
+        print(f"kgan: error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kgan", description="GAN training for Keras 3.")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    parser.set_defaults(run=_help_or_version, parser=parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_train(commands)
+    _add_sample(commands)
+    _add_data(commands)
+    _add_recipes(commands)
+    return parser
+
+
+def _add_train(commands: Any) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train a GAN",
+        description="Train a GAN into a run directory: gan.keras, samples/, training.gif, "
+        "history.csv, losses.png, config.json. Without arguments: MNIST if it can be had, "
+        "else the digits that scikit-learn carries. Ctrl-C stops cleanly after the batch in hand.",
+    )
+    train.add_argument(
+        "--dataset", metavar="NAME", help="mnist, fashion_mnist, kmnist, digits or tfds:NAME"
+    )
+    train.add_argument("--data-dir", metavar="DIR", help="where the data set's files are")
+    train.add_argument("--recipe", metavar="NAME", help="see `kgan recipes` (default: dcgan)")
+    train.add_argument("--epochs", metavar="N", type=_positive, help="epochs, in all sessions")
+    train.add_argument(
+        "--steps-per-epoch", metavar="N", type=_positive, help="batches to an epoch (default: all)"
+    )
+    train.add_argument("--batch-size", metavar="N", type=_positive, help="images to a batch")
+    train.add_argument("--seed", metavar="N", type=_seed, help="for all randomness (default: 0)")
+    train.add_argument(
+        "--time-limit", metavar="SECONDS", type=_seconds, help="end training after this time"
+    )
+    train.add_argument(
+        "--output", metavar="RUN_DIR", type=Path, help="(default: a new one below runs/)"
+    )
+    train.add_argument("--resume", action="store_true", help="go on with the run in RUN_DIR")
+    train.set_defaults(run=_train)
+
+
+def _add_sample(commands: Any) -> None:
+    sample = commands.add_parser("sample", help="make images with a trained GAN")
+    sample.add_argument("model", metavar="RUN_DIR/gan.keras", type=Path)
+    sample.add_argument("--count", metavar="N", type=_positive, default=64, help="(default: 64)")
+    sample.add_argument("--label", metavar="L", type=int, help="the class, for a conditional GAN")
+    sample.add_argument("--seed", metavar="N", type=_seed, help="(default: other images each time)")
+    sample.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        default=Path("samples.png"),
+        help="a grid as .png, or .npz with `images`, uint8 (N, H, W, C), and `labels` where there "
+        "are any (default: samples.png)",
+    )
+    sample.set_defaults(run=_sample)
+
+
+def _add_data(commands: Any) -> None:
+    data = commands.add_parser("data", help="say what IDX files hold")
+    data.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    data.set_defaults(run=_data)
+
+
+def _add_recipes(commands: Any) -> None:
+    recipes = commands.add_parser("recipes", help="list the recipes")
+    recipes.set_defaults(run=_recipes)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 1, received {text}")
+    return number
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**31:
+        raise argparse.ArgumentTypeError(f"expected an integer from 0 to 2^31 - 1, received {text}")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, received {text}")
+    return number
+
+
+def _help_or_version(options: argparse.Namespace) -> int:
+    if options.version:
+        with _without_native_noise():
+            import kgan
+        print(f"kgan {kgan.__version__}")
+        return 0
+    options.parser.print_help(sys.stderr)
+    return 2
+
+
+def _train(options: argparse.Namespace) -> int:
+    with _without_native_noise():
+        from kgan import runs
+    given = {
+        name: getattr(options, name)
+        for name in ("dataset", "recipe", "epochs", "steps_per_epoch", "batch_size", "seed")
+    }
+    if options.data_dir is not None:
+        # Absolute, so that the run can be resumed from another directory.
+        given["data_dir"] = os.path.abspath(options.data_dir)  # noqa: PTH100  (keeps symlinks)
+    if options.resume:
+        if options.output is None:
+            raise ValueError("--resume needs the run to go on with: give --output RUN_DIR.")
+        config, dataset = runs.load_data(runs.read_config(options.output).updated(given), _say)
+        run = runs.Run.resume(options.output, config, dataset)
+    else:
+        asked = runs.RunConfig(**{k: v for k, v in given.items() if v is not None})
+        if options.output is not None:
+            runs.check_is_free(options.output)
+        config, dataset = runs.load_data(asked, _say)
+        directory = options.output or runs.free_directory("runs", config)
+        run = runs.Run.begin(directory, config, dataset)
+    left = run.epochs - run.gan.epochs_trained
+    if left <= 0:
+        _say(
+            f"{run.directory} has its {run.epochs} epochs. Give a larger --epochs to train further."
+        )
+        return 0
+    _say(
+        f"Training {config.recipe} on {config.dataset} ({len(dataset.images)} images) for "
+        f"{left} {'epoch' if left == 1 else 'epochs'} of {len(dataset)} batches of "
+        f"{dataset.batch_size}, into {run.directory}"
+    )
+    received = run.train(options.time_limit, verbose=1 if sys.stdout.isatty() else 2)
+    _say(_farewell(run, received))
+    return 0 if received is None else 128 + received
+
+
+def _farewell(run: Any, received: int | None) -> str:
+    grids = sorted((run.directory / "samples").glob("*.png"))
+    lines = [f"Samples: {grids[-1]}"] if grids else []
+    lines += [
+        f"Model:   {run.directory / 'gan.keras'}",
+        f"More:    kgan sample {run.directory / 'gan.keras'} --output samples.png",
+    ]
+    if received is not None or run.gan.epochs_trained < run.epochs:
+        lines.append(f"Go on:   kgan train --resume --output {run.directory}")
+    return "\n".join(lines)
+
+
+def _sample(options: argparse.Namespace) -> int:
+    suffix = options.output.suffix.lower()
+    if suffix not in {".png", ".npz"}:
+        raise ValueError(
+            f"Expected --output to end in .png or .npz. Received: {str(options.output)!r}."
+        )
+    with _without_native_noise():
+        from kgan import images as pictures
+        from kgan import runs
+    gan = runs.load_gan(options.model, compile=False)
+    made = gan.generate(options.count, labels=options.label, seed=options.seed)
+    images = pictures.to_uint8(made)
+    if suffix == ".png":
+        pictures.save_png(options.output, pictures.grid(images))
+    else:
+        arrays = {"images": images}
+        if gan.is_conditional:
+            arrays["labels"] = gan.labels_for(options.count, options.label)
+        pictures.save_npz(options.output, **arrays)
+    _say(f"{options.count} images: {options.output}")
+    return 0
+
+
+def _data(options: argparse.Namespace) -> int:
+    with _without_native_noise():
+        from kgan.data import idx_header
+    failed = False
+    for path in options.files:
+        try:
+            header = idx_header(path)
+            size = " x ".join(map(str, header.shape)) or "a single number"
+            print(f"{path}: {header.dtype} {size}{', gzipped' if header.compressed else ''}")
+        except (ValueError, OSError) as error:
+            print(f"kgan: error: {error}", file=sys.stderr)
+            failed = True
+    return int(failed)
+
+
+def _recipes(options: argparse.Namespace) -> int:
+    del options
+    with _without_native_noise():
+        from kgan import recipes
+    for name, recipe in recipes.RECIPES.items():
+        default = " (default)" if name == recipes.DEFAULT else ""
+        print(f"{name}{default}: {recipe.summary}. {recipe.reference}")
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+@contextlib.contextmanager
+def _without_native_noise() -> Iterator[None]:
+    """Holds back what libraries print to standard error while they load, unless loading fails.
+
+    TensorFlow's native code prints a page about CPU features and CUDA that no setting silences.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(saved, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)

@@ -1,0 +1,115 @@
+"""From arrays of images to pictures that a person can look at."""
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from kgan._files import written_whole
+
+
+def to_uint8(images: np.ndarray, value_range: tuple[float, float] = (-1.0, 1.0)) -> np.ndarray:
+    """Brings images to 8 bits.
+
+    Args:
+        images: Float array of any shape.
+        value_range: Two floats, the values that become 0 and 255. What lies outside is clipped.
+
+    Returns:
+        Uint8 array of the same shape, each value rounded to the nearest level.
+
+    Raises:
+        ValueError: The range is empty.
+    """
+    low, high = value_range
+    if not low < high:
+        raise ValueError(
+            "Expected `value_range` to be (low, high) with low < high. "
+            f"Received: value_range={value_range!r}."
+        )
+    levels = (np.asarray(images, "float64") - low) * (255.0 / (high - low))
+    return np.rint(np.clip(np.nan_to_num(levels), 0.0, 255.0)).astype("uint8")
+
+
+def grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> np.ndarray:
+    """Lays images out in rows, on a mid-grey ground that sets off dark and light ones alike.
+
+    Args:
+        images: Uint8 array `(n, height, width, channels)`, channels 1 or 3.
+        columns: Integer, images to a row. Defaults to what makes the grid about square.
+        gap: Integer, pixels between images.
+
+    Returns:
+        Uint8 array `(grid_height, grid_width, channels)`.
+
+    Raises:
+        ValueError: There are no images, or they are of another shape or dtype.
+    """
+    if images.ndim != 4 or not len(images) or images.shape[3] not in {1, 3}:
+        raise ValueError(
+            "Expected at least one image, in an array (n, height, width, channels) with 1 or 3 "
+            f"channels. Received: shape {images.shape}."
+        )
+    if images.dtype != np.uint8:
+        raise ValueError(
+            f"Expected uint8 images; `to_uint8` makes them. Received: dtype {images.dtype}."
+        )
+    count, height, width, channels = images.shape
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    rows = math.ceil(count / columns)
+    size = rows * (height + gap) - gap, columns * (width + gap) - gap, channels
+    canvas = np.full(size, 127, "uint8")
+    for index, image in enumerate(images):
+        top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def save_png(path: str | os.PathLike[str], picture: np.ndarray) -> None:
+    """Writes a picture, uint8 `(height, width, channels)`, as a PNG file."""
+    with written_whole(path) as temporary:
+        _as_pillow(picture).save(temporary, format="PNG", optimize=True)
+
+
+def save_gif(
+    path: str | os.PathLike[str], frames: Sequence[np.ndarray], seconds: float = 8.0
+) -> None:
+    """Writes frames, uint8 `(height, width, channels)`, as an animated GIF that loops.
+
+    Args:
+        path: Where to.
+        frames: The pictures, all of one shape.
+        seconds: About how long the film runs before its last frame, which is held for two more.
+    """
+    # Viewers take delays under 20 ms for a mistake and play such films slowly.
+    delay = int(min(max(1000 * seconds / len(frames), 40), 500))
+    pictures = [_as_pillow(frame) for frame in frames]
+    with written_whole(path) as temporary:
+        pictures[0].save(
+            temporary,
+            format="GIF",
+            save_all=True,
+            append_images=pictures[1:],
+            duration=[delay] * (len(pictures) - 1) + [2000],
+            loop=0,
+        )
+
+
+def save_npz(path: str | os.PathLike[str], **arrays: Any) -> None:
+    """Writes arrays as a compressed `.npz` file, which `numpy.load` reads."""
+    with written_whole(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def load_picture(path: str | os.PathLike[str]) -> np.ndarray:
+    """Reads a PNG file back, uint8 `(height, width, channels)`."""
+    with Image.open(path) as picture:
+        array = np.asarray(picture)
+    return array if array.ndim == 3 else array[..., np.newaxis]
+
+
+def _as_pillow(picture: np.ndarray) -> Image.Image:
+    return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)

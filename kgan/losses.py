@@ -1,0 +1,207 @@
+"""Adversarial losses, by name or object.
+
+A loss is two scalars made of logits: what the discriminator minimises and what the generator
+minimises. To add one, write a class and name it in `_LOSSES`; `compile(loss=...)`, the command and
+the tests find it there.
+"""
+
+import difflib
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+
+
+class AdversarialLoss:
+    """What the two networks of a GAN minimise.
+
+    Subclass it, implement both methods, and give the object to `GAN.compile(loss=...)`. Register
+    the subclass with `keras.saving.register_keras_serializable` so that a saved GAN finds it.
+
+    Logits are the discriminator's raw outputs, float32, of any shape that starts with the batch:
+    `(batch, 1)` for one verdict an image, `(batch, height, width, 1)` for one a patch.
+    """
+
+    generator_needs_real_logits = False
+    """Whether `generator_loss` reads `real_logits`; computing them costs a discriminator pass."""
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """The scalar that the discriminator minimises."""
+        raise NotImplementedError
+
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        """The scalar that the generator minimises."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, for saving."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "AdversarialLoss":
+        """The loss that `get_config` described."""
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class Minimax(AdversarialLoss):
+    """The original game: the generator maximises the discriminator's cross-entropy.
+
+    `D: -log s(real) - log(1 - s(fake))`, `G: log(1 - s(fake))`, with `s` the sigmoid. The
+    generator's gradient vanishes where the discriminator is sure of itself; `NonSaturating`
+    mends that.
+
+    Reference:
+        [Goodfellow et al., 2014](https://arxiv.org/abs/1406.2661), equation 1.
+    """
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        # softplus(-x) = -log(sigmoid(x)), without the overflow.
+        return ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits))
+
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        del real_logits
+        return -ops.mean(ops.softplus(fake_logits))
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class NonSaturating(Minimax):
+    """Cross-entropy for both networks: the generator wants its images called real.
+
+    `D: -log s(real) - log(1 - s(fake))`, `G: -log s(fake)`, with `s` the sigmoid.
+
+    Reference:
+        [Goodfellow et al., 2014](https://arxiv.org/abs/1406.2661), section 3.
+    """
+
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        del real_logits
+        return ops.mean(ops.softplus(-fake_logits))
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class LeastSquares(AdversarialLoss):
+    """Squared distance of the logits from 1 (real) and 0 (fake).
+
+    `D: (real - 1)^2 / 2 + fake^2 / 2`, `G: (fake - 1)^2 / 2`.
+
+    Reference:
+        [Mao et al., 2017](https://arxiv.org/abs/1611.04076), equation 9.
+    """
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return 0.5 * (ops.mean(ops.square(real_logits - 1.0)) + ops.mean(ops.square(fake_logits)))
+
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        del real_logits
+        return 0.5 * ops.mean(ops.square(fake_logits - 1.0))
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class Wasserstein(AdversarialLoss):
+    """The difference of mean scores, an estimate of the earth mover's distance.
+
+    `D: mean(fake) - mean(real)`, `G: -mean(fake)`. It means that distance only for a discriminator
+    that is 1-Lipschitz: constrain or penalise it.
+
+    Reference:
+        [Arjovsky et al., 2017](https://arxiv.org/abs/1701.07875), algorithm 1.
+    """
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return ops.mean(fake_logits) - ops.mean(real_logits)
+
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        del real_logits
+        return -ops.mean(fake_logits)
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class Hinge(Wasserstein):
+    """Scores are pushed apart only until they are 1 on their side of 0.
+
+    `D: max(0, 1 - real) + max(0, 1 + fake)`, `G: -mean(fake)`.
+
+    Reference:
+        [Lim and Ye, 2017](https://arxiv.org/abs/1705.02894);
+        [Miyato et al., 2018](https://arxiv.org/abs/1802.05957), equations 16 and 17.
+    """
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return ops.mean(ops.relu(1.0 - real_logits)) + ops.mean(ops.relu(1.0 + fake_logits))
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class Relativistic(AdversarialLoss):
+    """Each fake image is compared with one real image (relativistic pairing, RpGAN).
+
+    `D: -log s(real - fake)`, `G: -log s(fake - real)`, with `s` the sigmoid and image `i` of the
+    fake batch paired with image `i` of the real one.
+
+    Reference:
+        [Jolicoeur-Martineau, 2018](https://arxiv.org/abs/1807.00734);
+        [Huang et al., 2024](https://arxiv.org/abs/2501.05441), section 2.
+    """
+
+    generator_needs_real_logits = True
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return ops.mean(ops.softplus(fake_logits - real_logits))
+
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        return ops.mean(ops.softplus(real_logits - fake_logits))
+
+
+_LOSSES: dict[str, type[AdversarialLoss]] = {
+    "non_saturating": NonSaturating,
+    "minimax": Minimax,
+    "least_squares": LeastSquares,
+    "hinge": Hinge,
+    "wasserstein": Wasserstein,
+    "relativistic": Relativistic,
+}
+
+
+def names() -> list[str]:
+    """The names that `get` knows."""
+    return list(_LOSSES)
+
+
+def get(identifier: str | AdversarialLoss | type[AdversarialLoss]) -> AdversarialLoss:
+    """Finds an adversarial loss.
+
+    Args:
+        identifier: A name out of `kgan.losses.names()`, an `AdversarialLoss`, or a subclass of it
+            that needs no arguments.
+
+    Returns:
+        The loss object.
+
+    Raises:
+        ValueError: The name is unknown, or the object is no adversarial loss.
+
+    Example:
+    ```python
+    kgan.losses.get("hinge")
+    ```
+    """
+    if isinstance(identifier, AdversarialLoss):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, AdversarialLoss):
+        return identifier()
+    if isinstance(identifier, str):
+        if identifier in _LOSSES:
+            return _LOSSES[identifier]()
+        near = difflib.get_close_matches(identifier, _LOSSES, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"Expected the name of an adversarial loss, one of {names()}. "
+            f"Received: loss={identifier!r}.{hint}"
+        )
+    raise ValueError(
+        f"Expected an adversarial loss: one of the names {names()}, or an object of a subclass of "
+        f"kgan.losses.AdversarialLoss. Received: loss={identifier!r} of type "
+        f"{type(identifier).__name__}."
+    )

@@ -1,0 +1,9 @@
+"""Network families, one a file: each a function that returns `(generator, discriminator)`.
+
+A family added here by name is found by the recipes, the command and the tests.
+"""
+
+from kgan.networks.dcgan import dcgan
+from kgan.networks.mlp import mlp
+
+__all__ = ["dcgan", "mlp"]

@@ -1,0 +1,50 @@
+"""How a network takes a class label."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import layers
+
+
+def label_input() -> Any:
+    """The input for integer labels, shape `(batch,)`."""
+    return keras.Input((), dtype="int32", name="label")
+
+
+def join_latent(latent: Any, label: Any, num_classes: int) -> Any:
+    """Latents with the label's embedding behind them, `(batch, latent_dim + 50)`."""
+    embedding = layers.Embedding(num_classes, 50, name="label_embedding")(label)
+    return layers.Concatenate(name="latent_and_label")([latent, embedding])
+
+
+def join_image(image: Any, label: Any, num_classes: int) -> Any:
+    """Images with one more channel, which the label's embedding fills."""
+    height, width, _ = image.shape[1:]
+    plane = layers.Embedding(num_classes, height * width, name="label_embedding")(label)
+    plane = layers.Reshape((height, width, 1), name="label_plane")(plane)
+    return layers.Concatenate(name="image_and_label")([image, plane])
+
+
+def check_sizes(image_shape: Sequence[int], **sizes: int | None) -> tuple[int, int, int]:
+    """Returns `image_shape` as (height, width, channels), or says what is wrong with the arguments.
+
+    Args:
+        image_shape: What the caller got.
+        **sizes: Other arguments that must be integers of at least 1, None where left out.
+
+    Raises:
+        ValueError: A size is not an integer of at least 1, or the shape is not three of them.
+    """
+    shape: Any = tuple(image_shape)
+    if len(shape) != 3 or any(not isinstance(n, int) or n < 1 for n in shape):
+        raise ValueError(
+            "Expected `image_shape` to be (height, width, channels), for MNIST (28, 28, 1). "
+            f"Received: image_shape={image_shape!r}."
+        )
+    for name, size in sizes.items():
+        if size is not None and (not isinstance(size, int) or size < 1):
+            raise ValueError(
+                f"Expected `{name}` to be an integer of at least 1. Received: {name}={size!r}."
+            )
+    return shape

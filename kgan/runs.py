@@ -1,0 +1,260 @@
+"""A training run in a directory of its own, which can be stopped and resumed.
+
+gan.keras       the model, from which training goes on
+samples/        a grid of samples after every epoch
+training.gif    the grids as an animation
+history.csv     the logs of every epoch
+losses.png      the same as a picture
+config.json     what the run was asked for, and with which versions
+"""
+
+import itertools
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kgan import callbacks, data, recipes
+from kgan._core import __version__
+from kgan._files import written_whole
+from kgan.models import GAN
+
+MODEL = "gan.keras"
+CONFIG = "config.json"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run is asked for; None where that is left to the recipe or to chance.
+
+    Args:
+        dataset: A name that `kgan.data.load_dataset` takes. Defaults to MNIST where it can be had,
+            and the digits that scikit-learn carries where not.
+        data_dir: Where the data set's files are.
+        recipe: A name out of `kgan.recipes.names()`.
+        epochs: Integer, how many the run has in the end, all sessions together.
+        steps_per_epoch: Integer, batches to an epoch. Defaults to one pass through the data.
+        batch_size: Integer.
+        seed: Integer, for weights, noise and the order of the data.
+    """
+
+    dataset: str | None = None
+    data_dir: str | None = None
+    recipe: str = recipes.DEFAULT
+    epochs: int | None = None
+    steps_per_epoch: int | None = None
+    batch_size: int | None = None
+    seed: int = 0
+
+    def updated(self, given: dict[str, Any]) -> "RunConfig":
+        """This configuration with what was `given` (and is not None) in its place.
+
+        Raises:
+            ValueError: It would no longer be the same run.
+        """
+        given = {name: value for name, value in given.items() if value is not None}
+        for name in ("dataset", "recipe", "seed"):
+            if name in given and given[name] != getattr(self, name):
+                raise ValueError(
+                    f"A resumed run keeps its {name}. Expected {getattr(self, name)!r}, or nothing "
+                    f"said of it. Received: {given[name]!r}. Begin another run for that."
+                )
+        return replace(self, **given)
+
+
+def free_directory(root: str, config: RunConfig) -> Path:
+    """The first directory below `root` that no run has taken, named for the config."""
+    dataset = (config.dataset or "digits").replace(":", "-")
+    for number in itertools.count(1):
+        directory = Path(root) / f"{dataset}-{config.recipe}-{number:03d}"
+        if not directory.exists():
+            return directory
+    raise AssertionError("unreachable")
+
+
+def check_is_free(directory: Path) -> None:
+    """Refuses a directory that holds a run already.
+
+    Raises:
+        FileExistsError: It does.
+    """
+    if (directory / MODEL).exists() or (directory / CONFIG).exists():
+        raise FileExistsError(
+            f"Expected a directory without a run. Received: {directory}, which has one. Give "
+            "--resume to go on with it, or another --output."
+        )
+
+
+def read_config(directory: Path) -> RunConfig:
+    """The configuration of the run in a directory.
+
+    Raises:
+        FileNotFoundError: There is no run to go on with.
+        ValueError: The file is not one that kgan wrote.
+    """
+    for name in (CONFIG, MODEL):
+        if not (directory / name).is_file():
+            raise FileNotFoundError(
+                f"Expected a run to resume in {directory}. Received: a directory without {name}. "
+                "Leave --resume out to begin a run there."
+            )
+    try:
+        content = json.loads((directory / CONFIG).read_text())
+        return RunConfig(**content["run"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"Expected {directory / CONFIG} to be the configuration of a kgan run. "
+            f"Received: {error}"
+        ) from error
+
+
+def load_gan(path: Path, **options: Any) -> GAN:
+    """Loads the GAN in a file, or in a run's directory.
+
+    Args:
+        path: A `gan.keras`, or the directory it is in.
+        **options: For `keras.saving.load_model`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not a GAN that kgan saved, or damaged.
+    """
+    path = path / MODEL if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected a model saved by kgan. Received: {path}: no such file.")
+    try:
+        gan = keras.saving.load_model(path, **options)
+    except Exception as error:  # Keras raises whatever the damage leads to
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(
+            f"Expected a model saved by kgan. Received: {path}, which cannot be loaded: "
+            f"{reason[:300]}"
+        ) from error
+    if not isinstance(gan, GAN):
+        raise ValueError(
+            f"Expected a model saved by kgan. Received: {path}, which holds a {type(gan).__name__}."
+        )
+    return gan
+
+
+def load_data(config: RunConfig, say: Callable[[str], None]) -> tuple[RunConfig, Any]:
+    """Loads the training data, and settles which they are if that was left open.
+
+    Returns:
+        The config with its data set named, and the `ImageDataset`.
+    """
+    recipe = recipes.get(config.recipe)
+
+    def load(name: str) -> data.ImageDataset:
+        return data.load_dataset(
+            name,
+            "train",
+            data_dir=config.data_dir,
+            batch_size=config.batch_size or recipe.batch_size,
+            steps_per_epoch=config.steps_per_epoch,
+            seed=config.seed,
+        )
+
+    if config.dataset is not None:
+        return config, load(config.dataset)
+    try:
+        return replace(config, dataset="mnist"), load("mnist")
+    except OSError as error:
+        if config.data_dir is not None:
+            raise
+        say(f"MNIST could not be had: {error}\nTraining on scikit-learn's digits instead.")
+        return replace(config, dataset="digits"), load("digits")
+
+
+@dataclass
+class Run:
+    """A run that is ready to train.
+
+    Args:
+        directory: Where its files go.
+        config: What it was asked for.
+        dataset: The training data.
+        gan: A compiled `kgan.GAN`.
+    """
+
+    directory: Path
+    config: RunConfig
+    dataset: Any
+    gan: GAN
+
+    @classmethod
+    def begin(cls, directory: Path, config: RunConfig, dataset: Any) -> "Run":
+        """Makes a new run in a directory that has none.
+
+        Raises:
+            FileExistsError: There is a run already.
+        """
+        check_is_free(directory)
+        gan = recipes.get(config.recipe).build(
+            dataset.image_shape, num_classes=dataset.num_classes, seed=config.seed
+        )
+        run = cls(directory, config, dataset, gan)
+        run._write_config()
+        return run
+
+    @classmethod
+    def resume(cls, directory: Path, config: RunConfig, dataset: Any) -> "Run":
+        """Goes on with the run in a directory."""
+        gan = load_gan(directory)
+        run = cls(directory, config, dataset, gan)
+        run._write_config()
+        return run
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the run has in the end."""
+        return self.config.epochs or recipes.get(self.config.recipe).epochs
+
+    def train(self, time_limit: float | None = None, verbose: int | str = "auto") -> int | None:
+        """Trains until the epochs are done, the time is over or a signal says to stop.
+
+        Args:
+            time_limit: Float, seconds.
+            verbose: As for `keras.Model.fit`.
+
+        Returns:
+            The number of the signal that ended training, or None.
+        """
+        on_signal = callbacks.StopOnSignal()
+        chosen = [
+            on_signal,
+            callbacks.LossHistory(
+                self.directory / "history.csv",
+                plot=self.directory / "losses.png",
+                resume=self.gan.epochs_trained > 0,
+            ),
+            callbacks.SampleGrid(self.directory / "samples", animation="../training.gif"),
+            callbacks.Checkpoint(self.directory / MODEL),
+        ]
+        if time_limit is not None:
+            chosen.insert(0, callbacks.TimeLimit(time_limit))
+        self.gan.fit(
+            self.dataset,
+            initial_epoch=self.gan.epochs_trained,
+            epochs=self.epochs,
+            callbacks=chosen,
+            verbose=verbose,
+        )
+        return on_signal.received
+
+    def _write_config(self) -> None:
+        content = {
+            "run": asdict(self.config),
+            "versions": {
+                "kgan": __version__,
+                "keras": keras.version(),
+                "backend": keras.backend.backend(),
+                "python": platform.python_version(),
+            },
+        }
+        with written_whole(self.directory / CONFIG) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,153 @@
+"""Checkpoint, LossHistory, TimeLimit and StopOnSignal."""
+
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+
+from kgan import images as pictures
+from kgan.callbacks import Checkpoint, LossHistory, StopOnSignal, TimeLimit
+from kgan.callbacks.loss_history import read_history
+
+
+def at_batch(number, action):
+    """A callback that acts once, at the given batch of the first epoch."""
+    return keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: action() if batch == number else None
+    )
+
+
+def test_checkpoint_is_the_model_after_each_epoch(make_gan, dataset, tmp_path):
+    path = tmp_path / "runs" / "gan.keras"
+    gan = make_gan()
+    seen = []
+
+    class Reader(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(keras.saving.load_model(path).epochs_trained)
+
+    gan.fit(dataset, epochs=3, verbose=0, callbacks=[Checkpoint(path), Reader()])
+    assert seen == [1, 2, 3]
+    assert [p.name for p in path.parent.iterdir()] == ["gan.keras"]
+
+
+def test_checkpoint_every_few_epochs_saves_the_last_too(make_gan, dataset, tmp_path):
+    saved = []
+
+    class Spy(Checkpoint):
+        def _save(self):
+            saved.append(self.model.epochs_trained)
+
+    make_gan().fit(dataset, epochs=5, verbose=0, callbacks=[Spy(tmp_path / "g.keras", every=2)])
+    assert saved == [2, 4, 5]
+
+
+def test_checkpoint_that_fails_leaves_the_one_before(make_gan, dataset, tmp_path):
+    path = tmp_path / "gan.keras"
+    gan = make_gan()
+    gan.fit(dataset, verbose=0, callbacks=[Checkpoint(path)])
+    before = path.read_bytes()
+
+    def broken(target):
+        target.write_bytes(b"half a fi")
+        raise OSError("No space left on device")
+
+    gan.save = broken
+    with pytest.raises(OSError, match="No space"):
+        gan.fit(dataset, verbose=0, callbacks=[Checkpoint(path)])
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("path", "every"), [("gan.h5", 1), ("gan.keras", 0)])
+def test_checkpoint_refuses(path, every):
+    with pytest.raises(ValueError, match="Received"):
+        Checkpoint(path, every)
+
+
+def play_epochs(callback, *epochs):
+    callback.on_train_begin()
+    for epoch, logs in epochs:
+        callback.on_epoch_end(epoch, logs)
+
+
+def test_history_holds_what_fit_logs(make_gan, dataset, tmp_path):
+    path, plot = tmp_path / "history.csv", tmp_path / "losses.png"
+    fitted = make_gan().fit(
+        dataset, epochs=2, verbose=0, callbacks=[LossHistory(path, plot=plot)]
+    ).history  # fmt: skip
+    rows = read_history(path)
+    assert [row.pop("epoch") for row in rows] == [1, 2]
+    assert {name: [row[name] for row in rows] for name in fitted} == fitted
+    assert np.ptp(pictures.load_picture(plot)) > 0
+
+
+def test_history_takes_logs_of_some_epochs_only(tmp_path):
+    path = tmp_path / "history.csv"
+    play_epochs(LossHistory(path), (0, {"a_loss": 1.0}), (1, {"a_loss": 2.0, "b": 3.0}), (2, {}))
+    assert path.read_text().splitlines() == ["epoch,a_loss,b", "1,1.0,", "2,2.0,3.0", "3,,"]
+    assert read_history(path)[1] == {"epoch": 2, "a_loss": 2, "b": 3}
+
+
+def test_history_of_a_resumed_run_replaces_epochs_trained_again(tmp_path):
+    path = tmp_path / "history.csv"
+    play_epochs(LossHistory(path), (0, {"loss": 1.0}), (1, {"loss": 2.0}), (2, {"loss": 3.0}))
+    play_epochs(LossHistory(path, resume=True), (1, {"loss": 20.0}))
+    assert [row["loss"] for row in read_history(path)] == [1, 20]
+    play_epochs(LossHistory(path), (0, {"loss": 5.0}))
+    assert [row["loss"] for row in read_history(path)] == [5]
+
+
+def test_time_limit_ends_training_and_the_epoch_is_ended_as_usual(
+    make_gan, dataset, monkeypatch, tmp_path
+):
+    clock = iter(range(100))  # a second passes at every look
+    monkeypatch.setattr("kgan.callbacks.stopping.time.monotonic", lambda: next(clock))
+    limit = TimeLimit(9)
+    gan = make_gan()
+    history = gan.fit(
+        dataset, epochs=50, verbose=0, callbacks=[limit, Checkpoint(tmp_path / "gan.keras")]
+    )
+    assert limit.reached
+    assert int(gan.optimizer.iterations) == 9  # six batches an epoch: stops within the second
+    assert history.epoch == [0, 1]
+    assert keras.saving.load_model(tmp_path / "gan.keras").epochs_trained == 2
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_time_limit_refuses(seconds):
+    with pytest.raises(ValueError, match="seconds"):
+        TimeLimit(seconds)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_training_cleanly(make_gan, dataset, tmp_path, number):
+    before = signal.getsignal(number)
+    listener = StopOnSignal()
+    gan = make_gan()
+    send = at_batch(2, lambda: os.kill(os.getpid(), number))
+    gan.fit(
+        dataset,
+        epochs=50,
+        verbose=0,
+        callbacks=[listener, send, Checkpoint(tmp_path / "gan.keras")],
+    )
+    assert listener.received == number
+    assert gan.epochs_trained == 1
+    assert int(gan.optimizer.iterations) == 3
+    assert keras.saving.load_model(tmp_path / "gan.keras").epochs_trained == 1
+    assert signal.getsignal(number) is before
+
+
+def test_second_ctrl_c_is_as_ever(make_gan, dataset):
+    before = signal.getsignal(signal.SIGINT)
+
+    def twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        make_gan().fit(dataset, verbose=0, callbacks=[StopOnSignal(), at_batch(1, twice)])
+    assert signal.getsignal(signal.SIGINT) is before

@@ -1,0 +1,163 @@
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import kgan
+from kgan import images as pictures
+
+
+class Painter:
+    """All that SampleGrid asks of a model: `generate`. Shade grows with every call."""
+
+    num_classes = None
+
+    def __init__(self, size=4):
+        self.calls = []
+        self.size = size
+
+    def generate(self, n, labels=None, seed=None):
+        self.calls.append((n, labels, seed))
+        shade = min(-1.0 + 0.1 * len(self.calls), 1.0)
+        return np.full((n, self.size, self.size, 1), shade, "float32")
+
+
+def run(callback, model, epochs=3, batches=2, first=0):
+    callbacks = keras.callbacks.CallbackList([callback], model=model)
+    callbacks.on_train_begin()
+    for epoch in range(first, first + epochs):
+        callbacks.on_epoch_begin(epoch)
+        for batch in range(batches):
+            callbacks.on_train_batch_begin(batch)
+            callbacks.on_train_batch_end(batch)
+        callbacks.on_epoch_end(epoch)
+    callbacks.on_train_end()
+
+
+def names(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_a_grid_an_epoch_and_an_animation(tmp_path):
+    model = Painter()
+    run(kgan.callbacks.SampleGrid(tmp_path / "s", columns=3, rows=2, seed=9), model)
+    assert names(tmp_path / "s") == [
+        "epoch_0001.png", "epoch_0002.png", "epoch_0003.png", "training.gif",
+    ]  # fmt: skip
+    assert model.calls == [(6, None, 9)] * 3
+    grid = pictures.load_picture(tmp_path / "s" / "epoch_0002.png")
+    assert grid.shape == (10, 16, 1)
+    assert grid[0, 0, 0] == round((-0.8 + 1) * 127.5)
+    with Image.open(tmp_path / "s" / "training.gif") as film:
+        assert film.n_frames == 3
+
+
+def test_every_n_batches(tmp_path):
+    model = Painter()
+    run(kgan.callbacks.SampleGrid(tmp_path, every_batches=2), model, epochs=2, batches=3)
+    assert names(tmp_path) == [
+        "batch_000002.png", "batch_000004.png", "batch_000006.png", "training.gif",
+    ]  # fmt: skip
+
+
+def test_batches_reported_several_at_a_time(tmp_path):
+    callback = kgan.callbacks.SampleGrid(tmp_path, every_batches=2, animation=None)
+    callback.set_model(Painter())
+    callback.on_epoch_begin(0)
+    for last in (2, 5, 8):
+        callback.on_train_batch_end(last)
+    assert names(tmp_path) == ["batch_000003.png", "batch_000006.png", "batch_000009.png"]
+
+
+def test_a_row_per_class(tmp_path):
+    model = Painter()
+    model.num_classes = 3
+    run(kgan.callbacks.SampleGrid(tmp_path, columns=2), model, epochs=1)
+    ((n, labels, _),) = model.calls
+    assert n == 6
+    np.testing.assert_array_equal(labels, [0, 0, 1, 1, 2, 2])
+
+
+def test_a_resumed_run_has_one_animation_and_older_files_are_left_out_of_a_new_one(tmp_path):
+    run(kgan.callbacks.SampleGrid(tmp_path), Painter(), epochs=2)
+    run(kgan.callbacks.SampleGrid(tmp_path), Painter(), epochs=2, first=2)
+    with Image.open(tmp_path / "training.gif") as film:
+        assert film.n_frames == 4
+    run(kgan.callbacks.SampleGrid(tmp_path), Painter(), epochs=1)
+    with Image.open(tmp_path / "training.gif") as film:
+        assert film.n_frames == 1
+    # Another size of grid, from a run with other settings, cannot be a frame of the same film.
+    run(kgan.callbacks.SampleGrid(tmp_path), Painter(size=6), epochs=1, first=1)
+    with Image.open(tmp_path / "training.gif") as film:
+        assert film.n_frames == 1
+
+
+def test_same_latents_in_fit(make_gan, dataset, tmp_path):
+    gan = make_gan(num_classes=3, generator_optimizer=keras.optimizers.SGD(0.0))
+    grid = kgan.callbacks.SampleGrid(tmp_path, columns=4)
+    gan.fit(dataset, epochs=1, verbose=0, callbacks=[grid])
+    expected = gan.generate(12, labels=np.repeat([0, 1, 2], 4), seed=0)
+    np.testing.assert_array_equal(
+        pictures.load_picture(tmp_path / "epoch_0001.png"),
+        pictures.grid(pictures.to_uint8(expected), 4),
+    )
+
+
+def test_training_is_the_same_with_grids_and_without(make_gan, images, tmp_path):
+    results = []
+    for callbacks in ([], [kgan.callbacks.SampleGrid(tmp_path, every_batches=2)]):
+        keras.utils.set_random_seed(4)
+        gan = make_gan("mlp")
+        data = kgan.data.ImageDataset(images, batch_size=16, seed=1)
+        gan.fit(data, epochs=2, verbose=0, callbacks=callbacks)
+        results.append(gan.get_weights())
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_custom_loop_draws_what_fit_draws(make_gan, images, tmp_path):
+    def fresh():
+        keras.utils.set_random_seed(4)
+        return make_gan(), kgan.data.ImageDataset(images, batch_size=16, seed=1)
+
+    gan, data = fresh()
+    gan.fit(data, epochs=2, verbose=0, callbacks=[kgan.callbacks.SampleGrid(tmp_path / "fit")])
+    gan, data = fresh()
+    callbacks = keras.callbacks.CallbackList(
+        [kgan.callbacks.SampleGrid(tmp_path / "loop")], model=gan
+    )
+    callbacks.on_train_begin()
+    for epoch in range(2):
+        callbacks.on_epoch_begin(epoch)
+        for batch, real in enumerate(data):
+            logs = gan.train_on_batch(real, return_dict=True)
+            callbacks.on_train_batch_end(batch, logs)
+        callbacks.on_epoch_end(epoch, logs)
+    callbacks.on_train_end()
+    for name in ("epoch_0001.png", "epoch_0002.png"):
+        in_fit, in_loop = (pictures.load_picture(tmp_path / d / name) for d in ("fit", "loop"))
+        np.testing.assert_allclose(in_fit.astype(int), in_loop, atol=1)
+
+
+def test_value_range(tmp_path):
+    model = Painter()
+    run(kgan.callbacks.SampleGrid(tmp_path, value_range=(-1.0, 0.0)), model, epochs=1)
+    assert pictures.load_picture(tmp_path / "epoch_0001.png")[0, 0, 0] == round(0.1 * 255)
+
+
+def test_tensorboard_images(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run(kgan.callbacks.SampleGrid(tmp_path / "s", log_dir=tmp_path / "logs"), Painter(), epochs=2)
+    events = EventAccumulator(str(tmp_path / "logs"), {"images": 0})
+    events.Reload()
+    written = events.Images("samples")
+    assert [image.step for image in written] == [1, 2]
+    assert written[1].encoded_image_string == (tmp_path / "s" / "epoch_0002.png").read_bytes()
+
+
+@pytest.mark.parametrize("option", ["columns", "rows", "every_batches"])
+def test_refuses_sizes_below_one(tmp_path, option):
+    with pytest.raises(ValueError, match=f"{option}=0"):
+        kgan.callbacks.SampleGrid(tmp_path, **{option: 0})

@@ -1,0 +1,52 @@
+"""What all tests share: small networks, small data, and quiet, repeatable backends."""
+
+import os
+
+# Before anything imports TensorFlow.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ["MPLBACKEND"] = "agg"
+
+import kgan  # noqa: I001  (sets TensorFlow's switches, so it stands first)
+import keras
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _fresh_state():
+    keras.utils.set_random_seed(1)
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    """96 uint8 images of 8x8 with bright bars: (96, 8, 8)."""
+    generator = np.random.default_rng(0)
+    array = generator.integers(0, 40, (96, 8, 8), dtype="uint8")
+    array[np.arange(96), generator.integers(0, 8, 96)] = 255
+    return array
+
+
+@pytest.fixture
+def labels() -> np.ndarray:
+    return (np.arange(96) % 3).astype("int32")
+
+
+@pytest.fixture
+def dataset(images, labels) -> kgan.data.ImageDataset:
+    return kgan.data.ImageDataset(images, labels, batch_size=16, seed=5)
+
+
+@pytest.fixture
+def make_gan():
+    """Makes a small GAN for 8x8 images: `make_gan(network, num_classes, **compile_options)`."""
+
+    def make(network: str = "dcgan", num_classes: int | None = None, **compile_options):
+        networks = getattr(kgan.networks, network)(
+            image_shape=(8, 8, 1), latent_dim=4, num_classes=num_classes, width=4
+        )
+        gan = kgan.GAN(*networks, seed=3)
+        gan.compile(**compile_options)
+        return gan
+
+    return make

@@ -1,0 +1,359 @@
+"""The algorithm: one step against the same step written out, and what surrounds it."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import kgan
+from kgan._backend import gradients
+
+
+def linear_gan(discriminator_steps=1, loss="wasserstein", rate=0.1):
+    """G(z) = a z and D(x) = b x, on images of one pixel: a step can be done by hand."""
+    latent = keras.Input((1,))
+    image = keras.Input((1, 1, 1))
+    scaled = keras.layers.Dense(1, use_bias=False, kernel_initializer=constant(2.0))(latent)
+    generator = keras.Model(latent, keras.layers.Reshape((1, 1, 1))(scaled))
+    score = keras.layers.Dense(1, use_bias=False, kernel_initializer=constant(0.5))
+    discriminator = keras.Model(image, score(keras.layers.Flatten()(image)))
+    gan = kgan.GAN(generator, discriminator, seed=11)
+    gan.compile(
+        keras.optimizers.SGD(rate),
+        keras.optimizers.SGD(rate),
+        loss=loss,
+        discriminator_steps=discriminator_steps,
+    )
+    return gan
+
+
+def constant(value):
+    return keras.initializers.Constant(value)
+
+
+def weights(gan):
+    return [float(np.asarray(v)[0, 0]) for v in gan.trainable_variables]
+
+
+def latents_of_step(seed, count, draws):
+    noise = keras.random.SeedGenerator(seed)
+    return [np.asarray(keras.random.normal((count, 1), seed=noise)) for _ in range(draws)]
+
+
+def test_one_step_by_hand():
+    gan = linear_gan()
+    real = np.array([1.0, 2.0, 4.0], "float32").reshape(3, 1, 1, 1)
+    logs = gan.train_on_batch(real, return_dict=True)
+    (z,) = latents_of_step(11, 3, 1)
+    a, b = 2.0, 0.5
+    fake = a * z.mean()
+    new_b = b - 0.1 * (fake - real.mean())  # D minimises b (mean fake - mean real)
+    new_a = a + 0.1 * new_b * z.mean()  # G minimises -new_b a mean(z), under the updated D
+    np.testing.assert_allclose(weights(gan), [new_a, new_b], rtol=1e-5)
+    np.testing.assert_allclose(logs["discriminator_loss"], b * (fake - real.mean()), rtol=1e-5)
+    np.testing.assert_allclose(logs["generator_loss"], -new_b * fake, rtol=1e-5)
+    np.testing.assert_allclose(logs["real_score"], b * real.mean(), rtol=1e-5)
+    np.testing.assert_allclose(logs["fake_score"], b * fake, rtol=1e-5)
+
+
+def test_discriminator_steps_split_the_batch_and_draw_fresh_latents():
+    gan = linear_gan(discriminator_steps=3)
+    real = np.arange(1.0, 7.0, dtype="float32").reshape(6, 1, 1, 1)
+    gan.train_on_batch(real)
+    a, b = 2.0, 0.5
+    draws = latents_of_step(11, 2, 3)
+    for part, z in zip((real[:2], real[2:4], real[4:]), draws, strict=True):
+        b -= 0.1 * (a * z.mean() - part.mean())
+    a += 0.1 * b * draws[-1].mean()
+    np.testing.assert_allclose(weights(gan), [a, b], rtol=1e-5)
+    assert int(gan.optimizer.generator_optimizer.iterations) == 1
+    assert int(gan.optimizer.discriminator_optimizer.iterations) == 3
+
+
+@pytest.mark.parametrize("name", kgan.losses.names())
+@pytest.mark.parametrize("network", kgan.networks.__all__)
+def test_every_loss_updates_both_networks_and_logs_finite_means(make_gan, images, name, network):
+    gan = make_gan(network, loss=name)
+    before = [np.array(v) for v in gan.trainable_variables]
+    x = kgan.data.ImageDataset(images, batch_size=16, seed=0)
+    history = gan.fit(x, epochs=1, verbose=0).history
+    assert set(history) == {"discriminator_loss", "generator_loss", "real_score", "fake_score"}
+    assert np.isfinite(list(history.values())).all()
+    # Some losses do not see the discriminator's last bias; the kernels must all have moved.
+    for b, v in zip(before, gan.trainable_variables, strict=True):
+        assert v.ndim == 1 or not np.array_equal(b, v), v.path
+
+
+def test_relativistic_generator_loss_reads_the_real_logits():
+    gan = linear_gan(loss="relativistic")
+    real = np.array([1.0, 2.0, 4.0], "float32").reshape(3, 1, 1, 1)
+    logs = gan.train_on_batch(real, return_dict=True)
+    (z,) = latents_of_step(11, 3, 1)
+    x, b = real.reshape(3, 1), 0.5
+    gap = b * (x - 2.0 * z)
+    slope = (-(x - 2.0 * z) / (1 + np.exp(gap))).mean()
+    new_b = b - 0.1 * slope
+    np.testing.assert_allclose(weights(gan)[1], new_b, rtol=1e-5)
+    expected = np.logaddexp(0, new_b * (x - 2.0 * z)).mean()
+    np.testing.assert_allclose(logs["generator_loss"], expected, rtol=1e-5)
+
+
+def test_logs_are_means_over_the_epoch(dataset, make_gan):
+    gan = make_gan(generator_optimizer=keras.optimizers.SGD(0.0))
+    seen = []
+
+    class Spy(kgan.losses.NonSaturating):
+        def discriminator_loss(self, real_logits, fake_logits):
+            seen.append(float(super().discriminator_loss(real_logits, fake_logits)))
+            return super().discriminator_loss(real_logits, fake_logits)
+
+    gan.compile(loss=Spy(), run_eagerly=True)
+    history = gan.fit(dataset, epochs=2, verbose=0).history["discriminator_loss"]
+    np.testing.assert_allclose(history, [np.mean(seen[:6]), np.mean(seen[6:])], rtol=1e-5)
+
+
+def test_networks_run_in_training_mode_in_training_and_in_inference_mode_elsewhere(images):
+    modes = []
+
+    @keras.saving.register_keras_serializable()
+    class Recorder(keras.layers.Layer):
+        def call(self, inputs, training=None):
+            modes.append(training)
+            return inputs
+
+    latent, image = keras.Input((4,)), keras.Input((8, 8, 1))
+    flat = Recorder()(keras.layers.Dense(64)(latent))
+    generator = keras.Model(latent, keras.layers.Reshape((8, 8, 1))(flat))
+    logits = keras.layers.Dense(1)(keras.layers.Flatten()(Recorder()(image)))
+    gan = kgan.GAN(generator, keras.Model(image, logits))
+    gan.compile(run_eagerly=True)
+    x = kgan.data.ImageDataset(images, batch_size=32, seed=0)
+    modes.clear()
+    gan.train_on_batch(x[0])
+    assert modes
+    assert all(mode is True for mode in modes)
+    modes.clear()
+    gan.evaluate(x, verbose=0)
+    gan.generate(2)
+    assert modes
+    assert not any(modes)
+
+
+def test_batch_statistics_move_once_for_each_pass_through_the_generator(make_gan, dataset):
+    gan = make_gan("dcgan")
+    layer = next(
+        la for la in gan.generator.layers if isinstance(la, keras.layers.BatchNormalization)
+    )
+    twin = keras.models.clone_model(gan.generator)
+    twin.set_weights(gan.generator.get_weights())
+    gan.train_on_batch(dataset[0][0])
+    noise = keras.random.SeedGenerator(3)
+    twin(keras.random.normal((16, 4), seed=noise), training=True)
+    expected = next(la for la in twin.layers if la.name == layer.name)
+    np.testing.assert_allclose(layer.moving_variance, expected.moving_variance, rtol=1e-5)
+
+
+def test_the_generators_gradient_ignores_the_discriminators_update(make_gan, dataset):
+    """Sharing the generator's pass gives the gradient that a pass of its own would."""
+    gan = make_gan(
+        "mlp",
+        discriminator_optimizer=keras.optimizers.SGD(0.0),
+        generator_optimizer=keras.optimizers.SGD(1.0),
+    )
+    before = [np.array(v) for v in gan.generator.trainable_variables]
+    z = keras.random.normal((16, 4), seed=keras.random.SeedGenerator(3))
+    # Dropout would draw other masks here than in the step.
+    for layer in gan.discriminator.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+
+    def objective():
+        return ops.mean(ops.softplus(-gan.discriminator(gan.generator(z, training=True)))), None
+
+    gradient, _ = gradients(objective, gan.generator.trainable_variables)
+    gradient = [np.asarray(g) for g in gradient]
+    gan.train_on_batch(dataset[0][0])
+    for b, g, v in zip(before, gradient, gan.generator.trainable_variables, strict=True):
+        np.testing.assert_allclose(np.asarray(v), b - g, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("num_classes", [None, 3])
+def test_evaluate_measures_the_losses_and_changes_nothing(make_gan, dataset, num_classes):
+    gan = make_gan(num_classes=num_classes)
+    before = [np.array(v) for v in (*gan.weights, *gan.optimizer.variables)]
+    noise = np.array(gan.training_noise.state)
+    first = gan.evaluate(dataset, verbose=0, return_dict=True)
+    assert gan.evaluate(dataset, verbose=0, return_dict=True) == first
+    for b, v in zip(before, (*gan.weights, *gan.optimizer.variables), strict=True):
+        np.testing.assert_array_equal(b, v)
+    np.testing.assert_array_equal(noise, gan.training_noise.state)
+
+
+def test_validation_data_is_logged_and_does_not_change_training(make_gan, images, labels):
+    def train(**options):
+        keras.utils.set_random_seed(2)
+        gan = make_gan("mlp")
+        data = kgan.data.ImageDataset(images, labels, batch_size=16, seed=5)
+        history = gan.fit(data, epochs=2, verbose=0, **options).history
+        return history, gan.get_weights()
+
+    held_out = kgan.data.ImageDataset(images[:32], labels[:32], batch_size=16, shuffle=False)
+    plain, weights_plain = train()
+    validated, weights_validated = train(validation_data=held_out)
+    assert "val_discriminator_loss" in validated
+    assert {k: v for k, v in validated.items() if not k.startswith("val_")} == plain
+    for a, b in zip(weights_plain, weights_validated, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_unconditional_gan_ignores_labels(make_gan, images, labels):
+    losses = []
+    for given in (None, labels):
+        keras.utils.set_random_seed(2)
+        gan = make_gan("mlp")
+        data = kgan.data.ImageDataset(images, given, batch_size=16, seed=5)
+        losses.append(gan.fit(data, verbose=0).history)
+    assert losses[0] == losses[1]
+
+
+def test_trains_on_arrays_and_generators(make_gan, dataset, labels):
+    x = np.concatenate([batch for batch, _ in dataset])
+    assert make_gan().fit(x, batch_size=32, verbose=0).history["generator_loss"]
+    conditional = make_gan(num_classes=3)
+    assert conditional.fit(x, labels, batch_size=32, verbose=0).history["generator_loss"]
+    endless = (batch for _ in iter(int, 1) for batch in dataset)
+    gan = make_gan(num_classes=3)
+    gan.fit(endless, steps_per_epoch=4, verbose=0)
+    assert int(gan.optimizer.iterations) == 4
+
+
+def test_steps_per_execution_trains_the_same(make_gan, images):
+    results = []
+    for steps in (1, 3):
+        keras.utils.set_random_seed(2)
+        gan = make_gan(steps_per_execution=steps)
+        gan.fit(kgan.data.ImageDataset(images, batch_size=16, seed=5), epochs=2, verbose=0)
+        results.append(gan.get_weights())
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_epochs_trained_sets_the_datasets_epoch(make_gan, images):
+    gan = make_gan()
+    data = kgan.data.ImageDataset(images, batch_size=16, seed=5)
+    data.epoch = 7
+    epochs = []
+    record = keras.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: epochs.append(data.epoch)
+    )
+    gan.fit(data, epochs=2, verbose=0, callbacks=[record])
+    gan.fit(data, epochs=1, verbose=0, callbacks=[record])
+    assert epochs == [0] * 6 + [1] * 6 + [2] * 6
+    assert gan.epochs_trained == 3
+
+
+# ---- generate ------------------------------------------------------------------------------------
+
+
+def test_generate_gives_floats_in_range(make_gan):
+    images = make_gan().generate(5, seed=1)
+    assert images.shape == (5, 8, 8, 1)
+    assert images.dtype == np.float32
+    assert np.abs(images).max() <= 1
+    assert np.ptp(images, axis=0).max() > 0
+
+
+def test_generate_is_the_generator_on_seeded_normal_latents(make_gan):
+    gan = make_gan()
+    latents = np.random.default_rng(7).standard_normal((5, 4), "float32")
+    expected = np.asarray(gan.generator(latents, training=False))
+    np.testing.assert_allclose(gan.generate(5, seed=7), expected, atol=1e-6)
+    np.testing.assert_allclose(gan.generate(5, seed=7, batch_size=2), expected, atol=1e-6)
+    assert not np.array_equal(gan.generate(5, seed=8), gan.generate(5, seed=7))
+    assert not np.array_equal(gan.generate(5), gan.generate(5))
+    np.testing.assert_allclose(gan.predict(latents, verbose=0), expected, atol=1e-6)
+
+
+def test_generate_does_not_change_training(make_gan, dataset):
+    results = []
+    for generates in (False, True):
+        keras.utils.set_random_seed(2)
+        gan = make_gan("mlp")
+        for images, _ in dataset:
+            gan.train_on_batch(images)
+            if generates:
+                gan.generate(3)
+        results.append(gan.get_weights())
+        dataset.epoch = 0
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_generate_conditional(make_gan):
+    gan = make_gan(num_classes=3)
+    every = gan.generate(7, seed=1)
+    np.testing.assert_array_equal(every, gan.generate(7, labels=np.arange(7) % 3, seed=1))
+    ones = gan.generate(7, labels=1, seed=1)
+    np.testing.assert_array_equal(ones[1], every[1])
+    assert not np.array_equal(ones[0], every[0])
+
+
+@pytest.mark.parametrize("labels", [3, -1, [0, 1, 2, 3], [0.5, 1, 1, 1]])
+def test_generate_refuses_labels_out_of_range(make_gan, labels):
+    with pytest.raises(ValueError, match="Received: labels"):
+        make_gan(num_classes=3).generate(4, labels=labels)
+
+
+def test_generate_refuses_wrong_arguments(make_gan):
+    with pytest.raises(ValueError, match=r"Expected one label, or 4 of them"):
+        make_gan(num_classes=3).generate(4, labels=[0, 1])
+    with pytest.raises(ValueError, match="unconditional"):
+        make_gan().generate(4, labels=1)
+    for n in (0, -3, 2.5):
+        with pytest.raises(ValueError, match="at least 1"):
+            make_gan().generate(n)
+
+
+# ---- compile -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"discriminator_steps": 0}, ValueError, "discriminator_steps=0"),
+        ({"discriminator_steps": 1.5}, ValueError, "discriminator_steps=1.5"),
+        ({"loss": "hing"}, ValueError, "Did you mean 'hinge'"),
+        ({"metrics": ["accuracy"]}, TypeError, "metrics"),
+        ({"optimizer": "adam"}, TypeError, "generator_optimizer"),
+    ],
+)
+def test_compile_refuses(make_gan, options, error, message):
+    with pytest.raises(error, match=message):
+        make_gan(**options)
+
+
+def test_compile_refuses_one_optimizer_for_both(make_gan):
+    adam = keras.optimizers.Adam()
+    with pytest.raises(ValueError, match="Make two"):
+        make_gan(generator_optimizer=adam, discriminator_optimizer=adam)
+
+
+def test_fit_before_compile_says_so(dataset):
+    gan = kgan.GAN(*kgan.networks.mlp((8, 8, 1), 4, width=4))
+    with pytest.raises(ValueError, match=r"compile\(\)"):
+        gan.fit(dataset)
+
+
+def test_mixed_float16_scales_each_loss_and_reports_it_unscaled(make_gan, dataset):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        gan = make_gan()
+        pair = gan.optimizer
+        for optimizer in (pair.generator_optimizer, pair.discriminator_optimizer):
+            assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        logs = gan.fit(dataset, verbose=0).history
+        assert 0 < logs["discriminator_loss"][0] < 10
+        assert int(pair.generator_optimizer.inner_optimizer.iterations) == 6
+        assert gan.generate(2).dtype == np.float32
+    finally:
+        keras.config.set_dtype_policy("float32")

@@ -1,0 +1,162 @@
+"""A saved GAN goes on as if it had never stopped, bit for bit."""
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import pytest
+
+import kgan
+
+
+def state(gan):
+    return [np.array(v) for v in (*gan.variables, *gan.optimizer.variables)]
+
+
+def assert_same_state(a, b):
+    for one, other in zip(state(a), state(b), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("num_classes", [None, 3])
+@pytest.mark.parametrize("network", kgan.networks.__all__)
+def test_round_trip(make_gan, dataset, tmp_path, network, num_classes):
+    gan = make_gan(network, num_classes=num_classes, loss="hinge", discriminator_steps=2)
+    gan.fit(dataset, epochs=2, verbose=0)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    assert type(loaded) is kgan.GAN
+    assert type(loaded.adversarial_loss) is kgan.losses.Hinge
+    assert loaded.discriminator_steps == 2
+    assert loaded.epochs_trained == 2
+    assert loaded.optimizer.get_config() == gan.optimizer.get_config()
+    assert_same_state(gan, loaded)
+    np.testing.assert_array_equal(gan.generate(4, seed=0), loaded.generate(4, seed=0))
+
+
+TRAIN = """
+    import sys
+    import keras, numpy as np
+    import kgan
+    network, num_classes, epochs, load, save = sys.argv[1:]
+    num_classes = int(num_classes) or None
+    images = np.random.default_rng(0).integers(0, 256, (96, 8, 8), dtype="uint8")
+    labels = np.arange(96) % 3
+    data = kgan.data.ImageDataset(images, labels, batch_size=16, seed=5)
+    if load == "-":
+        keras.utils.set_random_seed(1)
+        make = getattr(kgan.networks, network)
+        gan = kgan.GAN(*make((8, 8, 1), latent_dim=4, num_classes=num_classes, width=4), seed=3)
+        gan.compile()
+    else:
+        keras.utils.set_random_seed(77)  # nothing may depend on the global seed
+        gan = keras.saving.load_model(load)
+    gan.fit(data, epochs=int(epochs), verbose=0)
+    gan.save(save)
+"""
+
+
+def in_new_process(*arguments):
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(TRAIN), *map(str, arguments)],
+        check=True,
+        timeout=300,
+    )
+
+
+@pytest.mark.parametrize(("network", "num_classes"), [("dcgan", 0), ("mlp", 3)])
+def test_two_epochs_equal_one_then_one_in_a_new_process(tmp_path, network, num_classes):
+    paths = {name: tmp_path / f"{name}.keras" for name in ("whole", "first", "second")}
+    in_new_process(network, num_classes, 2, "-", paths["whole"])
+    in_new_process(network, num_classes, 1, "-", paths["first"])
+    in_new_process(network, num_classes, 1, paths["first"], paths["second"])
+    whole, second = (keras.saving.load_model(paths[name]) for name in ("whole", "second"))
+    assert_same_state(whole, second)
+    first = keras.saving.load_model(paths["first"])
+    assert not np.array_equal(state(first)[0], state(whole)[0])
+
+
+def test_saving_before_compile(tmp_path):
+    gan = kgan.GAN(*kgan.networks.mlp((8, 8, 1), 4, width=4))
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    assert not loaded.compiled
+    np.testing.assert_array_equal(gan.generate(2, seed=0), loaded.generate(2, seed=0))
+
+
+def test_loading_without_compiling(make_gan, dataset, tmp_path):
+    gan = make_gan()
+    gan.fit(dataset, verbose=0)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras", compile=False)
+    np.testing.assert_array_equal(gan.generate(2, seed=0), loaded.generate(2, seed=0))
+
+
+def test_weights_alone_carry_optimizers_and_noise(make_gan, dataset, tmp_path):
+    gan = make_gan()
+    gan.fit(dataset, verbose=0)
+    gan.save_weights(tmp_path / "gan.weights.h5")
+    other = make_gan()
+    other.load_weights(tmp_path / "gan.weights.h5")
+    assert_same_state(gan, other)
+
+
+def test_keras_backup_and_restore_resumes_exactly(make_gan, images, tmp_path):
+    def train(epochs, gan):
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
+        data = kgan.data.ImageDataset(images, batch_size=16, seed=5)
+        gan.fit(data, epochs=epochs, verbose=0, callbacks=[backup])
+
+    def fresh():
+        keras.utils.set_random_seed(1)
+        return make_gan("mlp")
+
+    whole = fresh()
+    whole.fit(kgan.data.ImageDataset(images, batch_size=16, seed=5), epochs=3, verbose=0)
+    train(2, fresh())
+    resumed = fresh()
+    train(3, resumed)
+    assert resumed.epochs_trained == 3
+    assert_same_state(whole, resumed)
+
+
+def test_mixed_float16_round_trip(make_gan, dataset, tmp_path):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        gan = make_gan("mlp")
+        gan.fit(dataset, verbose=0)
+        gan.save(tmp_path / "gan.keras")
+        loaded = keras.saving.load_model(tmp_path / "gan.keras")
+        assert_same_state(gan, loaded)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_a_loss_of_ones_own_is_saved_with_its_arguments(make_gan, tmp_path):
+    @keras.saving.register_keras_serializable(package="tests")
+    class Scaled(kgan.losses.NonSaturating):
+        def __init__(self, scale):
+            self.scale = scale
+
+        def generator_loss(self, fake_logits, real_logits=None):
+            return self.scale * super().generator_loss(fake_logits)
+
+        def get_config(self):
+            return {"scale": self.scale}
+
+    gan = make_gan(loss=Scaled(2.5))
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    assert loaded.adversarial_loss.scale == 2.5
+
+
+def test_config_is_json(make_gan):
+    gan = make_gan(num_classes=3)
+    config = keras.saving.serialize_keras_object(gan)
+    twin = keras.saving.deserialize_keras_object(json.loads(json.dumps(config)))
+    assert twin.num_classes == 3
+    for network, copy in ((gan.generator, twin.generator), (gan.discriminator, twin.discriminator)):
+        assert [la.get_config() for la in network.layers] == [la.get_config() for la in copy.layers]

@@ -1,0 +1,276 @@
+"""The command: what it writes, what it says, its exit codes."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import kgan
+from kgan import cli
+
+SHORT = ("--dataset", "digits", "--steps-per-epoch", "2", "--batch-size", "8")
+
+
+@pytest.fixture
+def command(capfd):
+    """Runs the command in this process: `command("train", ...) -> (code, out, err)`."""
+
+    def run(*arguments):
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as stop:  # argparse ends so
+            code = stop.code
+        return code, *capfd.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def run_dir(command, tmp_path):
+    """A finished run of the conditional recipe, two epochs long."""
+    directory = tmp_path / "run"
+    code, _, err = command(
+        "train", *SHORT, "--recipe", "conditional_dcgan", "--epochs", 2, "--output", directory
+    )
+    assert code == 0, err
+    return directory
+
+
+def history(directory):
+    with (directory / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_train_leaves_a_whole_run(run_dir):
+    assert sorted(path.name for path in run_dir.iterdir()) == [
+        "config.json", "gan.keras", "history.csv", "losses.png", "samples", "training.gif",
+    ]  # fmt: skip
+    assert sorted(p.name for p in (run_dir / "samples").iterdir()) == [
+        "epoch_0001.png", "epoch_0002.png",
+    ]  # fmt: skip
+    with Image.open(run_dir / "training.gif") as film:
+        assert film.n_frames == 2
+    with Image.open(run_dir / "samples" / "epoch_0001.png") as grid:
+        assert grid.size == (8 * 30 - 2, 10 * 30 - 2)  # a row for each of ten classes
+    rows = history(run_dir)
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[1]["discriminator_loss"]) > 0
+    config = json.loads((run_dir / "config.json").read_text())
+    assert config["run"]["recipe"] == "conditional_dcgan"
+    assert config["run"]["seed"] == 0
+    assert config["versions"]["kgan"] == kgan.__version__
+    gan = keras.saving.load_model(run_dir / "gan.keras")
+    assert (gan.epochs_trained, gan.num_classes, int(gan.optimizer.iterations)) == (2, 10, 4)
+
+
+def test_resume_equals_a_run_that_was_never_stopped(command, run_dir, tmp_path):
+    again = tmp_path / "again"
+    recipe = ("--recipe", "conditional_dcgan")
+    assert command("train", *SHORT, *recipe, "--epochs", 1, "--output", again)[0] == 0
+    code, out, err = command("train", "--resume", "--output", again, "--epochs", 2)
+    assert code == 0, err
+    assert "for 1 epoch of 2 batches of 8" in out
+    one, two = (keras.saving.load_model(d / "gan.keras") for d in (run_dir, again))
+    for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert history(again) == history(run_dir)
+    with Image.open(again / "training.gif") as film:
+        assert film.n_frames == 2
+
+
+def test_resume_of_a_finished_run_says_so(command, run_dir):
+    code, out, _ = command("train", "--resume", "--output", run_dir)
+    assert code == 0
+    assert "has its 2 epochs" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--output", "RUN"), "--resume to go on"),
+        (("--resume", "--output", "RUN", "--recipe", "dcgan"), "keeps its recipe"),
+        (("--resume", "--output", "RUN", "--dataset", "mnist"), "keeps its dataset"),
+        (("--resume", "--output", "RUN/none"), "without config.json"),
+        (("--resume",), "give --output"),
+    ],
+)
+def test_train_refuses_and_changes_nothing(command, run_dir, arguments, message):
+    before = (run_dir / "gan.keras").read_bytes()
+    code, _, err = command("train", *(a.replace("RUN", str(run_dir)) for a in arguments))
+    assert code == 1
+    assert message in err
+    assert "Traceback" not in err
+    assert (run_dir / "gan.keras").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("train", "--recipe", "dcgam", *SHORT), 1, "Did you mean 'dcgan'"),
+        (("train", "--dataset", "mnits"), 1, "mnist"),
+        (("train", "--dataset", "mnist", "--data-dir", "/nowhere"), 1, "/nowhere"),
+        (("train", "--epochs", "0"), 2, "at least 1"),
+        (("train", "--epochs", "many"), 2, "--epochs"),
+        (("train", "--seed", "-1"), 2, "--seed"),
+        (("train", "--time-limit", "0"), 2, "above 0"),
+        (("sample", "/nowhere/gan.keras"), 1, "no such file"),
+        (("sample", "x", "--output", "x.jpg"), 1, ".png or .npz"),
+        (("sample",), 2, "gan.keras"),
+        (("unknown",), 2, "unknown"),
+        ((), 2, "usage"),
+    ],
+)
+def test_errors(command, tmp_path, monkeypatch, arguments, code, message):
+    monkeypatch.chdir(tmp_path)
+    received, _, err = command(*arguments)
+    assert received == code
+    assert message in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_mnist_it_trains_on_digits_and_says_so(command, tmp_path, monkeypatch):
+    def unavailable(*args, **kwargs):
+        raise ConnectionError("no route to anywhere")
+
+    monkeypatch.setitem(kgan.data.DATASETS, "mnist", unavailable)
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = command("train", "--epochs", 1, "--steps-per-epoch", 1)
+    assert code == 0
+    assert "no route to anywhere" in out
+    assert "digits" in out
+    assert (tmp_path / "runs" / "digits-dcgan-001" / "gan.keras").is_file()
+    command("train", "--epochs", 1, "--steps-per-epoch", 1)
+    assert (tmp_path / "runs" / "digits-dcgan-002" / "gan.keras").is_file()
+
+
+def test_sample_npz(command, run_dir, tmp_path):
+    path = tmp_path / "s.npz"
+    code, out, _ = command(
+        "sample", run_dir / "gan.keras", "--count", 12, "--seed", 1, "--output", path
+    )
+    assert code == 0
+    assert str(path) in out
+    with np.load(path) as arrays:
+        assert arrays["images"].shape == (12, 28, 28, 1)
+        assert arrays["images"].dtype == np.uint8
+        np.testing.assert_array_equal(arrays["labels"], np.arange(12) % 10)
+        gan = keras.saving.load_model(run_dir / "gan.keras")
+        expected = kgan.images.to_uint8(gan.generate(12, seed=1))
+        np.testing.assert_array_equal(arrays["images"], expected)
+
+
+def test_sample_label_and_png(command, run_dir, tmp_path):
+    command("sample", run_dir, "--count", 5, "--label", 7, "--output", tmp_path / "s.npz")
+    with np.load(tmp_path / "s.npz") as arrays:
+        np.testing.assert_array_equal(arrays["labels"], [7] * 5)
+    command("sample", run_dir, "--count", 5, "--output", tmp_path / "s.png")
+    with Image.open(tmp_path / "s.png") as picture:
+        assert picture.size == (3 * 30 - 2, 2 * 30 - 2)
+    code, _, err = command("sample", run_dir, "--label", 10, "--output", tmp_path / "s.png")
+    assert code == 1
+    assert "labels from 10 to 10" in err
+
+
+def test_sample_of_an_unconditional_gan(command, tmp_path):
+    command("train", *SHORT, "--epochs", 1, "--output", tmp_path / "run")
+    command("sample", tmp_path / "run", "--count", 3, "--output", tmp_path / "s.npz")
+    with np.load(tmp_path / "s.npz") as arrays:
+        assert arrays.files == ["images"]
+    code, _, err = command("sample", tmp_path / "run", "--label", 3)
+    assert code == 1
+    assert "unconditional" in err
+
+
+@pytest.mark.parametrize("damage", ["truncated", "other", "text"])
+def test_sample_of_a_damaged_model(command, run_dir, tmp_path, damage):
+    path = tmp_path / "damaged.keras"
+    if damage == "other":
+        keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(path)
+    else:
+        whole = (run_dir / "gan.keras").read_bytes()
+        path.write_bytes(whole[: len(whole) // 2] if damage == "truncated" else b"hello")
+    code, _, err = command("sample", path, "--output", tmp_path / "s.png")
+    assert code == 1
+    assert "Expected a model saved by kgan" in err
+    assert not (tmp_path / "s.png").exists()
+
+
+def test_data_says_what_idx_files_hold(command, tmp_path):
+    kgan.data.write_idx(tmp_path / "a.gz", np.zeros((3, 4, 5), "uint8"))
+    kgan.data.write_idx(tmp_path / "b", np.zeros(7, "float32"))
+    code, out, _ = command("data", tmp_path / "a.gz", tmp_path / "b")
+    assert code == 0
+    assert out.splitlines() == [
+        f"{tmp_path / 'a.gz'}: uint8 3 x 4 x 5, gzipped",
+        f"{tmp_path / 'b'}: float32 7",
+    ]
+
+
+def test_data_reports_a_bad_file_and_goes_on(command, tmp_path):
+    (tmp_path / "bad").write_bytes(b"not idx at all")
+    kgan.data.write_idx(tmp_path / "good", np.zeros(7, "uint8"))
+    code, out, err = command("data", tmp_path / "bad", tmp_path / "good", tmp_path / "none")
+    assert code == 1
+    assert "good: uint8 7" in out
+    assert str(tmp_path / "bad") in err
+    assert str(tmp_path / "none") in err
+
+
+def test_recipes_lists_them_all(command):
+    code, out, _ = command("recipes")
+    assert code == 0
+    assert len(out.splitlines()) == len(kgan.recipes.names())
+
+
+def executable():
+    return Path(sys.executable).parent / "kgan"
+
+
+def test_installed_command_is_quick_and_quiet_about_itself():
+    for arguments in (["--version"], ["train", "--help"]):
+        done = subprocess.run(
+            [executable(), *arguments], check=False, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0
+        assert done.stderr == ""
+    # The backend takes seconds to load: asking for help must not wait for it.
+    look = "import sys; sys.argv = ['kgan']; import kgan.cli; sys.exit('keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", look], check=False, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_is_usable(tmp_path, number):
+    directory = tmp_path / "run"
+    train = [
+        executable(),
+        "train",
+        "--dataset",
+        "digits",
+        "--epochs",
+        "1000",
+        "--output",
+        directory,
+    ]
+    with subprocess.Popen(train, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as p:
+        deadline = time.monotonic() + 120
+        while not (directory / "samples" / "epoch_0001.png").exists():
+            assert p.poll() is None, p.stdout.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        p.send_signal(number)
+        out, _ = p.communicate(timeout=60)
+    assert p.returncode == 128 + number
+    assert f"kgan train --resume --output {directory}" in out
+    assert "Traceback" not in out
+    gan = keras.saving.load_model(directory / "gan.keras")
+    assert gan.epochs_trained == len(history(directory)) > 0
+    assert (directory / "training.gif").is_file()

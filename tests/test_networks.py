@@ -1,0 +1,86 @@
+"""The shapes, sizes and errors of every network family."""
+
+import keras
+import numpy as np
+import pytest
+
+import kgan
+
+FAMILIES = kgan.networks.__all__
+
+
+def layer_sizes(network):
+    return [layer.units for layer in network.layers if isinstance(layer, keras.layers.Dense)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("num_classes", [None, 3])
+@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (8, 10, 2)])
+def test_maps_latents_to_images_to_logits(family, num_classes, shape):
+    make = getattr(kgan.networks, family)
+    generator, discriminator = make(shape, latent_dim=5, num_classes=num_classes, width=4)
+    latents = keras.ops.zeros((6, 5))
+    labels = keras.ops.convert_to_tensor(np.arange(6) % 3)
+    images = generator(latents if num_classes is None else [latents, labels])
+    assert images.shape == (6, *shape)
+    logits = discriminator(images if num_classes is None else [images, labels])
+    assert logits.shape == (6, 1)
+    gan = kgan.GAN(generator, discriminator)
+    assert gan.is_conditional == (num_classes is not None)
+    assert gan.num_classes == num_classes
+    assert gan.image_shape == shape
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_images_are_within_range_and_depend_on_latent_and_label(family):
+    make = getattr(kgan.networks, family)
+    generator, discriminator = make((28, 28, 1), latent_dim=5, num_classes=3, width=4)
+    latents = np.random.default_rng(0).normal(0, 50, (4, 5)).astype("float32")
+    images = np.asarray(generator([latents, np.array([0, 0, 1, 2])]))
+    assert np.abs(images).max() <= 1.0
+    same = np.repeat(latents[:1], 3, axis=0)
+    by_label = np.asarray(generator([same, np.array([0, 1, 2])]))
+    assert np.ptp(by_label, axis=0).max() > 0
+    assert np.ptp(images[:2], axis=0).max() > 0
+    one = np.repeat(images[:1], 3, axis=0)
+    assert np.ptp(np.asarray(discriminator([one, np.array([0, 1, 2])]))) > 0
+
+
+def test_mlp_is_the_courses_first_gan():
+    generator, discriminator = kgan.networks.mlp()
+    assert generator.input_shape == (None, 100)
+    assert layer_sizes(generator) == [256, 512, 1024, 784]
+    assert layer_sizes(discriminator) == [1024, 512, 256, 1]
+    slopes = {
+        layer.negative_slope
+        for network in (generator, discriminator)
+        for layer in network.layers
+        if isinstance(layer, keras.layers.LeakyReLU)
+    }
+    rates = [la.rate for la in discriminator.layers if isinstance(la, keras.layers.Dropout)]
+    assert slopes == {0.2}
+    assert rates == [0.3, 0.3, 0.3]
+    # 100*256+256 + 256*512+512 + 512*1024+1024 + 1024*784+784
+    assert generator.count_params() == 1_486_352
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_shape": (28, 28)}, "height, width, channels"),
+        ({"image_shape": (28, 0, 1)}, "image_shape"),
+        ({"latent_dim": 0}, "latent_dim=0"),
+        ({"num_classes": -1}, "num_classes=-1"),
+        ({"width": 1.5}, "width=1.5"),
+    ],
+)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_refuses_impossible_sizes(family, options, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(kgan.networks, family)(**options)
+
+
+@pytest.mark.parametrize("shape", [(30, 30, 1), (28, 32, 1), (3, 3, 1), (28, 27, 1)])
+def test_dcgan_refuses_shapes_that_it_cannot_halve(shape):
+    with pytest.raises(ValueError, match="pad_to"):
+        kgan.networks.dcgan(shape)

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+
+import kgan
+
+
+@pytest.mark.parametrize("name", kgan.recipes.names())
+def test_every_recipe_trains_and_generates(name, images, labels):
+    recipe = kgan.recipes.get(name)
+    padded = kgan.data.ImageDataset(images, labels, batch_size=32, pad_to=(28, 28), seed=0)
+    gan = recipe.build(padded.image_shape, num_classes=padded.num_classes, seed=1)
+    assert gan.is_conditional == recipe.conditional
+    assert np.isfinite(gan.fit(padded, verbose=0).history["generator_loss"]).all()
+    assert gan.generate(2).shape == (2, 28, 28, 1)
+
+
+def test_default_is_a_recipe():
+    assert kgan.recipes.DEFAULT in kgan.recipes.names()
+
+
+def test_first_gan_is_the_courses():
+    gan = kgan.recipes.get("first_gan").build()
+    assert gan.latent_dim == 100
+    assert gan.generator.count_params() == 1_486_352
+    np.testing.assert_allclose(float(gan.optimizer.learning_rate), 2e-4, rtol=1e-6)
+
+
+def test_same_seed_same_weights():
+    recipe = kgan.recipes.get("dcgan")
+    one, two, other = (recipe.build(seed=seed).get_weights()[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, other)
+
+
+def test_compile_options_stand_in_for_the_recipes():
+    gan = kgan.recipes.get("dcgan").build(loss="hinge", discriminator_steps=2)
+    assert type(gan.adversarial_loss) is kgan.losses.Hinge
+    assert gan.discriminator_steps == 2
+
+
+def test_conditional_recipe_needs_classes():
+    with pytest.raises(ValueError, match="labels"):
+        kgan.recipes.get("conditional_dcgan").build()
+
+
+def test_unknown_name():
+    with pytest.raises(ValueError, match="Did you mean 'dcgan'"):
+        kgan.recipes.get("dcgn")
