@@ -1,0 +1,46 @@
+// A training batch in one pass over memory: rows picked by index, normalised, padded.
+//
+// NumPy does this in three passes (gather bytes, cast, scale), each through memory. Here every
+// pixel is read once and its float written once; the rows to come are fetched from memory while
+// the row at hand is converted, since their order is random and no hardware can guess it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "levels.h"
+
+namespace kgan {
+
+enum class InstructionSet { portable, avx2, avx512 };
+
+// What this processor can run, slowest first; `portable` is always there.
+std::vector<InstructionSet> instruction_sets();
+
+struct Images {
+    const std::uint8_t* pixels;  // (count, height, width, channels), C order
+    std::size_t count;
+    std::size_t height;
+    std::size_t width;
+    std::size_t channels;
+};
+
+// Pixels of level 0 around each image.
+struct Padding {
+    std::size_t top;
+    std::size_t bottom;
+    std::size_t left;
+    std::size_t right;
+};
+
+// Writes images[indices[i]], normalised and padded, to the i-th place of `out`, which holds
+// batch_size * (top + height + bottom) * (left + width + right) * channels values of the dtype of
+// `levels`. `threads` is how many threads share the work: 0 lets the size decide.
+// Throws std::invalid_argument, before anything is written, when an index is outside
+// [0, images.count) or this processor lacks `instruction_set`.
+void gather(const Images& images, const std::int64_t* indices, std::size_t batch_size,
+            const Levels& levels, const Padding& padding, InstructionSet instruction_set,
+            unsigned threads, void* out);
+
+}  // namespace kgan

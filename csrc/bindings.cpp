@@ -1,0 +1,167 @@
+// kgan._core: what Python sees of csrc/. Arrays are checked here and never copied; the GIL is
+// released while a batch is made, so training goes on meanwhile.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "batch.h"
+#include "idx.h"
+#include "levels.h"
+
+namespace py = pybind11;
+using namespace py::literals;
+
+namespace {
+
+using Pixels = py::array_t<std::uint8_t, py::array::c_style>;
+using Indices = py::array_t<std::int64_t, py::array::c_style>;
+using HeightAndWidth = std::pair<py::ssize_t, py::ssize_t>;
+
+constexpr std::pair<const char*, kgan::InstructionSet> kInstructionSets[] = {
+    {"portable", kgan::InstructionSet::portable},
+    {"avx2", kgan::InstructionSet::avx2},
+    {"avx512", kgan::InstructionSet::avx512},
+};
+
+constexpr std::pair<const char*, kgan::DType> kDTypes[] = {
+    {"float32", kgan::DType::float32},
+    {"float16", kgan::DType::float16},
+    {"bfloat16", kgan::DType::bfloat16},
+};
+
+// The value that stands beside `name` in one of the tables above.
+template <typename Table>
+auto find(const Table& table, const std::string& name, const char* argument) {
+    std::ostringstream message;
+    message << argument << " must be one of";
+    for (const auto& entry : table) {
+        if (name == entry.first) return entry.second;
+        message << " \"" << entry.first << '"';
+    }
+    message << ". Received: " << argument << "=\"" << name << '"';
+    throw std::invalid_argument(message.str());
+}
+
+py::list instruction_sets() {
+    py::list names;
+    for (const kgan::InstructionSet set : kgan::instruction_sets()) {
+        for (const auto& entry : kInstructionSets) {
+            if (entry.second == set) names.append(entry.first);
+        }
+    }
+    return names;
+}
+
+// The extra rows (or columns) go half before and half after; an odd one goes after.
+std::pair<std::size_t, std::size_t> split_padding(py::ssize_t from, py::ssize_t to) {
+    if (to < from) {
+        std::ostringstream message;
+        message << "pad_to must be at least the images' own height and width. Received: " << to
+                << " for " << from;
+        throw std::invalid_argument(message.str());
+    }
+    const auto extra = static_cast<std::size_t>(to - from);
+    return {extra / 2, extra - extra / 2};
+}
+
+py::dtype output_dtype(kgan::DType dtype) {
+    switch (dtype) {
+        case kgan::DType::float32:
+            return py::dtype("f4");
+        case kgan::DType::float16:
+            return py::dtype("f2");
+        default:
+            return py::dtype("u2");
+    }
+}
+
+py::array gather(const Pixels& images, const Indices& indices, const kgan::Levels& levels,
+                 std::optional<HeightAndWidth> pad_to, const std::string& instruction_set,
+                 unsigned threads) {
+    if (images.ndim() != 4 || indices.ndim() != 1) {
+        std::ostringstream message;
+        message << "images must have rank 4 and indices rank 1. Received: ranks " << images.ndim()
+                << " and " << indices.ndim();
+        throw std::invalid_argument(message.str());
+    }
+    const HeightAndWidth size = pad_to.value_or(HeightAndWidth{images.shape(1), images.shape(2)});
+    const auto [top, bottom] = split_padding(images.shape(1), size.first);
+    const auto [left, right] = split_padding(images.shape(2), size.second);
+    const auto extent = [&](int axis) { return static_cast<std::size_t>(images.shape(axis)); };
+    const kgan::Images source{images.data(), extent(0), extent(1), extent(2), extent(3)};
+    const kgan::InstructionSet set =
+        instruction_set == "auto" ? kgan::instruction_sets().back()
+                                  : find(kInstructionSets, instruction_set, "instruction_set");
+    py::array out(output_dtype(levels.dtype()),
+                  {indices.shape(0), size.first, size.second, images.shape(3)});
+    const std::int64_t* rows = indices.data();
+    const auto count = static_cast<std::size_t>(indices.shape(0));
+    void* values = out.mutable_data();
+    {
+        const py::gil_scoped_release release;
+        kgan::gather(source, rows, count, levels, {top, bottom, left, right}, set, threads, values);
+    }
+    return out;
+}
+
+kgan::IdxHeader parse_idx_header(const py::buffer& source) {
+    const py::buffer_info info = source.request();
+    if (info.itemsize != 1 || info.ndim != 1 || (info.size > 1 && info.strides[0] != 1)) {
+        throw std::invalid_argument("expected contiguous bytes");
+    }
+    return kgan::parse_idx_header(static_cast<const std::uint8_t*>(info.ptr),
+                                  static_cast<std::size_t>(info.size));
+}
+
+void register_idx(py::module_& m) {
+    py::class_<kgan::IdxHeader>(m, "IdxHeader", "What an IDX header declares.")
+        .def_property_readonly(
+            "typestr",
+            [](const kgan::IdxHeader& header) {
+                return (header.item_size == 1 ? '|' : '>') + std::string(1, header.kind) +
+                       std::to_string(header.item_size);
+            },
+            "NumPy's name for the element type as stored, such as \">f4\".")
+        .def_property_readonly(
+            "shape",
+            [](const kgan::IdxHeader& header) { return py::tuple(py::cast(header.shape)); })
+        .def_readonly("offset", &kgan::IdxHeader::offset, "Bytes before the first element.")
+        .def_readonly("payload_size", &kgan::IdxHeader::payload_size, "Bytes of elements.");
+    m.attr("MAX_IDX_HEADER_SIZE") = kgan::kMaxIdxHeaderSize;
+    m.def("parse_idx_header", &parse_idx_header, "data"_a,
+          "Parses the IDX header at the start of bytes; ValueError if there is none.");
+    m.def("check_idx_size", &kgan::check_idx_size, "header"_a, "file_size"_a,
+          "ValueError unless a file of that size is the header and its payload, no less, no more.");
+}
+
+void register_batch(py::module_& m) {
+    py::class_<kgan::Levels>(m, "Levels",
+                             "The values that the 256 pixel levels become: the lower and upper end "
+                             "of a range, evenly spaced, each rounded once to the dtype.")
+        .def(py::init([](double low, double high, const std::string& dtype) {
+                 return kgan::Levels(low, high, find(kDTypes, dtype, "dtype"));
+             }),
+             "low"_a, "high"_a, "dtype"_a = "float32");
+    m.def("instruction_sets", &instruction_sets,
+          "The instruction sets that this processor can run, slowest first.");
+    m.def(
+        "gather", &gather, "images"_a.noconvert(), "indices"_a.noconvert(), "levels"_a,
+        py::kw_only(), "pad_to"_a = py::none(), "instruction_set"_a = "auto", "threads"_a = 0,
+        "Gathers, normalises and pads images[indices] in one pass, without the GIL. bfloat16 comes "
+        "as uint16 bits, to be viewed as the dtype that the caller has for it.");
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+    m.doc() = "kgan's native data path.";
+    m.attr("__version__") = KGAN_VERSION;
+    register_idx(m);
+    register_batch(m);
+}

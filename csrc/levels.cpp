@@ -1,0 +1,97 @@
+// Runs once for each dataset, so it is written to be right rather than quick: the work that must be
+// quick only reads what is made here.
+#include "levels.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <sstream>
+#include <stdexcept>
+
+namespace kgan {
+namespace {
+
+bool same_bits(float a, float b) { return std::memcmp(&a, &b, sizeof a) == 0; }
+
+double largest(DType dtype) {
+    // Halfway between the largest finite value and the next power of two, where rounding to
+    // nearest begins to give infinity.
+    switch (dtype) {
+        case DType::float16:
+            return 65520.0;
+        case DType::bfloat16:
+            return std::ldexp(2.0 - std::ldexp(1.0, -8), 127);
+        default:
+            return std::ldexp(2.0 - std::ldexp(1.0, -24), 127);
+    }
+}
+
+// The two products are rounded but not their ends: at k = 0 and k = 255 one of them is zero and the
+// quotient exact, which a plain low + step * k does not promise.
+double level(double low, double high, int k) {
+    if (k == 0) return low;
+    if (k == 255) return high;
+    return (low * (255 - k) + high * k) / 255.0;
+}
+
+}  // namespace
+
+std::uint16_t round_to_16_bits(double value, int exponent_bits) {
+    const int mantissa_bits = 15 - exponent_bits;
+    const int bias = (1 << (exponent_bits - 1)) - 1;
+    const unsigned sign = std::signbit(value) ? 0x8000u : 0u;
+    const double magnitude = std::fabs(value);
+    const unsigned infinity = ((1u << exponent_bits) - 1) << mantissa_bits;
+    if (magnitude == 0) return static_cast<std::uint16_t>(sign);
+    if (!std::isfinite(magnitude)) {
+        const unsigned quiet = std::isnan(value) ? 1u << (mantissa_bits - 1) : 0u;
+        return static_cast<std::uint16_t>(sign | infinity | quiet);
+    }
+    // Counted in units of the last place at this magnitude (that of the subnormals at the least),
+    // a value is a small number whose nearest integer nearbyint finds, ties to even. A carry out
+    // of the mantissa runs on into the exponent, which is just what it should do.
+    const int exponent = std::max(std::ilogb(magnitude), 1 - bias);
+    const double units = std::nearbyint(std::ldexp(magnitude, mantissa_bits - exponent));
+    if (exponent > bias) return static_cast<std::uint16_t>(sign | infinity);
+    const auto integer = static_cast<unsigned>(units);
+    const unsigned biased = static_cast<unsigned>(exponent + bias - 1) << mantissa_bits;
+    return static_cast<std::uint16_t>(sign | std::min(biased + integer, infinity));
+}
+
+Levels::Levels(double low, double high, DType dtype) : dtype_(dtype) {
+    const double limit = largest(dtype);
+    // Written so that NaN fails it.
+    if (!(low < high && low > -limit && high < limit)) {
+        std::ostringstream message;
+        message << "value_range must be two finite numbers, the lower first, that the dtype can "
+                   "hold. Received: ("
+                << low << ", " << high << ")";
+        throw std::invalid_argument(message.str());
+    }
+    for (int k = 0; k < 256; ++k) {
+        const double value = level(low, high, k) + 0.0;  // -0 becomes 0
+        const auto index = static_cast<std::size_t>(k);
+        if (dtype == DType::float32) {
+            values32_[index] = static_cast<float>(value);
+        } else {
+            bits16_[index] = round_to_16_bits(value, dtype == DType::float16 ? 5 : 8);
+        }
+    }
+    if (dtype == DType::float32) fit_line(low, high);
+}
+
+void Levels::fit_line(double low, double high) {
+    const double scale = (high - low) / 255.0;
+    zero_ = static_cast<float>(std::nearbyint(-2.0 * low / scale) / 2.0);
+    scale_ = static_cast<float>(scale);
+    scale_tail_ = static_cast<float>(scale - double{scale_});
+    is_linear_ = true;
+    for (int k = 0; k < 256; ++k) {
+        const float t = static_cast<float>(k) - zero_;
+        const float value = std::fma(t, scale_, t * scale_tail_);
+        is_linear_ = is_linear_ && same_bits(value, values32_[static_cast<std::size_t>(k)]);
+    }
+}
+
+}  // namespace kgan

@@ -1,0 +1,53 @@
+// The 256 values that the 256 pixel levels become, for one value range and one dtype.
+//
+// Level k stands for low + (high - low) * k / 255. Each is worked out in double and rounded once,
+// to nearest, ties to even: level 0 is exactly `low` and level 255 exactly `high` as the dtype
+// holds them. This table is the definition; every kernel gives its bits or is not used.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace kgan {
+
+enum class DType { float32, float16, bfloat16 };
+
+class Levels {
+  public:
+    // Throws std::invalid_argument unless low < high, both finite once rounded to `dtype`.
+    Levels(double low, double high, DType dtype);
+
+    DType dtype() const { return dtype_; }
+
+    // The values of float32; empty of meaning for the 16-bit types.
+    const std::array<float, 256>& values32() const { return values32_; }
+    // The bits of float16 or bfloat16; empty of meaning for float32.
+    const std::array<std::uint16_t, 256>& bits16() const { return bits16_; }
+
+    // How vector code may work out values32()[k] instead of looking it up: as t * scale, where
+    // t = k - zero is exact and scale has the bits of two floats, so that one fused multiply-add
+    // rounds once: fma(t, scale, t * scale_tail). This holds where the range begins at 0 or is
+    // centred on it, and is checked to the bit for all 256 levels. Where it fails, in such ranges
+    // as (0.1, 0.9), is_linear() is false and the table must be used.
+    bool is_linear() const { return is_linear_; }
+    float zero() const { return zero_; }
+    float scale() const { return scale_; }
+    float scale_tail() const { return scale_tail_; }
+
+  private:
+    void fit_line(double low, double high);
+
+    DType dtype_;
+    std::array<float, 256> values32_{};
+    std::array<std::uint16_t, 256> bits16_{};
+    bool is_linear_ = false;
+    float zero_ = 0;
+    float scale_ = 0;
+    float scale_tail_ = 0;
+};
+
+// The bits of `value` in a 16-bit binary format with `exponent_bits` of exponent (5: float16,
+// 8: bfloat16), rounded once from double, to nearest, ties to even; infinity above its range.
+std::uint16_t round_to_16_bits(double value, int exponent_bits);
+
+}  // namespace kgan

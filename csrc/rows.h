@@ -1,0 +1,29 @@
+// Turns a run of pixels into a run of float32 values, once for each instruction set.
+//
+// All of them give the same bits (those of Levels), read exactly `count` bytes, write exactly
+// `count` floats, and ask no alignment of `pixels`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "levels.h"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define KGAN_X86_64 1
+#endif
+
+namespace kgan {
+
+using ConvertRow = void (*)(const std::uint8_t* pixels, float* values, std::size_t count,
+                            const Levels& levels);
+
+#ifdef KGAN_X86_64
+// Both need levels.is_linear().
+void convert_row_avx2(const std::uint8_t* pixels, float* values, std::size_t count,
+                      const Levels& levels);
+void convert_row_avx512(const std::uint8_t* pixels, float* values, std::size_t count,
+                        const Levels& levels);
+#endif
+
+}  // namespace kgan

@@ -1,0 +1,37 @@
+"""Types of the native extension (csrc/bindings.cpp)."""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Buffer
+
+__version__: Final[str]
+MAX_IDX_HEADER_SIZE: Final[int]
+
+class IdxHeader:
+    @property
+    def typestr(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def payload_size(self) -> int: ...
+
+def parse_idx_header(data: Buffer) -> IdxHeader: ...
+def check_idx_size(header: IdxHeader, file_size: int) -> None: ...
+
+class Levels:
+    def __init__(self, low: float, high: float, dtype: str = "float32") -> None: ...
+
+def instruction_sets() -> list[str]: ...
+def gather(
+    images: NDArray[np.uint8],
+    indices: NDArray[np.int64],
+    levels: Levels,
+    *,
+    pad_to: tuple[int, int] | None = None,
+    instruction_set: str = "auto",
+    threads: int = 0,
+) -> NDArray[Any]: ...

@@ -1,0 +1,73 @@
+"""Data sets by name, for the command line and for recipes.
+
+To add one, write its loader, `load_x(split, **dataset_options)` with `data_dir` if it reads files,
+and give it a line in `DATASETS`.
+"""
+
+import difflib
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+from kgan.data.digits import load_digits
+from kgan.data.image_dataset import ImageDataset
+from kgan.data.mnist import load_fashion_mnist, load_kmnist, load_mnist
+from kgan.data.tfds import from_tfds
+
+DATASETS: dict[str, Callable[..., ImageDataset]] = {
+    "mnist": load_mnist,
+    "fashion_mnist": load_fashion_mnist,
+    "kmnist": load_kmnist,
+    "digits": load_digits,
+}
+
+TFDS_PREFIX = "tfds:"
+
+
+def load_dataset(
+    name: str,
+    split: str = "train",
+    data_dir: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> ImageDataset:
+    """Load a data set by its name.
+
+    Args:
+        name: a key of `kgan.data.DATASETS`, or `"tfds:NAME"` for NAME of tensorflow-datasets.
+        split: the split to load, as its loader names it.
+        data_dir: directory with its files, for those that read files; None to leave it to the
+            loader.
+        **options: passed on to the loader.
+
+    Returns:
+        A `kgan.data.ImageDataset`.
+
+    Raises:
+        ValueError: an unknown name, or a `data_dir` for a data set that reads no files.
+
+    Example:
+    ```python
+    train = kgan.data.load_dataset("mnist", "train", batch_size=64)
+    numbers = kgan.data.load_dataset("tfds:svhn_cropped", "train[:50%]")
+    ```
+    """
+    if name.startswith(TFDS_PREFIX):
+        return from_tfds(name.removeprefix(TFDS_PREFIX), split, data_dir=data_dir, **options)
+    if name not in DATASETS:
+        near = difflib.get_close_matches(name, DATASETS, n=1)
+        advice = f" Did you mean {near[0]!r}?" if near else ""
+        choices = ", ".join(repr(known) for known in DATASETS)
+        raise ValueError(
+            f"Unknown data set. Expected one of {choices} or 'tfds:NAME' for NAME of "
+            f"tensorflow-datasets. Received: {name!r}.{advice}"
+        )
+    loader = DATASETS[name]
+    if data_dir is None:
+        return loader(split, **options)
+    if "data_dir" not in inspect.signature(loader).parameters:
+        raise ValueError(
+            f"The data set {name!r} reads no files: leave data_dir (--data-dir) out. "
+            f"Received: data_dir={os.fspath(data_dir)!r}"
+        )
+    return loader(split, data_dir=data_dir, **options)

@@ -1,0 +1,194 @@
+"""Image data sets of tensorflow-datasets."""
+
+import difflib
+import os
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kgan.data.image_dataset import ImageDataset
+
+UNLABELLED = -1  # what tensorflow-datasets gives as the label where nobody knows it
+_READ_SIZE = 256  # images taken from tensorflow-datasets at a time
+
+
+def from_tfds(
+    name: str,
+    split: str = "train",
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    image_key: str = "image",
+    label_key: str | None = "label",
+    download: bool = True,
+    **dataset_options: Any,
+) -> ImageDataset:
+    """Any image data set of tensorflow-datasets, held in memory as kgan's data sets are.
+
+    Its images must be uint8 and of one size. They are read once, straight into one array, so
+    that afterwards each batch costs what it costs for MNIST.
+
+    Needs tensorflow-datasets: `pip install "kgan[tfds]"`.
+
+    Args:
+        name: name in tensorflow-datasets, with configuration and version where wanted:
+            `"svhn_cropped"`, `"mnist_corrupted/fog"`, `"cifar10:3.0.2"`.
+        split: a split of it, or a part of one: `"train"`, `"train[:10%]"`, `"train+test"`.
+        data_dir: where tensorflow-datasets keeps its data; None for its own default, which is
+            `~/tensorflow_datasets`.
+        image_key: name of the feature that holds the images.
+        label_key: name of the feature that holds the labels, or None for no labels. The default
+            may be missing from the data set, which then has none.
+        download: whether to download and prepare the data set when it is not in `data_dir`.
+        **dataset_options: passed on to `kgan.data.ImageDataset`: `batch_size`, `shuffle`, `seed`,
+            `value_range`, `dtype` and so on.
+
+    Returns:
+        A `kgan.data.ImageDataset` over uint8 images of shape `(N, H, W, C)`, in
+        tensorflow-datasets' order, with int32 labels `(N,)`, or None where there are
+        none or all are unknown (-1).
+
+    Raises:
+        ImportError: tensorflow-datasets is not installed.
+        FileNotFoundError: the data set is not prepared, and `download=False`.
+        ValueError: an unknown name or split; a data set without such images or labels; images
+            of several sizes.
+
+    Example:
+    ```python
+    train = kgan.data.from_tfds("cifar10", batch_size=64, seed=1)
+    gan.fit(train, epochs=20)
+    ```
+
+    Reference:
+        - [TensorFlow Datasets, a collection of ready-to-use datasets](
+          https://www.tensorflow.org/datasets)
+    """
+    tfds = _import_tfds()
+    builder = _builder(tfds, name, data_dir)
+    features = builder.info.features
+    shape = _image_shape(name, features, image_key, tfds)
+    label_key = _checked_label_key(name, features, label_key)
+    if download:
+        builder.download_and_prepare()
+    elif not builder.is_prepared():
+        raise FileNotFoundError(
+            f"{name!r} is not prepared in {builder.data_path}, and download=False. Call with "
+            "download=True, or name the data_dir that tensorflow-datasets prepared it in."
+        )
+    keys = {key: True for key in (image_key, label_key) if key is not None}
+    columns = _read(tfds, builder, split, shape, keys)
+    labels = columns[label_key] if label_key is not None else None
+    if labels is None or (labels == UNLABELLED).all():
+        return ImageDataset(columns[image_key], **dataset_options)
+    num_classes = getattr(features[label_key], "num_classes", None)
+    dataset_options.setdefault("num_classes", num_classes)
+    return ImageDataset(columns[image_key], labels, **dataset_options)
+
+
+def _import_tfds() -> ModuleType:
+    try:
+        import tensorflow_datasets  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError(
+            "from_tfds needs tensorflow-datasets, which could not be imported "
+            f'({error}). Install it with: pip install "kgan[tfds]"'
+        ) from error
+    return tensorflow_datasets
+
+
+def _builder(tfds: ModuleType, name: str, data_dir: str | os.PathLike[str] | None) -> Any:
+    try:
+        return tfds.builder(name, data_dir=data_dir)
+    except tfds.core.DatasetNotFoundError as error:
+        # Its own message lists every data set that there is.
+        known = tfds.list_builders()
+        near = difflib.get_close_matches(name.partition("/")[0], known, n=3, cutoff=0.5)
+        advice = f" Did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
+        raise ValueError(
+            f"tensorflow-datasets knows no data set {name!r}.{advice} All of them: "
+            "https://www.tensorflow.org/datasets/catalog"
+        ) from error
+
+
+def _image_shape(
+    name: str, features: Any, image_key: str, tfds: ModuleType
+) -> tuple[int | None, ...]:
+    """The shape (H, W, C) that the data set declares, with None where it varies."""
+    kinds = dict(features) if isinstance(features, tfds.features.FeaturesDict) else {}
+    feature = kinds.get(image_key)
+    if not isinstance(feature, tfds.features.Image):
+        images = [key for key, kind in kinds.items() if isinstance(kind, tfds.features.Image)]
+        advice = f"Pass image_key={images[0]!r}." if images else "It is not an image data set."
+        raise ValueError(
+            f"Expected the feature {image_key!r} of {name!r} to hold images. "
+            f"Received: features {', '.join(sorted(kinds))}. {advice}"
+        )
+    if feature.np_dtype != np.uint8:
+        raise ValueError(
+            f"Expected images of uint8 in {name!r}. Received: {np.dtype(feature.np_dtype).name}. "
+            "Convert them and build an ImageDataset of the array."
+        )
+    return tuple(feature.shape)
+
+
+def _checked_label_key(name: str, features: Any, label_key: str | None) -> str | None:
+    if label_key is None or (label_key == "label" and label_key not in features):
+        return None
+    if label_key not in features:
+        raise ValueError(
+            f"{name!r} has no feature {label_key!r} to take labels from. "
+            f"Received: features {', '.join(sorted(features))}. Pass one of them as label_key, or "
+            "None for no labels."
+        )
+    feature = features[label_key]
+    if feature.shape != () or not np.issubdtype(feature.np_dtype, np.integer):
+        raise ValueError(
+            f"Expected one integer an image in the feature {label_key!r} of {name!r}. "
+            f"Received: {feature!r}. Pass another label_key, or None for no labels."
+        )
+    return label_key
+
+
+def _read(
+    tfds: ModuleType,
+    builder: Any,
+    split: str,
+    shape: tuple[int | None, ...],
+    keys: dict[str, bool],
+) -> dict[str, npt.NDArray[Any]]:
+    """Read the features `keys` of a split, each into one array of N rows.
+
+    tensorflow-datasets checks that a split has as many examples as its metadata say.
+    """
+    count = builder.info.splits[split].num_examples
+    if count == 0:
+        raise ValueError(f"The split {split!r} of {builder.name!r} is empty. Name another one.")
+    # Images of unknown size come one at a time, since only equal ones can be stacked.
+    read_size = 1 if None in shape else _READ_SIZE
+    dataset = builder.as_dataset(
+        split=split,
+        batch_size=read_size,
+        shuffle_files=False,
+        decoders=tfds.decode.PartialDecoding(keys),
+    )
+    columns: dict[str, npt.NDArray[Any]] = {}
+    filled = 0
+    for block in tfds.as_numpy(dataset):
+        for key, values in block.items():
+            if key not in columns:
+                columns[key] = np.empty((count, *values.shape[1:]), values.dtype)
+            elif columns[key].shape[1:] != values.shape[1:]:
+                raise ValueError(
+                    f"Expected images of one size in {builder.name!r}. Received: "
+                    f"{_size(columns[key])} and, at image {filled}, {_size(values)}. Resize them "
+                    "to one size and build an ImageDataset of the array."
+                )
+            columns[key][filled : filled + len(values)] = values
+        filled += read_size
+    return columns
+
+
+def _size(images: npt.NDArray[Any]) -> str:
+    return "x".join(str(length) for length in images.shape[1:])

@@ -1,0 +1,36 @@
+// The little that these tests need of a test framework: a check that says what failed and goes on.
+#pragma once
+
+#include <cstdio>
+#include <stdexcept>
+
+namespace check {
+inline int failures = 0;
+inline int checks = 0;
+
+inline void that(bool ok, const char* expression, const char* file, int line) {
+    ++checks;
+    if (ok) return;
+    ++failures;
+    std::fprintf(stderr, "%s:%d: failed: %s\n", file, line, expression);
+}
+
+template <typename Function>
+bool throws_invalid_argument(Function function) {
+    try {
+        function();
+    } catch (const std::invalid_argument&) {
+        return true;
+    }
+    return false;
+}
+
+// What main returns: a test that checked nothing fails too.
+inline int result() {
+    std::printf("%d checks, %d failures\n", checks, failures);
+    return failures == 0 && checks > 0 ? 0 : 1;
+}
+}  // namespace check
+
+#define CHECK(expression) check::that((expression), #expression, __FILE__, __LINE__)
+#define CHECK_THROWS(statement) CHECK(check::throws_invalid_argument([&] { statement; }))

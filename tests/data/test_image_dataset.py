@@ -1,0 +1,357 @@
+"""ImageDataset: what is in a batch, and that it depends on seed, epoch and index alone."""
+
+import itertools
+import pickle
+import threading
+
+import keras
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kgan.data import ImageDataset
+
+COUNT = 50
+# Pixel (0, 0) is the image's number, so that a batch says which images it holds.
+IMAGES = np.random.default_rng(0).integers(0, 256, (COUNT, 4, 5, 3), np.uint8)
+IMAGES[:, 0, 0, 0] = np.arange(COUNT)
+LABELS = np.arange(COUNT) % 7
+
+
+def make(images=IMAGES, labels=None, **options):
+    options = {"batch_size": 8, "seed": 3, "value_range": (0, 255)} | options
+    return ImageDataset(images, labels, **options)
+
+
+def numbers(batch):
+    images = batch[0] if isinstance(batch, tuple) else batch
+    return np.asarray(images)[:, 0, 0, 0].astype(int).tolist()
+
+
+def epoch_numbers(dataset):
+    return [numbers(batch) for batch in dataset]
+
+
+def test_batches_hold_the_images_and_their_labels():
+    dataset = make(labels=LABELS)
+    for images, labels in dataset:
+        assert images.dtype == np.float32
+        assert images.shape == (8, 4, 5, 3)
+        assert labels.dtype == np.int32
+        picked = numbers(images)
+        np.testing.assert_array_equal(images, IMAGES[picked])
+        np.testing.assert_array_equal(labels, LABELS[picked])
+
+
+def test_without_labels_a_batch_is_an_array():
+    batch = make()[0]
+    assert isinstance(batch, np.ndarray)
+    assert make().labels is None
+    assert make().num_classes is None
+
+
+def test_images_without_channels_get_one():
+    dataset = make(IMAGES[..., 0])
+    assert dataset[0].shape == (8, 4, 5, 1)
+    assert dataset.image_shape == (4, 5, 1)
+    assert dataset.images.shape == (COUNT, 4, 5, 1)
+
+
+def test_images_are_copied_only_to_make_them_contiguous():
+    assert np.shares_memory(make(IMAGES).images, IMAGES)
+    assert np.shares_memory(make(IMAGES[..., 0].copy()).images, IMAGES) is False
+    turned = np.asfortranarray(IMAGES)
+    dataset = make(turned, shuffle=False)
+    np.testing.assert_array_equal(dataset[0], IMAGES[:8])
+    assert not np.shares_memory(dataset.images, turned)
+
+
+@pytest.mark.parametrize("value_range", [(-1, 1), (0, 1), (0.1, 0.9)])
+@pytest.mark.parametrize(
+    "dtype", [("float32", np.float32), ("float16", np.float16), ("bfloat16", ml_dtypes.bfloat16)]
+)
+def test_dtypes_and_value_ranges(dtype, value_range):
+    name, numpy_dtype = dtype
+    low, high = value_range
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    dataset = ImageDataset(levels, batch_size=1, value_range=value_range, dtype=name)
+    values = dataset[0].ravel()
+    assert values.dtype == numpy_dtype
+    assert dataset.dtype == name
+    assert dataset.value_range == value_range
+    k = np.arange(256, dtype=np.float64)
+    # Half a unit in the last place, relative: rounded to nearest.
+    step = {"float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}[name]
+    exact = (low * (255 - k) + high * k) / 255
+    assert (
+        np.abs(values.astype(np.float64) - exact) <= step * np.maximum(np.abs(exact), 1e-4)
+    ).all()
+    assert values[0] == numpy_dtype(low)
+    assert values[-1] == numpy_dtype(high)
+
+
+def test_dtype_may_be_numpys():
+    assert make(dtype=np.float16).dtype == "float16"
+
+
+def test_padding_centres_the_images_among_the_low_end():
+    dataset = make(pad_to=(7, 9), value_range=(-1, 1), shuffle=False)
+    assert dataset.image_shape == (7, 9, 3)
+    batch = dataset[1]
+    expected = np.pad(IMAGES[8:16], [(0, 0), (1, 2), (2, 2), (0, 0)]) / 255 * 2 - 1
+    np.testing.assert_allclose(batch, expected, atol=1e-6)
+    assert (batch[:, 0] == -1).all()
+
+
+@given(
+    count=st.integers(1, 40),
+    batch_size=st.integers(1, 12),
+    drop_remainder=st.booleans(),
+    shuffle=st.booleans(),
+    seed=st.integers(0, 2**70),
+)
+@settings(deadline=None)
+def test_an_epoch_holds_each_image_once(count, batch_size, drop_remainder, shuffle, seed):
+    drop_remainder = drop_remainder and count >= batch_size
+    dataset = make(
+        IMAGES[:count],
+        batch_size=batch_size,
+        drop_remainder=drop_remainder,
+        shuffle=shuffle,
+        seed=seed,
+    )
+    batches = epoch_numbers(dataset)
+    assert len(batches) == len(dataset) == dataset.num_batches
+    seen = list(itertools.chain.from_iterable(batches))
+    assert len(set(seen)) == len(seen)
+    if drop_remainder:
+        assert {len(batch) for batch in batches} == {batch_size}
+        assert len(seen) == count // batch_size * batch_size
+    else:
+        assert sorted(seen) == list(range(count))
+        assert all(len(batch) == batch_size for batch in batches[:-1])
+    if not shuffle:
+        assert seen == sorted(seen)
+
+
+def test_each_epoch_has_an_order_of_its_own():
+    dataset = make()
+    epochs = [epoch_numbers(dataset) for _ in range(3)]
+    assert dataset.epoch == 3
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
+    dataset.epoch = 1
+    assert epoch_numbers(dataset) == epochs[1]
+
+
+def test_without_shuffle_all_epochs_are_in_order():
+    dataset = make(shuffle=False, drop_remainder=False)
+    for _ in range(2):
+        assert list(itertools.chain(*epoch_numbers(dataset))) == list(range(COUNT))
+
+
+def test_the_seed_decides():
+    first, again, other = make(seed=3), make(seed=3), make(seed=4)
+    assert epoch_numbers(first) == epoch_numbers(again)
+    assert epoch_numbers(make(seed=3)) != epoch_numbers(other)
+    drawn = make(seed=None)
+    assert drawn.seed != make(seed=None).seed
+    assert epoch_numbers(drawn) == epoch_numbers(make(seed=drawn.seed))
+
+
+def test_getitem_is_pure():
+    dataset = make(labels=LABELS)
+    expected = {index: numbers(dataset[index]) for index in range(len(dataset))}
+    for index in (5, 0, 5, 3):
+        assert numbers(dataset[index]) == expected[index]
+    assert dataset.epoch == 0
+
+
+def test_leaving_a_loop_early_stays_in_the_epoch():
+    dataset = make()
+    first = next(iter(dataset))
+    assert dataset.epoch == 0
+    np.testing.assert_array_equal(next(iter(dataset)), first)
+
+
+def test_steps_per_epoch_goes_on_through_the_passes():
+    whole = make()
+    passes = [*epoch_numbers(whole), *epoch_numbers(whole), *epoch_numbers(whole)]
+    for steps in (1, 4, 6, 7, 13):
+        dataset = make(steps_per_epoch=steps)
+        assert len(dataset) == steps
+        batches = [batch for _ in range(12 // steps + 1) for batch in epoch_numbers(dataset)]
+        assert batches == passes[: len(batches)]
+
+
+@pytest.mark.parametrize("index", [-1, 6, 10**30])
+def test_index_outside_the_epoch(index):
+    with pytest.raises(IndexError, match=f"below 6.*Received: index={index}"):
+        make()[index]
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"images": IMAGES.astype(np.float32)}, r"uint8.*\* 255.*Received: dtype float32"),
+        ({"images": IMAGES[0, 0]}, r"shape \(N, H, W\).*Received: shape \(5, 3\)"),
+        ({"images": IMAGES[:0]}, "must not be empty"),
+        ({"labels": LABELS[:-1]}, "49 labels for 50 images"),
+        ({"labels": LABELS.astype(float)}, "labels must be integers.*float64"),
+        ({"labels": LABELS > 3}, "labels must be integers.*bool"),
+        ({"labels": np.eye(7, dtype=int)[LABELS]}, "argmax"),
+        ({"labels": LABELS - 1}, "labels from -1 to 5"),
+        ({"labels": LABELS + 2**40}, "fit in int32"),
+        ({"labels": LABELS, "num_classes": 6}, "num_classes=6 and the label 6"),
+        ({"labels": LABELS, "num_classes": 0}, "num_classes must be an int of at least 1"),
+        ({"num_classes": 7}, "there are no labels"),
+        ({"batch_size": 0}, "batch_size must be an int of at least 1. Received: batch_size=0"),
+        ({"batch_size": 2.0}, "batch_size must be an int"),
+        ({"batch_size": 51}, "50 images do not fill one batch of 51.*drop_remainder=False"),
+        ({"seed": -1}, "seed must be an int of at least 0"),
+        ({"seed": "a"}, "seed must be an int"),
+        ({"value_range": (1, -1)}, r"value_range.*Received: \(1, -1\)"),
+        ({"value_range": (0, np.nan)}, "value_range.*Received"),
+        ({"value_range": (-np.inf, 0)}, "value_range.*Received"),
+        ({"value_range": 3}, "pair of floats.*Received: value_range=3"),
+        ({"value_range": (0, 1, 2)}, "pair of floats"),
+        ({"dtype": "float64"}, "dtype must be one of.*Received: dtype='float64'"),
+        ({"dtype": "nonsense"}, "dtype must be one of.*Received: dtype='nonsense'"),
+        ({"pad_to": (3, 5)}, r"at least the images' own \(4, 5\).*Received: pad_to=\(3, 5\)"),
+        ({"pad_to": 32}, "two ints"),
+        ({"steps_per_epoch": 0}, "steps_per_epoch must be an int of at least 1"),
+    ],
+)
+def test_wrong_arguments_are_named(options, match):
+    with pytest.raises(ValueError, match=match):
+        make(**options)
+
+
+def test_epoch_must_be_a_count():
+    dataset = make()
+    with pytest.raises(ValueError, match=r"epoch must be an int of at least 0. Received: epoch=-1"):
+        dataset.epoch = -1
+
+
+def test_num_classes_is_given_or_counted():
+    assert make(labels=LABELS).num_classes == 7
+    assert make(labels=LABELS, num_classes=10).num_classes == 10
+
+
+def test_pickles():
+    dataset = make(labels=LABELS, dtype="bfloat16", pad_to=(8, 8))
+    dataset.epoch = 2
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert copy.epoch == 2
+    for batch, copied in zip(dataset, copy, strict=True):
+        np.testing.assert_array_equal(batch[0], copied[0])
+        np.testing.assert_array_equal(batch[1], copied[1])
+
+
+def test_threads_see_the_same_batches():
+    expected = [[numbers(make()._batch(epoch, i)) for i in range(6)] for epoch in range(4)]
+    dataset = make()
+    wrong = []
+
+    def work(seed):
+        rng = np.random.default_rng(seed)
+        for epoch, index in zip(rng.integers(0, 4, 200), rng.integers(0, 6, 200), strict=True):
+            if numbers(dataset._batch(int(epoch), int(index))) != expected[epoch][index]:
+                wrong.append((epoch, index))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+class Recorder(keras.Model):
+    """Notes which images each training step saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = []
+        self.epochs = []
+
+    def train_step(self, data):
+        images = data[0] if isinstance(data, tuple) else data
+        self.steps.append(numbers(images))
+        return {"loss": keras.ops.zeros(())}
+
+    def test_step(self, data):
+        return {"loss": keras.ops.zeros(())}
+
+    def call(self, inputs):
+        return inputs
+
+
+def fit(dataset, epochs=3, recorder=None, **options):
+    recorder = recorder or Recorder()
+    recorder.compile(run_eagerly=True)
+    recorder.built = True
+    recorder.fit(dataset, epochs=epochs, shuffle=False, verbose=0, **options)
+    return recorder.steps
+
+
+def plain_steps(epochs=3, **options):
+    dataset = make(**options)
+    return [batch for _ in range(epochs) for batch in epoch_numbers(dataset)]
+
+
+@pytest.mark.parametrize("max_queue_size", [1, 10])
+@pytest.mark.parametrize("workers", [0, 1, 4])
+@pytest.mark.parametrize("labels", [None, LABELS])
+def test_fit_sees_what_a_plain_loop_sees(labels, workers, max_queue_size):
+    dataset = make(labels=labels, workers=workers, max_queue_size=max_queue_size)
+    assert fit(dataset) == plain_steps()
+    assert dataset.epoch == 3
+
+
+@pytest.mark.parametrize("batch_size", [20, 25, 50])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_fit_with_one_or_two_batches_an_epoch(workers, batch_size):
+    options = {"batch_size": batch_size, "drop_remainder": False}
+    assert fit(make(workers=workers, **options)) == plain_steps(**options)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_two_fits_are_one_longer_fit(workers):
+    dataset = make(workers=workers)
+    steps = fit(dataset, epochs=1)
+    steps = steps + fit(dataset, epochs=2)
+    assert steps == plain_steps()
+
+
+def test_a_resumed_fit_goes_on():
+    dataset = make()
+    dataset.epoch = 1
+    assert fit(dataset, epochs=2) == plain_steps()[len(dataset) :]
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_fit_with_the_datasets_own_steps_per_epoch(workers):
+    dataset = make(steps_per_epoch=4, workers=workers)
+    assert fit(dataset) == plain_steps()[:12]
+
+
+def test_fit_with_keras_steps_per_epoch_takes_whole_passes():
+    # Keras lets one pass run on through several epochs, with batches prefetched across their ends.
+    assert fit(make(), epochs=6, steps_per_epoch=3) == plain_steps()
+
+
+def test_validation_does_not_disturb_training():
+    training, validation = make(), make(seed=9)
+    assert fit(training, validation_data=validation) == plain_steps()
+
+
+def test_fits_own_shuffle_permutes_the_batches_of_an_epoch():
+    recorder = Recorder()
+    recorder.compile(run_eagerly=True)
+    recorder.built = True
+    recorder.fit(make(), epochs=2, verbose=0)
+    expected = plain_steps(epochs=2)
+    assert sorted(recorder.steps[:6]) == sorted(expected[:6])
+    assert sorted(recorder.steps[6:]) == sorted(expected[6:])

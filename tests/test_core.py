@@ -1,0 +1,223 @@
+"""The native extension, called directly: every instruction set against NumPy, bit for bit."""
+
+import importlib.metadata
+import threading
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kgan import _core
+
+DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+# The first four are worked out by vector arithmetic, the others looked up.
+VALUE_RANGES = [(-1, 1), (0, 1), (0, 255), (-2.5, 2.5), (0.1, 0.9), (-1e3, 1e-3), (-0.0, 1.0)]
+ALL_LEVELS = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
+
+
+def expected_levels(low, high, dtype):
+    k = np.arange(256, dtype=np.float64)
+    values = (low * (255 - k) + high * k) / 255 + 0.0
+    values[0], values[255] = low + 0.0, high
+    if dtype != "bfloat16":
+        return values.astype(DTYPES[dtype])
+    # Straight to float32 and on it would be rounded twice. Cut off towards zero instead, the last
+    # bit saying that something was: then the second rounding decides as the only one.
+    single = values.astype(np.float32)
+    single = np.where(np.abs(single) > np.abs(values), np.nextafter(single, np.float32(0)), single)
+    inexact = (single != values).astype(np.uint32)
+    return (single.view(np.uint32) | inexact).view(np.float32).astype(ml_dtypes.bfloat16)
+
+
+def bits(array):
+    return array.view(np.uint32 if array.itemsize == 4 else np.uint16)
+
+
+def gathered(images, indices, levels, dtype="float32", **options):
+    batch = _core.gather(images, np.asarray(indices, np.int64), levels, **options)
+    return batch.view(ml_dtypes.bfloat16) if dtype == "bfloat16" else batch
+
+
+def test_version_is_the_distributions():
+    assert _core.__version__ == importlib.metadata.version("kgan")
+
+
+def test_portable_code_is_always_there():
+    assert _core.instruction_sets()[0] == "portable"
+
+
+@pytest.mark.parametrize("instruction_set", _core.instruction_sets())
+@pytest.mark.parametrize("value_range", VALUE_RANGES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_all_levels_are_rounded_once(dtype, value_range, instruction_set):
+    low, high = value_range
+    levels = _core.Levels(low, high, dtype)
+    values = gathered(ALL_LEVELS, [0], levels, dtype, instruction_set=instruction_set).ravel()
+    np.testing.assert_array_equal(bits(values), bits(expected_levels(low, high, dtype)))
+    assert values[0] == DTYPES[dtype](low)
+    assert values[255] == DTYPES[dtype](high)
+
+
+@pytest.mark.parametrize(
+    "value_range",
+    [(1, -1), (0, 0), (np.nan, 1), (0, np.nan), (-np.inf, 1), (0, np.inf), (0, 1e39)],
+)
+def test_value_range_must_be_finite_and_ascending(value_range):
+    with pytest.raises(ValueError, match=r"value_range must be two finite numbers.*Received"):
+        _core.Levels(*value_range, "float32")
+
+
+def test_value_range_must_fit_the_dtype():
+    _core.Levels(0, 65504, "float16")
+    with pytest.raises(ValueError, match="that the dtype can hold"):
+        _core.Levels(0, 65520, "float16")
+
+
+def test_float16_subnormals():
+    levels = _core.Levels(0, 2.0**-16, "float16")
+    values = gathered(ALL_LEVELS, [0], levels).ravel()
+    np.testing.assert_array_equal(bits(values), bits(expected_levels(0, 2.0**-16, "float16")))
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match=r"dtype must be one of.*Received: dtype=\"float64\""):
+        _core.Levels(0, 1, "float64")
+    with pytest.raises(ValueError, match=r"instruction_set must be one of.*Received"):
+        gathered(ALL_LEVELS, [0], _core.Levels(0, 1), instruction_set="mmx")
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_gather_equals_numpy(data):
+    count, height, width, channels = (data.draw(st.integers(1, most)) for most in (6, 9, 40, 4))
+    extra_height, extra_width = data.draw(st.integers(0, 5)), data.draw(st.integers(0, 5))
+    dtype = data.draw(st.sampled_from(list(DTYPES)))
+    low, high = data.draw(st.sampled_from(VALUE_RANGES))
+    options = {
+        "instruction_set": data.draw(st.sampled_from(["auto", *_core.instruction_sets()])),
+        "threads": data.draw(st.integers(0, 4)),
+        "pad_to": data.draw(st.sampled_from([None, (height + extra_height, width + extra_width)])),
+    }
+    indices = data.draw(st.lists(st.integers(0, count - 1), max_size=12))
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    shape = (count, height, width, channels)
+    # Ends where the memory ends, and begins at any alignment.
+    skipped = data.draw(st.integers(0, 63))
+    pixels = np.random.default_rng(seed).integers(0, 256, skipped + np.prod(shape), np.uint8)
+    images = pixels[skipped:].reshape(shape)
+
+    batch = gathered(images, indices, _core.Levels(low, high, dtype), dtype, **options)
+
+    picked = images[np.array(indices, np.int64)]
+    if options["pad_to"] is not None:
+        top, left = extra_height // 2, extra_width // 2
+        padding = [(0, 0), (top, extra_height - top), (left, extra_width - left), (0, 0)]
+        picked = np.pad(picked, padding)
+    expected = expected_levels(low, high, dtype)[picked]
+    assert batch.shape == expected.shape
+    np.testing.assert_array_equal(bits(batch), bits(expected))
+
+
+@pytest.mark.parametrize("index", [-1, 1, 2**62, -(2**63)])
+def test_every_index_is_checked(index):
+    with pytest.raises(ValueError, match=rf"below the number of images, 1.*indices\[1\]={index}$"):
+        gathered(ALL_LEVELS, [0, index], _core.Levels(0, 1))
+
+
+@pytest.mark.parametrize("pad_to", [(15, 16), (16, 15), (-1, 16)])
+def test_padding_must_not_crop(pad_to):
+    with pytest.raises(ValueError, match="pad_to must be at least"):
+        gathered(ALL_LEVELS, [0], _core.Levels(0, 1), pad_to=pad_to)
+
+
+def test_no_silent_copies_or_casts():
+    levels = _core.Levels(0, 1)
+    indices = np.zeros(1, np.int64)
+    with pytest.raises(TypeError):
+        _core.gather(ALL_LEVELS.astype(np.float32), indices, levels)
+    with pytest.raises(TypeError):
+        _core.gather(ALL_LEVELS[:, ::2], indices, levels)
+    with pytest.raises(TypeError):
+        _core.gather(ALL_LEVELS, indices.astype(np.int32), levels)
+    with pytest.raises(ValueError, match="rank 4"):
+        _core.gather(ALL_LEVELS[0], indices, levels)
+    with pytest.raises(ValueError, match="rank 1"):
+        _core.gather(ALL_LEVELS, indices[None], levels)
+
+
+def test_read_only_images_are_fine():
+    images = ALL_LEVELS.copy()
+    images.flags.writeable = False
+    batch = gathered(images, [0], _core.Levels(0, 255))
+    np.testing.assert_array_equal(batch, ALL_LEVELS.astype(np.float32))
+
+
+def test_large_batches_are_shared_between_threads():
+    # Over a million values: the automatic choice takes more than one thread where there are cores.
+    images = np.random.default_rng(0).integers(0, 256, (64, 64, 64, 3), np.uint8)
+    indices = np.random.default_rng(1).integers(0, 64, 256)
+    levels = _core.Levels(-1, 1)
+    expected = expected_levels(-1, 1, "float32")[images[indices]]
+    for threads in (0, 1, 3, 300):
+        batch = gathered(images, indices, levels, threads=threads)
+        np.testing.assert_array_equal(bits(batch), bits(expected))
+
+
+def test_gathers_run_side_by_side():
+    images = np.random.default_rng(0).integers(0, 256, (100, 28, 28, 1), np.uint8)
+    levels = _core.Levels(-1, 1)
+    expected = expected_levels(-1, 1, "float32")
+    wrong = []
+
+    def work(seed):
+        rng = np.random.default_rng(seed)
+        for _ in range(50):
+            indices = rng.integers(0, 100, 32)
+            batch = gathered(images, indices, levels)
+            if not np.array_equal(batch, expected[images[indices]]):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=1100))
+def test_any_bytes_are_a_header_or_a_value_error(content):
+    try:
+        header = _core.parse_idx_header(content)
+    except ValueError:
+        return
+    assert content[:2] == b"\0\0"
+    assert len(header.shape) == content[3]
+    assert header.offset == 4 + 4 * content[3] <= len(content)
+
+
+@settings(deadline=None)
+@given(st.sampled_from([8, 9, 11, 12, 13, 14]), st.lists(st.integers(0, 2**32 - 1), max_size=6))
+def test_headers_say_what_was_written(code, shape):
+    content = bytes([0, 0, code, len(shape)]) + np.array(shape, ">u4").tobytes()
+    item_size = {8: 1, 9: 1, 11: 2, 12: 4, 13: 4, 14: 8}[code]
+    largest = item_size
+    for dimension in shape:
+        largest *= max(1, dimension)
+    if largest >= 2**63:
+        with pytest.raises(ValueError, match="dimensions overflow"):
+            _core.parse_idx_header(content)
+        return
+    header = _core.parse_idx_header(content)
+    assert header.shape == tuple(shape)
+    assert header.payload_size == (0 if 0 in shape else largest)
+    assert np.dtype(header.typestr).itemsize == item_size
+
+
+@pytest.mark.parametrize("source", [np.zeros(8, np.uint16), memoryview(b"01234567")[::2]])
+def test_headers_are_read_from_contiguous_bytes_only(source):
+    with pytest.raises(ValueError, match="contiguous bytes"):
+        _core.parse_idx_header(source)
