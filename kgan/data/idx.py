@@ -14,7 +14,6 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kgan import _core
+from kgan._files import written_whole
 from kgan.data import _inflate
 
 if TYPE_CHECKING:
@@ -187,11 +187,12 @@ def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
     header = bytes([0, 0, code, array.ndim]) + np.array(array.shape, ">u4").tobytes()
     elements = np.ascontiguousarray(array, array.dtype.newbyteorder(">")).reshape(-1)
     payload = elements.view(np.uint8).data
-    path = pathlib.Path(path)
-    if path.suffix.lower() == ".gz":
-        _write(path, deflate.gzip_compress(header + payload, _GZIP_LEVEL))
-    else:
-        _write(path, header, payload)
+    with written_whole(path) as temporary, temporary.open("wb") as file:
+        if temporary.suffix.lower() == ".gz":
+            file.write(deflate.gzip_compress(header + payload, _GZIP_LEVEL))
+        else:
+            file.write(header)
+            file.write(payload)
 
 
 def _read(source: Source, check: _Check) -> npt.NDArray[Any]:
@@ -353,15 +354,3 @@ def _regular_file(path: str | os.PathLike[str]) -> pathlib.Path:
 
 def _size(file: Any) -> int:
     return os.fstat(file.fileno()).st_size
-
-
-def _write(path: pathlib.Path, *parts: Buffer) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            for part in parts:
-                file.write(part)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
