@@ -3,10 +3,9 @@
 
 import argparse
 
+import kgan  # before keras: it sets a switch that TensorFlow reads once
 import keras
 import numpy as np
-
-import kgan
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--data-dir", help="where MNIST's files are")

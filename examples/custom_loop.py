@@ -3,9 +3,8 @@
 
 import argparse
 
+import kgan  # before keras: it sets a switch that TensorFlow reads once
 import keras
-
-import kgan
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--data-dir", help="where MNIST's files are")

@@ -7,6 +7,7 @@ be understood, 128 + n where signal n ended the command (130 for Ctrl-C).
 import argparse
 import contextlib
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -108,23 +109,26 @@ def _add_recipes(commands: Any) -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected an integer of at least 1, received {text}")
-    return number
+    if not (text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 1, received {text!r}")
+    return int(text)
 
 
 def _seed(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 2**31:
-        raise argparse.ArgumentTypeError(f"expected an integer from 0 to 2^31 - 1, received {text}")
-    return number
+    if not (text.isdecimal() and int(text) < 2**31):
+        raise argparse.ArgumentTypeError(
+            f"expected an integer from 0 to 2^31 - 1, received {text!r}"
+        )
+    return int(text)
 
 
 def _seconds(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds above 0, received {text}")
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, received {text!r}")
     return number
 
 
@@ -147,7 +151,7 @@ def _train(options: argparse.Namespace) -> int:
     }
     if options.data_dir is not None:
         # Absolute, so that the run can be resumed from another directory.
-        given["data_dir"] = os.path.abspath(options.data_dir)  # noqa: PTH100  (keeps symlinks)
+        given["data_dir"] = os.path.abspath(os.path.expanduser(options.data_dir))  # noqa: PTH100, PTH111
     if options.resume:
         if options.output is None:
             raise ValueError("--resume needs the run to go on with: give --output RUN_DIR.")
@@ -157,6 +161,7 @@ def _train(options: argparse.Namespace) -> int:
         asked = runs.RunConfig(**{k: v for k, v in given.items() if v is not None})
         if options.output is not None:
             runs.check_is_free(options.output)
+            options.output.mkdir(parents=True, exist_ok=True)
         config, dataset = runs.load_data(asked, _say)
         directory = options.output or runs.free_directory("runs", config)
         run = runs.Run.begin(directory, config, dataset)
@@ -181,10 +186,10 @@ def _farewell(run: Any, received: int | None) -> str:
     lines = [f"Samples: {grids[-1]}"] if grids else []
     lines += [
         f"Model:   {run.directory / 'gan.keras'}",
-        f"More:    kgan sample {run.directory / 'gan.keras'} --output samples.png",
+        f"More:    kgan sample {shlex.quote(str(run.directory / 'gan.keras'))}",
     ]
     if received is not None or run.gan.epochs_trained < run.epochs:
-        lines.append(f"Go on:   kgan train --resume --output {run.directory}")
+        lines.append(f"Go on:   kgan train --resume --output {shlex.quote(str(run.directory))}")
     return "\n".join(lines)
 
 
@@ -247,8 +252,12 @@ def _without_native_noise() -> Iterator[None]:
     TensorFlow's native code prints a page about CPU features and CUDA that no setting silences.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    saved = os.dup(2)
+    try:
+        sys.stderr.flush()
+        saved = os.dup(2)
+    except (AttributeError, OSError):  # there is no standard error to hold back
+        yield
+        return
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:

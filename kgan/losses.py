@@ -5,11 +5,12 @@ minimises. To add one, write a class and name it in `_LOSSES`; `compile(loss=...
 the tests find it there.
 """
 
-import difflib
 from typing import Any
 
 import keras
 from keras import ops
+
+from kgan._names import did_you_mean
 
 Tensor = Any
 
@@ -194,11 +195,9 @@ def get(identifier: str | AdversarialLoss | type[AdversarialLoss]) -> Adversaria
     if isinstance(identifier, str):
         if identifier in _LOSSES:
             return _LOSSES[identifier]()
-        near = difflib.get_close_matches(identifier, _LOSSES, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
             f"Expected the name of an adversarial loss, one of {names()}. "
-            f"Received: loss={identifier!r}.{hint}"
+            f"Received: loss={identifier!r}.{did_you_mean(identifier, _LOSSES)}"
         )
     raise ValueError(
         f"Expected an adversarial loss: one of the names {names()}, or an object of a subclass of "

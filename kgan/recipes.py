@@ -3,7 +3,6 @@
 To add one, put a `Recipe` into `RECIPES`; the command and the tests find it there.
 """
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import keras
 
 from kgan import networks
+from kgan._names import did_you_mean
 from kgan.models import GAN
 
 
@@ -59,7 +59,8 @@ class Recipe:
             image_shape: Three integers, `(height, width, channels)`.
             num_classes: Integer, how many classes the data have; a conditional recipe needs it,
                 the others ignore it.
-            seed: Integer, for the weights and the noise. Defaults to random ones.
+            seed: Integer, for the weights and the noise; it is also set as the global seed of
+                Python, NumPy and Keras. Defaults to random ones.
             **compile_options: For `GAN.compile`, in place of the recipe's.
 
         Returns:
@@ -153,6 +154,6 @@ def get(name: str) -> Recipe:
     """
     if name in RECIPES:
         return RECIPES[name]
-    near = difflib.get_close_matches(name, RECIPES, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"Expected a recipe, one of {names()}. Received: {name!r}.{hint}")
+    raise ValueError(
+        f"Expected a recipe, one of {names()}. Received: {name!r}.{did_you_mean(name, RECIPES)}"
+    )

@@ -11,6 +11,7 @@ config.json     what the run was asked for, and with which versions
 import itertools
 import json
 import platform
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ import keras
 from kgan import callbacks, data, recipes
 from kgan._core import __version__
 from kgan._files import written_whole
+from kgan.callbacks.checkpoint import save_whole
 from kgan.models import GAN
 
 MODEL = "gan.keras"
@@ -68,7 +70,7 @@ class RunConfig:
 
 def free_directory(root: str, config: RunConfig) -> Path:
     """The first directory below `root` that no run has taken, named for the config."""
-    dataset = (config.dataset or "digits").replace(":", "-")
+    dataset = re.sub(r"[^\w.-]+", "-", config.dataset or "digits")
     for number in itertools.count(1):
         directory = Path(root) / f"{dataset}-{config.recipe}-{number:03d}"
         if not directory.exists():
@@ -82,6 +84,8 @@ def check_is_free(directory: Path) -> None:
     Raises:
         FileExistsError: It does.
     """
+    if directory.exists() and not directory.is_dir():
+        raise FileExistsError(f"Expected a directory for the run. Received: {directory}, a file.")
     if (directory / MODEL).exists() or (directory / CONFIG).exists():
         raise FileExistsError(
             f"Expected a directory without a run. Received: {directory}, which has one. Give "
@@ -198,6 +202,8 @@ class Run:
             dataset.image_shape, num_classes=dataset.num_classes, seed=config.seed
         )
         run = cls(directory, config, dataset, gan)
+        # Saved before the first step: a run that is killed in its first epoch can be resumed too.
+        save_whole(gan, directory / MODEL)
         run._write_config()
         return run
 
@@ -205,6 +211,8 @@ class Run:
     def resume(cls, directory: Path, config: RunConfig, dataset: Any) -> "Run":
         """Goes on with the run in a directory."""
         gan = load_gan(directory)
+        for leftover in directory.glob(f".????????-{MODEL}"):  # of a process that was killed
+            leftover.unlink()
         run = cls(directory, config, dataset, gan)
         run._write_config()
         return run
@@ -224,9 +232,7 @@ class Run:
         Returns:
             The number of the signal that ended training, or None.
         """
-        on_signal = callbacks.StopOnSignal()
-        chosen = [
-            on_signal,
+        chosen: list[Any] = [
             callbacks.LossHistory(
                 self.directory / "history.csv",
                 plot=self.directory / "losses.png",
@@ -237,13 +243,14 @@ class Run:
         ]
         if time_limit is not None:
             chosen.insert(0, callbacks.TimeLimit(time_limit))
-        self.gan.fit(
-            self.dataset,
-            initial_epoch=self.gan.epochs_trained,
-            epochs=self.epochs,
-            callbacks=chosen,
-            verbose=verbose,
-        )
+        with callbacks.StopOnSignal() as on_signal:
+            self.gan.fit(
+                self.dataset,
+                initial_epoch=self.gan.epochs_trained,
+                epochs=self.epochs,
+                callbacks=[on_signal, *chosen],
+                verbose=verbose,
+            )
         return on_signal.received
 
     def _write_config(self) -> None:

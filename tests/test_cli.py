@@ -86,6 +86,22 @@ def test_resume_equals_a_run_that_was_never_stopped(command, run_dir, tmp_path):
         assert film.n_frames == 2
 
 
+def test_a_run_that_was_killed_in_its_first_epoch_can_be_resumed(command, tmp_path, monkeypatch):
+    directory = tmp_path / "run"
+
+    def die(*args, **kwargs):
+        raise SystemExit(9)
+
+    with monkeypatch.context() as killed:
+        killed.setattr(kgan.GAN, "fit", die)
+        assert command("train", *SHORT, "--epochs", 1, "--output", directory)[0] == 9
+    (directory / ".0123abcd-gan.keras").write_bytes(b"half a fi")
+    code, _, err = command("train", "--resume", "--output", directory)
+    assert code == 0, err
+    assert keras.saving.load_model(directory / "gan.keras").epochs_trained == 1
+    assert not (directory / ".0123abcd-gan.keras").exists()
+
+
 def test_resume_of_a_finished_run_says_so(command, run_dir):
     code, out, _ = command("train", "--resume", "--output", run_dir)
     assert code == 0
@@ -118,7 +134,9 @@ def test_train_refuses_and_changes_nothing(command, run_dir, arguments, message)
         (("train", "--dataset", "mnits"), 1, "mnist"),
         (("train", "--dataset", "mnist", "--data-dir", "/nowhere"), 1, "/nowhere"),
         (("train", "--epochs", "0"), 2, "at least 1"),
-        (("train", "--epochs", "many"), 2, "--epochs"),
+        (("train", "--epochs", "many"), 2, "at least 1, received 'many'"),
+        (("train", "--time-limit", "soon"), 2, "above 0, received 'soon'"),
+        (("train", "--resume", "--output", "/nowhere"), 1, "config.json"),
         (("train", "--seed", "-1"), 2, "--seed"),
         (("train", "--time-limit", "0"), 2, "above 0"),
         (("sample", "/nowhere/gan.keras"), 1, "no such file"),
@@ -233,6 +251,26 @@ def test_recipes_lists_them_all(command):
 
 def executable():
     return Path(sys.executable).parent / "kgan"
+
+
+def test_names_of_data_sets_stay_below_the_root():
+    from kgan import runs
+
+    for name, expected in (
+        ("mnist", "mnist-dcgan-001"),
+        ("tfds:mnist_corrupted/fog", "tfds-mnist_corrupted-fog-dcgan-001"),
+        ("tfds:../../x", "tfds-..-..-x-dcgan-001"),
+    ):
+        directory = runs.free_directory("nowhere", runs.RunConfig(dataset=name))
+        assert directory.parent == Path("nowhere")
+        assert directory.name == expected
+
+
+def test_python_m_kgan():
+    done = subprocess.run(
+        [sys.executable, "-m", "kgan", "--version"], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == f"kgan {kgan.__version__}\n"
 
 
 def test_installed_command_is_quick_and_quiet_about_itself():

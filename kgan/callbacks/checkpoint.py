@@ -39,6 +39,11 @@ class Checkpoint(keras.callbacks.Callback):
         self.every = every
         self._is_saved = False
 
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Makes the directory: if that cannot be, it should show before an epoch is trained."""
+        del logs
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Saves, if it is this epoch's turn."""
         del logs
@@ -53,5 +58,10 @@ class Checkpoint(keras.callbacks.Callback):
             self._save()
 
     def _save(self) -> None:
-        with written_whole(self.path) as temporary:
-            self.model.save(temporary)
+        save_whole(self.model, self.path)
+
+
+def save_whole(model: Any, path: str | os.PathLike[str]) -> None:
+    """Saves a model so that `path` is a whole file at any moment."""
+    with written_whole(path) as temporary:
+        model.save(temporary)

@@ -67,10 +67,17 @@ def write_history(path: str | os.PathLike[str], epochs: list[dict[str, float]]) 
 def read_history(path: str | os.PathLike[str]) -> list[dict[str, float]]:
     """Reads what `write_history` wrote: the logs of each epoch."""
     with Path(path).open(newline="") as file:
-        return [
-            {name: float(value) for name, value in row.items() if value}
-            for row in csv.DictReader(file)
-        ]
+        reader = csv.DictReader(file)
+        try:
+            epochs = [{name: float(n) for name, n in row.items() if n} for row in reader]
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"Expected {path} to hold numbers. Received: {error}") from error
+    if "epoch" not in (reader.fieldnames or ["epoch"]):
+        raise ValueError(
+            f"Expected {path} to have a column `epoch`, as kgan writes it. "
+            f"Received: the columns {reader.fieldnames}."
+        )
+    return epochs
 
 
 def plot_losses(path: str | os.PathLike[str], epochs: list[dict[str, float]]) -> None:

@@ -51,8 +51,8 @@ class SampleGrid(keras.callbacks.Callback):
     callbacks.on_train_begin()
     for epoch in range(20):
         callbacks.on_epoch_begin(epoch)
-        for batch in train:
-            logs = gan.train_on_batch(*batch, return_dict=True)
+        for images, _labels in train:
+            logs = gan.train_on_batch(images, return_dict=True)
         callbacks.on_epoch_end(epoch, logs)
     callbacks.on_train_end()
     ```
@@ -85,9 +85,17 @@ class SampleGrid(keras.callbacks.Callback):
         self._batches_before_epoch = 0
         self._last = 0
 
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Makes a grid and throws it away: what is wrong should show before an epoch is trained."""
+        del logs
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._grid()
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes where the epoch's batches begin."""
-        del epoch, logs
+        del logs
+        if epoch > 0 and not self._batches:  # a resumed run goes on from its last grid
+            self._batches = max(self._found(), default=0)
         self._batches_before_epoch = self._batches
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -119,11 +127,14 @@ class SampleGrid(keras.callbacks.Callback):
 
     def _draw(self, unit: str, number: int, digits: int) -> None:
         self._last = number
-        grid = pictures.grid(pictures.to_uint8(self._samples(), self.value_range), self.columns)
+        grid = self._grid()
         path = self.directory / f"{unit}_{number:0{digits}}.png"
         pictures.save_png(path, grid)
         if self._events is not None:
             self._events.add("samples", path.read_bytes(), grid.shape, step=number)
+
+    def _grid(self) -> np.ndarray:
+        return pictures.grid(pictures.to_uint8(self._samples(), self.value_range), self.columns)
 
     def _samples(self) -> np.ndarray:
         classes = getattr(self.model, "num_classes", None)
@@ -135,13 +146,17 @@ class SampleGrid(keras.callbacks.Callback):
 
     def _written(self) -> list[Path]:
         """The grids so far, in order: earlier sessions of the same run count, older runs do not."""
+        found = self._found()
+        return [found[number] for number in sorted(found) if number <= self._last]
+
+    def _found(self) -> dict[int, Path]:
+        """The grids in the directory, by number."""
         unit = "epoch" if self.every_batches is None else "batch"
-        found = {
+        return {
             int(match[1]): path
             for path in self.directory.glob(f"{unit}_*.png")
             if (match := re.fullmatch(rf"{unit}_(\d+)\.png", path.name))
         }
-        return [found[number] for number in sorted(found) if number <= self._last]
 
 
 class _ImageEvents:

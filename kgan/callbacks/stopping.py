@@ -50,6 +50,14 @@ class StopOnSignal(keras.callbacks.Callback):
     checkpoint are written; the second acts as if this callback were not there. Signals can be
     caught in a process's main thread only; elsewhere the callback does nothing.
 
+    Handlers are put back when training ends. Training that ends in an exception does not tell its
+    callbacks so; a `with` block does:
+
+    ```python
+    with kgan.callbacks.StopOnSignal() as on_signal:
+        gan.fit(train, epochs=20, callbacks=[on_signal])
+    ```
+
     `received` is the number of the signal that ended training, or None.
     """
 
@@ -57,6 +65,12 @@ class StopOnSignal(keras.callbacks.Callback):
         super().__init__()
         self.received: int | None = None
         self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopOnSignal":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._restore()
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Listens."""

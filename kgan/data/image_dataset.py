@@ -224,13 +224,31 @@ class ImageDataset(keras.utils.PyDataset):
         with self._lock:
             epoch = self._epoch
             self._served.add(index)
-        return self._batch(epoch, index)
+        return self.batch(epoch, index)
+
+    def batch(self, epoch: int, index: int) -> Any:
+        """Makes any epoch's batch, whatever `epoch` the dataset is at.
+
+        Args:
+            epoch: int, from 0.
+            index: int from 0 to `len(self) - 1`.
+
+        Returns:
+            Images `(B, H, W, C)`, or the tuple `(images, labels)`.
+        """
+        pass_number, position = divmod(epoch * self._length + index, self._batches_per_pass)
+        first = position * self._batch_size
+        rows = self._permutation(pass_number)[first : first + self._batch_size]
+        images = _core.gather(self._images, rows, self._levels, pad_to=self._pad_to)
+        if self._dtype == "bfloat16":
+            images = images.view(_bfloat16())
+        return images if self._labels is None else (images, self._labels[rows])
 
     def __iter__(self) -> Iterator[Any]:
         """Goes through the present epoch, and then moves to the next one."""
         epoch = self._epoch
         for index in range(self._length):
-            yield self._batch(epoch, index)
+            yield self.batch(epoch, index)
         self.epoch = epoch + 1
 
     def on_epoch_begin(self) -> None:
@@ -265,16 +283,6 @@ class ImageDataset(keras.utils.PyDataset):
                 f"drop_remainder=False. Received: batch_size={self._batch_size}"
             )
         return count // self._batch_size
-
-    def _batch(self, epoch: int, index: int) -> Any:
-        """Makes a batch out of its epoch and index alone."""
-        pass_number, position = divmod(epoch * self._length + index, self._batches_per_pass)
-        first = position * self._batch_size
-        rows = self._permutation(pass_number)[first : first + self._batch_size]
-        images = _core.gather(self._images, rows, self._levels, pad_to=self._pad_to)
-        if self._dtype == "bfloat16":
-            images = images.view(_bfloat16())
-        return images if self._labels is None else (images, self._labels[rows])
 
     def _permutation(self, pass_number: int) -> npt.NDArray[np.int64]:
         number = pass_number if self._shuffle else 0

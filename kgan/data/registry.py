@@ -4,12 +4,12 @@ To add one, write its loader, `load_x(split, **dataset_options)` with `data_dir`
 and give it a line in `DATASETS`.
 """
 
-import difflib
 import inspect
 import os
 from collections.abc import Callable
 from typing import Any
 
+from kgan._names import did_you_mean
 from kgan.data.digits import load_digits
 from kgan.data.image_dataset import ImageDataset
 from kgan.data.mnist import load_fashion_mnist, load_kmnist, load_mnist
@@ -55,12 +55,10 @@ def load_dataset(
     if name.startswith(TFDS_PREFIX):
         return from_tfds(name.removeprefix(TFDS_PREFIX), split, data_dir=data_dir, **options)
     if name not in DATASETS:
-        near = difflib.get_close_matches(name, DATASETS, n=1)
-        advice = f" Did you mean {near[0]!r}?" if near else ""
         choices = ", ".join(repr(known) for known in DATASETS)
         raise ValueError(
             f"Unknown data set. Expected one of {choices} or 'tfds:NAME' for NAME of "
-            f"tensorflow-datasets. Received: {name!r}.{advice}"
+            f"tensorflow-datasets. Received: {name!r}.{did_you_mean(name, DATASETS)}"
         )
     loader = DATASETS[name]
     if data_dir is None:

@@ -3,10 +3,13 @@
 Each function raises a ValueError that names what was expected, what was received, and the mend.
 """
 
+import math
 from typing import Any
 
 import keras
 import numpy as np
+
+# ---- networks ------------------------------------------------------------------------------------
 
 
 def check_networks(generator: Any, discriminator: Any) -> None:
@@ -21,11 +24,7 @@ def check_networks(generator: Any, discriminator: Any) -> None:
             f"{len(discriminator.outputs)} outputs."
         )
     images, expected = generator.outputs[0].shape, discriminator.inputs[0].shape
-    fits = len(images) == len(expected) and all(
-        made is None or wanted is None or made == wanted
-        for made, wanted in zip(images[1:], expected[1:], strict=True)
-    )
-    if not fits:
+    if not _fits(images, expected):
         raise ValueError(
             f"The generator's output does not fit the discriminator's input. The discriminator "
             f"expects images of shape {_shape(expected)}. Received: a generator whose output has "
@@ -55,20 +54,39 @@ def _check_inputs(generator: Any, discriminator: Any) -> None:
             "latent; image) or both conditional (two inputs each: latent, label; image, label). "
             f"Received: {counts[0]} generator inputs and {counts[1]} discriminator inputs."
         )
+    for role, network in (("generator", generator), ("discriminator", discriminator)):
+        labels = [tuple(x.shape[1:]) for x in network.inputs[1:]]
+        if labels not in ([], [()], [(1,)]):
+            raise ValueError(
+                f"Expected the {role}'s second input to be labels of shape (batch,) or (batch, 1). "
+                f"Received: inputs of shapes {[_shape(x.shape) for x in network.inputs]}. The "
+                "latent or image comes first, the label second; inputs given as a dict are taken "
+                "in the order of their names. Labels are integers: embed or one-hot encode them "
+                "inside the network."
+            )
     latent = generator.inputs[0].shape
     if len(latent) != 2 or latent[1] is None:
         raise ValueError(
             "Expected the generator's first input to be latents of shape (batch, latent_dim). "
-            f"Received: shape {_shape(latent)}. Were the two networks swapped?"
+            f"Received: shape {_shape(latent)}. Were the two networks swapped, or is the label "
+            "the first input?"
         )
 
 
 def _check_gives_logits(discriminator: Any) -> None:
-    last = discriminator.outputs[0]._keras_history.operation
-    while isinstance(last, keras.Model):  # a network that ends in another network
-        last = last.outputs[0]._keras_history.operation
-    activation = getattr(last, "activation", None)
-    name = getattr(activation, "__name__", type(activation).__name__).lower()
+    tensor = discriminator.outputs[0]
+    while True:
+        last = tensor._keras_history.operation
+        activation = getattr(last, "activation", None)
+        name = getattr(activation, "__name__", type(activation).__name__).lower()
+        if isinstance(last, keras.Model):  # a network that ends in another network
+            tensor = last.outputs[0]
+        elif isinstance(last, (keras.layers.Reshape, keras.layers.Flatten)) or (
+            isinstance(last, keras.layers.Activation) and name == "linear"
+        ):
+            tensor = last.input
+        else:
+            break
     if name in {"sigmoid", "hard_sigmoid", "softmax"} or type(last).__name__ in {
         "Sigmoid",
         "Softmax",
@@ -80,73 +98,132 @@ def _check_gives_logits(discriminator: Any) -> None:
         )
 
 
-def find_num_classes(generator: Any) -> int | None:
-    """The number of classes that a conditional generator embeds, or None if it cannot be told."""
+def resolve_num_classes(generator: Any, discriminator: Any, num_classes: int | None) -> int | None:
+    """How many classes a GAN's labels have.
+
+    Args:
+        generator: The generator.
+        discriminator: The discriminator.
+        num_classes: What the user said, or None to read it off the networks.
+
+    Returns:
+        The number; None for an unconditional GAN, and where the networks do not tell.
+    """
+    if len(generator.inputs) == 1:
+        if num_classes is not None:
+            raise ValueError(
+                "Expected networks that take labels, since num_classes is given. Received: "
+                f"unconditional networks and num_classes={num_classes!r}."
+            )
+        return None
+    embedded = {
+        role: _embedded_classes(network)
+        for role, network in (("generator", generator), ("discriminator", discriminator))
+    }
+    known = {role: number for role, number in embedded.items() if number is not None}
+    if num_classes is not None:
+        for role, number in known.items():
+            if number < num_classes:
+                raise ValueError(
+                    f"Expected at most {number} classes, since that is what the {role} embeds. "
+                    f"Received: num_classes={num_classes}."
+                )
+        return num_classes
+    if len(set(known.values())) > 1:
+        raise ValueError(
+            "Expected networks that embed the same number of classes. Received: "
+            + " and ".join(f"{number} in the {role}" for role, number in known.items())
+            + ". If that is meant, say how many there are: GAN(..., num_classes=...)."
+        )
+    return next(iter(known.values()), None)
+
+
+def _embedded_classes(network: Any) -> int | None:
     sizes = {
-        layer.input_dim
-        for layer in generator._flatten_layers()
-        if isinstance(layer, keras.layers.Embedding)
-    } | {
-        layer.num_tokens
-        for layer in generator._flatten_layers()
-        if isinstance(layer, keras.layers.CategoryEncoding)
+        size
+        for layer in network._flatten_layers()
+        for kind, attribute in (
+            (keras.layers.Embedding, "input_dim"),
+            (keras.layers.CategoryEncoding, "num_tokens"),
+        )
+        if isinstance(layer, kind) and (size := getattr(layer, attribute)) is not None
     }
     return int(sizes.pop()) if len(sizes) == 1 else None
+
+
+# ---- data ----------------------------------------------------------------------------------------
 
 
 def check_labels(labels: Any, num_classes: int | None) -> None:
     """Refuses labels that are no class of the model.
 
     Args:
-        labels: Array-like of integers.
+        labels: Array-like of integers, `()`, `(n,)` or `(n, 1)`.
         num_classes: How many classes there are, or None if that is not known.
     """
     labels = np.asarray(labels)
-    if labels.size == 0 or num_classes is None:
+    if labels.ndim > 2 or (labels.ndim == 2 and labels.shape[1] != 1):
+        raise ValueError(
+            "Expected integer labels of shape (n,), one class for each image. Received: labels of "
+            f"shape {labels.shape}. Of one-hot labels give labels.argmax(axis=-1)."
+        )
+    if labels.size == 0:
         return
     if labels.dtype.kind not in "iub" and not np.array_equal(labels, labels.astype("int64")):
         raise ValueError(f"Expected integer labels. Received: labels of dtype {labels.dtype}.")
     low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= num_classes:
+    if low < 0 or (num_classes is not None and high >= num_classes):
+        most = "up" if num_classes is None else f"to {num_classes - 1}"
         raise ValueError(
-            f"Expected labels from 0 to {num_classes - 1}, since the generator knows {num_classes} "
-            f"classes. Received: labels from {low} to {high}."
+            f"Expected labels from 0 {most}, the classes that the generator knows. "
+            f"Received: labels from {low} to {high}."
         )
 
 
-def check_training_data(
-    x: Any, y: Any, batch_size: int | None, *, model: Any, steps: int = 1
+def check_data(
+    x: Any,
+    y: Any = None,
+    *,
+    model: Any,
+    batch_size: int | None = None,
+    steps: int = 1,
+    validation_split: float = 0.0,
 ) -> None:
-    """Refuses data that training would stumble over, as far as `x` tells before it is read.
+    """Refuses data that the model would stumble over, as far as they tell before they are read.
 
     Args:
-        x: What `fit` got: an array, a `keras.utils.PyDataset`, a `tf.data.Dataset`, a generator.
-        y: The labels that `fit` got.
-        batch_size: The batch size that `fit` got.
+        x: What `fit` or `evaluate` got: an array, a `keras.utils.PyDataset`, a `tf.data.Dataset`,
+            a generator.
+        y: The labels beside an array.
         model: The `GAN`.
-        steps: `discriminator_steps`.
+        batch_size: Integer, where `x` is an array.
+        steps: `discriminator_steps`, which must divide every batch.
+        validation_split: Float, the part of an array that is held out.
     """
     if isinstance(x, keras.utils.PyDataset):
         images, labels = split_batch(x[0])
         check_batch(np.shape(images), images.dtype, labels is not None, model=model)
-        if model.num_classes is not None:
-            check_labels(
-                getattr(x, "labels", labels) if labels is not None else (), model.num_classes
-            )
-        for index in (0, len(x) - 1):
-            _check_divides(len(split_batch(x[index])[0]), steps)
+        if model.is_conditional:
+            check_labels(getattr(x, "labels", labels), model.num_classes)
+        check_divides(len(images), steps)
+        if x.num_batches:
+            check_divides(len(split_batch(x[x.num_batches - 1])[0]), steps)
+    elif hasattr(x, "element_spec"):
+        images, labels = split_batch(x.element_spec)
+        _check_is_tensor(images)
+        if images.shape.rank is not None:
+            check_batch(tuple(images.shape), images.dtype.name, labels is not None, model=model)
+            _check_spec_divides(images.shape[0], steps)
     elif hasattr(x, "shape") and hasattr(x, "dtype"):
         check_batch(tuple(x.shape), x.dtype, y is not None, model=model)
         if model.is_conditional:
             check_labels(y, model.num_classes)
-        size = min(batch_size or 32, len(x))
-        for length in {size, len(x) % size or size}:
-            _check_divides(length, steps)
-    elif hasattr(x, "element_spec"):
-        images, labels = split_batch(x.element_spec)
-        check_batch(tuple(images.shape), images.dtype.name, labels is not None, model=model)
-        if images.shape[0] is not None:
-            _check_divides(images.shape[0], steps)
+        count = math.floor(len(x) * (1.0 - validation_split))
+        size = min(batch_size or 32, count)
+        for length in {size, count % size or size} if size else ():
+            check_divides(length, steps)
+    elif not hasattr(x, "__next__"):
+        _check_is_tensor(x)
 
 
 def split_batch(data: Any) -> tuple[Any, Any]:
@@ -165,11 +242,7 @@ def check_batch(shape: tuple[Any, ...], dtype: Any, has_labels: bool, *, model: 
         model: The `GAN`.
     """
     expected = tuple(model.discriminator.inputs[0].shape)
-    fits = len(shape) == len(expected) and all(
-        size is None or wanted is None or size == wanted
-        for size, wanted in zip(shape[1:], expected[1:], strict=True)
-    )
-    if not fits:
+    if not _fits(shape, expected):
         raise ValueError(
             f"Expected images of shape {_shape(expected)}, as the discriminator takes them. "
             f"Received: shape {_shape(shape)}."
@@ -187,13 +260,38 @@ def check_batch(shape: tuple[Any, ...], dtype: Any, has_labels: bool, *, model: 
         )
 
 
-def _check_divides(batch: int, steps: int) -> None:
-    if batch % steps:
+def check_divides(batch: int | None, steps: int) -> None:
+    """Refuses a batch, of a size that is known, which cannot be split into equal parts."""
+    if batch is not None and batch % steps:
         raise ValueError(
             f"Expected batches that discriminator_steps={steps} divides, since each batch is "
             f"split into that many equal parts. Received: a batch of {batch}. Choose a batch size "
             "that is a multiple, and drop_remainder=True for the last batch."
         )
+
+
+def _check_spec_divides(batch: int | None, steps: int) -> None:
+    if batch is None and steps > 1:
+        raise ValueError(
+            f"Expected batches of one size, which discriminator_steps={steps} divides. Received: a "
+            "tf.data.Dataset whose batches have no fixed size. Batch it with drop_remainder=True."
+        )
+    check_divides(batch, steps)
+
+
+def _check_is_tensor(images: Any) -> None:
+    if not hasattr(images, "shape"):
+        raise ValueError(
+            "Expected images as one array or tensor, alone or as (images, labels). "
+            f"Received: a {type(images).__name__}."
+        )
+
+
+def _fits(shape: Any, expected: Any) -> bool:
+    return len(shape) == len(expected) and all(
+        size is None or wanted is None or size == wanted
+        for size, wanted in zip(tuple(shape)[1:], tuple(expected)[1:], strict=True)
+    )
 
 
 def _shape(shape: Any) -> str:

@@ -9,6 +9,7 @@ from keras import ops
 from kgan import losses
 from kgan._backend import ImperativeSteps, gradients
 from kgan.models import checks
+from kgan.models.feed import feed
 from kgan.models.optimizer_pair import OptimizerPair
 
 Tensor = Any
@@ -77,7 +78,7 @@ class GAN(ImperativeSteps, keras.Model):
         self.latent_dim: int = generator.inputs[0].shape[1]
         self.image_shape: tuple[int | None, ...] = tuple(generator.outputs[0].shape[1:])
         self.is_conditional = len(generator.inputs) == 2
-        self.num_classes = self._resolve_num_classes(num_classes)
+        self.num_classes = checks.resolve_num_classes(generator, discriminator, num_classes)
         self.discriminator_steps = 1
         self.epochs_trained = 0
         # Held-out data gets noise of its own: validating must not change the training that follows.
@@ -88,15 +89,6 @@ class GAN(ImperativeSteps, keras.Model):
             for name in ("discriminator_loss", "generator_loss", "real_score", "fake_score")
         ]
         self.built = True
-
-    def _resolve_num_classes(self, num_classes: int | None) -> int | None:
-        found = checks.find_num_classes(self.generator) if self.is_conditional else None
-        if num_classes is not None and found is not None and num_classes != found:
-            raise ValueError(
-                f"Expected num_classes={found}, which is what the generator embeds. "
-                f"Received: num_classes={num_classes}."
-            )
-        return num_classes if found is None else found
 
     # ---- compile ---------------------------------------------------------------------------------
 
@@ -127,7 +119,7 @@ class GAN(ImperativeSteps, keras.Model):
         Reference:
             [Radford et al., 2016](https://arxiv.org/abs/1511.06434) for the default optimizers.
         """
-        if not isinstance(discriminator_steps, int) or discriminator_steps < 1:
+        if not isinstance(discriminator_steps, (int, np.integer)) or discriminator_steps < 1:
             raise ValueError(
                 "Expected `discriminator_steps` to be an integer of at least 1. "
                 f"Received: discriminator_steps={discriminator_steps!r}."
@@ -140,7 +132,9 @@ class GAN(ImperativeSteps, keras.Model):
                 "and loss weights do not apply to it."
             )
         self.adversarial_loss = losses.get(loss)
-        self.discriminator_steps = discriminator_steps
+        self.discriminator_steps = int(discriminator_steps)
+        # As given: "auto" must be resolved anew on the machine that loads the model.
+        self._given_jit_compile = kwargs.get("jit_compile", "auto")
         optimizer = OptimizerPair(
             self._resolve_optimizer(generator_optimizer),
             self._resolve_optimizer(discriminator_optimizer),
@@ -160,7 +154,13 @@ class GAN(ImperativeSteps, keras.Model):
         return optimizer
 
     def _computes_in_float16(self) -> bool:
-        return any(layer.compute_dtype == "float16" for layer in self._flatten_layers())
+        return any(
+            layer.compute_dtype == "float16"
+            for network in (self.generator, self.discriminator)
+            for layer in network._flatten_layers()
+            # These have the policy that is global where they are loaded, and compute nothing.
+            if not isinstance(layer, (keras.Model, keras.layers.InputLayer))
+        )
 
     # ---- the algorithm ---------------------------------------------------------------------------
 
@@ -187,12 +187,13 @@ class GAN(ImperativeSteps, keras.Model):
             fake = self._generate_fakes(real, labels, self.training_noise, training=True)
             self._update_discriminator(real, ops.stop_gradient(fake), labels)
             loss = self._generator_loss(real, fake, labels, training=True)
+            loss += _regularisation(self.generator)
             return self.optimizer.generator_optimizer.scale_loss(loss), loss
 
         variables = self.generator.trainable_variables
         gradient, loss = gradients(generator_objective, variables)
         self.optimizer.generator_optimizer.apply(gradient, variables)
-        self._track(generator_loss=loss)
+        self._track(real, generator_loss=loss)
         return self.get_metrics_result()
 
     def _update_discriminator(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> None:
@@ -200,13 +201,14 @@ class GAN(ImperativeSteps, keras.Model):
             real_logits = self._score(real, labels, training=True)
             fake_logits = self._score(fake, labels, training=True)
             loss = self.adversarial_loss.discriminator_loss(real_logits, fake_logits)
+            loss += _regularisation(self.discriminator)
             scaled = self.optimizer.discriminator_optimizer.scale_loss(loss)
             return scaled, (loss, ops.mean(real_logits), ops.mean(fake_logits))
 
         variables = self.discriminator.trainable_variables
         gradient, (loss, real_score, fake_score) = gradients(objective, variables)
         self.optimizer.discriminator_optimizer.apply(gradient, variables)
-        self._track(discriminator_loss=loss, real_score=real_score, fake_score=fake_score)
+        self._track(real, discriminator_loss=loss, real_score=real_score, fake_score=fake_score)
 
     def _generator_loss(
         self, real: Tensor, fake: Tensor, labels: Tensor | None, training: bool
@@ -224,6 +226,7 @@ class GAN(ImperativeSteps, keras.Model):
         real_logits = self._score(real, labels, training=False)
         fake_logits = self._score(fake, labels, training=False)
         self._track(
+            real,
             discriminator_loss=self.adversarial_loss.discriminator_loss(real_logits, fake_logits),
             generator_loss=self.adversarial_loss.generator_loss(fake_logits, real_logits),
             real_score=ops.mean(real_logits),
@@ -242,10 +245,11 @@ class GAN(ImperativeSteps, keras.Model):
         return ops.cast(self._run(self.discriminator, images, labels, training), "float32")
 
     def _run(self, network: Any, tensor: Tensor, labels: Tensor | None, training: bool) -> Tensor:
+        if isinstance(network, keras.Sequential):  # which always has one input, and no `input`
+            return network(tensor, training=training)
         tensors = [tensor, labels] if self.is_conditional else [tensor]
-        # A network of one input may have been made with it bare or in a list.
-        inputs = keras.tree.pack_sequence_as(network.input, tensors)
-        return network(inputs, training=training)
+        # The inputs may have been given bare, in a list or in a dict.
+        return network(keras.tree.pack_sequence_as(network.input, tensors), training=training)
 
     def _unpack(self, data: Any) -> tuple[Tensor, Tensor | None]:
         images, labels = checks.split_batch(data)
@@ -259,37 +263,48 @@ class GAN(ImperativeSteps, keras.Model):
         steps = self.discriminator_steps
         if steps == 1:
             return [(images, labels)]
+        checks.check_divides(images.shape[0], steps)
         label_parts = [None] * steps if labels is None else ops.split(labels, steps)
         return list(zip(ops.split(images, steps), label_parts, strict=True))
 
-    def _track(self, **values: Tensor) -> None:
+    def _track(self, images: Tensor, **values: Tensor) -> None:
+        count = ops.shape(images)[0]  # so that a short last batch counts for what it is
         for tracker in self._trackers:
             if tracker.name in values:
-                tracker.update_state(values[tracker.name])
+                tracker.update_state(values[tracker.name], sample_weight=count)
 
     @property
     def metrics(self) -> list[Any]:
-        """The running means behind the logs."""
-        return list(self._trackers)
+        """The running means behind the logs, and what a subclass adds."""
+        # Keras's own `loss` would stand in every log and never be told anything.
+        return [metric for metric in super().metrics if metric.name != "loss"]
 
     # ---- Keras's entry points --------------------------------------------------------------------
 
     def fit(
-        self, x: Any = None, y: Any = None, batch_size: int | None = None, **kwargs: Any
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        **kwargs: Any,
     ) -> Any:
         """Trains the GAN: `keras.Model.fit`, with the data checked before the first step.
 
         Args:
             x: A `kgan.data.ImageDataset` or whatever else `keras.Model.fit` takes: arrays, a
-                `tf.data.Dataset`, a `PyDataset`, a generator of `images` or `(images, labels)`.
-                Images are float, in the range of the generator's output. A dataset that has an
-                `epoch`, such as ImageDataset, is set to the number of epochs that this GAN was
-                trained, so that a reloaded GAN goes on with the batches it would have had.
+                `tf.data.Dataset`, a `PyDataset`, a generator; of `images` or `(images, labels)`
+                (a generator: of `(images,)`).
+                Images are float, in the range of the generator's output. Of an ImageDataset the
+                GAN takes the epoch after those that it was trained, so that a reloaded GAN goes on
+                with the batches it would have had.
             y: Integer `(samples,)`, the labels where `x` is an array and the GAN conditional.
             batch_size: Integer, where `x` is an array. Defaults to 32.
-            **kwargs: As for `keras.Model.fit`: `epochs`, `callbacks`, `validation_data`, ...; but
-                `shuffle` is for arrays. Datasets shuffle themselves: the order in which Keras
-                would put their batches hangs on global random state that no checkpoint holds.
+            epochs: Integer, as for `keras.Model.fit`: the number of the last epoch.
+            **kwargs: As for `keras.Model.fit`: `callbacks`, `validation_data`, `initial_epoch`,
+                ...; but `shuffle` is for arrays. Datasets shuffle themselves: the order in which
+                Keras would put their batches hangs on global random state that no checkpoint
+                holds.
 
         Returns:
             A `keras.callbacks.History`.
@@ -298,31 +313,52 @@ class GAN(ImperativeSteps, keras.Model):
             ValueError: The data do not fit the networks, labels are missing or out of range, or
                 `discriminator_steps` does not divide a batch.
         """
-        checks.check_training_data(x, y, batch_size, model=self, steps=self.discriminator_steps)
+        for name in ("sample_weight", "class_weight"):
+            if kwargs.get(name) is not None:
+                raise TypeError(f"A GAN weighs all images alike. Received: {name}.")
+        checks.check_data(
+            x,
+            y,
+            model=self,
+            batch_size=batch_size,
+            steps=self.discriminator_steps,
+            validation_split=kwargs.get("validation_split", 0.0),
+        )
+        kwargs["validation_data"] = self._held_out(kwargs.get("validation_data"))
         kwargs.setdefault("shuffle", hasattr(x, "shape"))
-        keeper = _EpochKeeper(self, x)
+        steps = kwargs.get("steps_per_epoch")
+        dataset, x = x, feed(x, epoch=lambda: self.epochs_trained, steps=steps)
+        if x is not dataset:
+            kwargs["steps_per_epoch"] = None
+        keeper = _EpochKeeper(self, dataset)
         callbacks = kwargs.pop("callbacks", None)
         if isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks.callbacks.insert(0, keeper)
         else:
             given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
             callbacks = [keeper, *(callback for callback in given if callback is not None)]
-        return super().fit(x, y, batch_size=batch_size, callbacks=callbacks, **kwargs)
+        try:
+            return super().fit(x, y, batch_size, epochs, callbacks=callbacks, **kwargs)
+        finally:
+            if isinstance(callbacks, keras.callbacks.CallbackList):
+                callbacks.callbacks.remove(keeper)
+
+    def _held_out(self, data: Any) -> Any:
+        """Validation data as `fit` takes them, checked."""
+        if data is None:
+            return None
+        x, y = checks.split_batch(data) if isinstance(data, (list, tuple)) else (data, None)
+        checks.check_data(x, y, model=self)
+        return feed(data, epoch=lambda: 0)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Measures the losses on held-out images: `keras.Model.evaluate`.
 
         The same images get the same latents each time, so that a change in the figures is one of
-        the networks. For that, a dataset that has an `epoch` is read as in its epoch 0.
+        the networks. For that, an ImageDataset is read as in its epoch 0.
         """
         self.evaluation_noise.state.assign([0, 0])
-        if not hasattr(x, "epoch"):
-            return super().evaluate(x, *args, **kwargs)
-        epoch, x.epoch = x.epoch, 0
-        try:
-            return super().evaluate(x, *args, **kwargs)
-        finally:
-            x.epoch = epoch
+        return super().evaluate(feed(x, epoch=lambda: 0), *args, **kwargs)
 
     def call(self, inputs: Any, training: bool = False) -> Tensor:
         """Images from latents; conditional: from `[latents, labels]`."""
@@ -398,6 +434,10 @@ class GAN(ImperativeSteps, keras.Model):
             )
         return labels.astype("int32")
 
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
+        """Exports the generator for serving: `keras.Model.export`."""
+        return self.generator.export(filepath, *args, **kwargs)
+
     # ---- saving ----------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
@@ -427,16 +467,20 @@ class GAN(ImperativeSteps, keras.Model):
         return {
             "generator_optimizer": self.optimizer.generator_optimizer,
             "discriminator_optimizer": self.optimizer.discriminator_optimizer,
+            "learning_rate_ratio": self.optimizer.learning_rate_ratio,
             "loss": self.adversarial_loss,
             "discriminator_steps": self.discriminator_steps,
             "run_eagerly": self.run_eagerly,
             "steps_per_execution": self.steps_per_execution,
-            "jit_compile": self.jit_compile,
+            "jit_compile": self._given_jit_compile,
         }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles a loaded GAN as it was; its optimizers are built, ready for their state."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        options = dict(keras.saving.deserialize_keras_object(config))
+        ratio = options.pop("learning_rate_ratio")
+        self.compile(**options)
+        self.optimizer.learning_rate_ratio = ratio
 
     def _noise_states(self) -> list[Any]:
         """Every random generator's state: the GAN's latents, the networks' dropout."""
@@ -451,9 +495,17 @@ class GAN(ImperativeSteps, keras.Model):
 
     def load_own_variables(self, store: Any) -> None:
         """Loads what `save_own_variables` stored."""
+        # Those that Keras's own version stored are numbered.
+        numbered = [key for key in store.keys() if key.isdigit()]  # noqa: SIM118  (no dict)
+        super().load_own_variables({key: store[key] for key in numbered})
         for index, state in enumerate(self._noise_states()):
             state.assign(store[f"noise_{index}"])
         self.epochs_trained = int(np.asarray(store["epochs_trained"]))
+
+
+def _regularisation(network: Any) -> Tensor:
+    """What the network's own regularizers add to its loss."""
+    return sum(network.losses, 0.0)
 
 
 class _EpochKeeper(keras.callbacks.Callback):
@@ -466,10 +518,14 @@ class _EpochKeeper(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         del epoch, logs
-        if hasattr(self.dataset, "epoch"):
-            self.dataset.epoch = self.gan.epochs_trained
+        self._tell_dataset()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         # First in the list of callbacks, so that a checkpoint written by another counts this one.
         del epoch, logs
         self.gan.epochs_trained += 1
+        self._tell_dataset()
+
+    def _tell_dataset(self) -> None:
+        if hasattr(self.dataset, "epoch"):
+            self.dataset.epoch = self.gan.epochs_trained

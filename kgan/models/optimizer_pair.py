@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+_Schedule = keras.optimizers.schedules.LearningRateSchedule
+
 
 @keras.saving.register_keras_serializable(package="kgan")
 class OptimizerPair(keras.optimizers.Optimizer):
@@ -15,11 +17,13 @@ class OptimizerPair(keras.optimizers.Optimizer):
     `generator_optimizer` and `discriminator_optimizer` themselves.
 
     `learning_rate` reads as the generator's. Setting it, as `LearningRateScheduler` and
-    `ReduceLROnPlateau` do, scales the discriminator's by the same factor.
+    `ReduceLROnPlateau` do, sets the discriminator's too, in the ratio that the two began with.
 
     Args:
         generator_optimizer: `keras.optimizers.Optimizer`.
         discriminator_optimizer: `keras.optimizers.Optimizer`, another object.
+        learning_rate_ratio: Float, the discriminator's learning rate to one of the generator.
+            Defaults to what it is now.
         name: String.
     """
 
@@ -27,6 +31,7 @@ class OptimizerPair(keras.optimizers.Optimizer):
         self,
         generator_optimizer: Any,
         discriminator_optimizer: Any,
+        learning_rate_ratio: float | None = None,
         name: str = "optimizer_pair",
     ) -> None:
         if generator_optimizer is discriminator_optimizer:
@@ -38,13 +43,22 @@ class OptimizerPair(keras.optimizers.Optimizer):
         super().__init__(learning_rate=0.0, name=name)
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
+        # Kept, not worked out anew at each change: a rate may pass through 0.
+        self.learning_rate_ratio = learning_rate_ratio or self._present_ratio()
+
+    def _present_ratio(self) -> float:
+        rates = [
+            float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+            for optimizer in (self.discriminator_optimizer, self.generator_optimizer)
+        ]
+        return rates[0] / rates[1] if rates[1] else 1.0
 
     def build(
         self, generator_variables: Sequence[Any], discriminator_variables: Sequence[Any] = ()
     ) -> None:
         """Makes both optimizers' variables, so that they can be loaded before the first step."""
-        self.generator_optimizer.build(list(generator_variables))
-        self.discriminator_optimizer.build(list(discriminator_variables))
+        _build(self.generator_optimizer, generator_variables, "generator")
+        _build(self.discriminator_optimizer, discriminator_variables, "discriminator")
         self.built = True
 
     @property
@@ -64,18 +78,23 @@ class OptimizerPair(keras.optimizers.Optimizer):
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
-        before = float(keras.ops.convert_to_numpy(self.generator_optimizer.learning_rate))
-        factor = float(keras.ops.convert_to_numpy(value)) / before if before else 1.0
-        other = float(keras.ops.convert_to_numpy(self.discriminator_optimizer.learning_rate))
-        self.generator_optimizer.learning_rate = value
-        self.discriminator_optimizer.learning_rate = other * factor
+        for role in ("generator", "discriminator"):
+            optimizer = _innermost(getattr(self, f"{role}_optimizer"))
+            if isinstance(optimizer._learning_rate, _Schedule):
+                raise TypeError(
+                    f"The {role}'s optimizer has a learning rate schedule, "
+                    f"{optimizer._learning_rate!r}: its rate cannot be set. Give both optimizers "
+                    "plain learning rates to have a callback move them."
+                )
+        rate = float(keras.ops.convert_to_numpy(value))
+        self.generator_optimizer.learning_rate = rate
+        self.discriminator_optimizer.learning_rate = rate * self.learning_rate_ratio
 
     def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
         """Overwrites weights with their averages where an optimizer was made with `use_ema`."""
         known = {id(variable) for variable in var_list}
         for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
-            inner = getattr(optimizer, "inner_optimizer", optimizer)
-            own = [v for v in inner._trainable_variables if id(v) in known]
+            own = [v for v in _innermost(optimizer)._trainable_variables if id(v) in known]
             optimizer.finalize_variable_values(own)
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
@@ -97,6 +116,7 @@ class OptimizerPair(keras.optimizers.Optimizer):
         return {
             "generator_optimizer": keras.optimizers.serialize(self.generator_optimizer),
             "discriminator_optimizer": keras.optimizers.serialize(self.discriminator_optimizer),
+            "learning_rate_ratio": self.learning_rate_ratio,
             "name": self.name,
         }
 
@@ -107,3 +127,21 @@ class OptimizerPair(keras.optimizers.Optimizer):
         for key in ("generator_optimizer", "discriminator_optimizer"):
             config[key] = keras.optimizers.deserialize(config[key], custom_objects=custom_objects)
         return cls(**config)
+
+
+def _innermost(optimizer: Any) -> Any:
+    """The optimizer within a LossScaleOptimizer, or itself."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _build(optimizer: Any, variables: Sequence[Any], role: str) -> None:
+    if not optimizer.built:
+        optimizer.build(list(variables))
+        return
+    known = [id(variable) for variable in _innermost(optimizer)._trainable_variables]
+    if known != [id(variable) for variable in variables]:
+        raise ValueError(
+            f"Expected a new optimizer for the {role}. Received: {optimizer!r}, which was built "
+            "for the weights of another model. An optimizer keeps moments for its weights: make "
+            "one for each model."
+        )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
 
@@ -37,14 +38,14 @@ def check_sizes(image_shape: Sequence[int], **sizes: int | None) -> tuple[int, i
         ValueError: A size is not an integer of at least 1, or the shape is not three of them.
     """
     shape: Any = tuple(image_shape)
-    if len(shape) != 3 or any(not isinstance(n, int) or n < 1 for n in shape):
+    if len(shape) != 3 or any(not isinstance(n, (int, np.integer)) or n < 1 for n in shape):
         raise ValueError(
             "Expected `image_shape` to be (height, width, channels), for MNIST (28, 28, 1). "
             f"Received: image_shape={image_shape!r}."
         )
     for name, size in sizes.items():
-        if size is not None and (not isinstance(size, int) or size < 1):
+        if size is not None and (not isinstance(size, (int, np.integer)) or size < 1):
             raise ValueError(
                 f"Expected `{name}` to be an integer of at least 1. Received: {name}={size!r}."
             )
-    return shape
+    return tuple(int(n) for n in shape)  # type: ignore[return-value]  # three, as was checked

@@ -100,6 +100,13 @@ def test_history_of_a_resumed_run_replaces_epochs_trained_again(tmp_path):
     assert [row["loss"] for row in read_history(path)] == [5]
 
 
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "epoch,a\n1,x\n"])
+def test_history_refuses_a_file_that_is_not_its_own(tmp_path, text):
+    (tmp_path / "history.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"history\.csv"):
+        LossHistory(tmp_path / "history.csv", resume=True).on_train_begin()
+
+
 def test_time_limit_ends_training_and_the_epoch_is_ended_as_usual(
     make_gan, dataset, monkeypatch, tmp_path
 ):
@@ -139,6 +146,17 @@ def test_signal_ends_training_cleanly(make_gan, dataset, tmp_path, number):
     assert int(gan.optimizer.iterations) == 3
     assert keras.saving.load_model(tmp_path / "gan.keras").epochs_trained == 1
     assert signal.getsignal(number) is before
+
+
+def test_signal_handlers_are_put_back_when_training_raises(make_gan, dataset):
+    before = signal.getsignal(signal.SIGINT)
+
+    def fail():
+        raise RuntimeError("out of luck")
+
+    with pytest.raises(RuntimeError), StopOnSignal() as on_signal:
+        make_gan().fit(dataset, verbose=0, callbacks=[on_signal, at_batch(1, fail)])
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_second_ctrl_c_is_as_ever(make_gan, dataset):

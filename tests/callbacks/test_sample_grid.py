@@ -8,7 +8,10 @@ from kgan import images as pictures
 
 
 class Painter:
-    """All that SampleGrid asks of a model: `generate`. Shade grows with every call."""
+    """All that SampleGrid asks of a model: `generate`. Shade grows with every call.
+
+    The first call is the trial that SampleGrid makes before training.
+    """
 
     num_classes = None
 
@@ -18,7 +21,7 @@ class Painter:
 
     def generate(self, n, labels=None, seed=None):
         self.calls.append((n, labels, seed))
-        shade = min(-1.0 + 0.1 * len(self.calls), 1.0)
+        shade = min(-1.1 + 0.1 * len(self.calls), 1.0)
         return np.full((n, self.size, self.size, 1), shade, "float32")
 
 
@@ -44,7 +47,7 @@ def test_a_grid_an_epoch_and_an_animation(tmp_path):
     assert names(tmp_path / "s") == [
         "epoch_0001.png", "epoch_0002.png", "epoch_0003.png", "training.gif",
     ]  # fmt: skip
-    assert model.calls == [(6, None, 9)] * 3
+    assert model.calls == [(6, None, 9)] * 4
     grid = pictures.load_picture(tmp_path / "s" / "epoch_0002.png")
     assert grid.shape == (10, 16, 1)
     assert grid[0, 0, 0] == round((-0.8 + 1) * 127.5)
@@ -73,7 +76,7 @@ def test_a_row_per_class(tmp_path):
     model = Painter()
     model.num_classes = 3
     run(kgan.callbacks.SampleGrid(tmp_path, columns=2), model, epochs=1)
-    ((n, labels, _),) = model.calls
+    _, (n, labels, _) = model.calls
     assert n == 6
     np.testing.assert_array_equal(labels, [0, 0, 1, 1, 2, 2])
 
@@ -137,6 +140,28 @@ def test_custom_loop_draws_what_fit_draws(make_gan, images, tmp_path):
     for name in ("epoch_0001.png", "epoch_0002.png"):
         in_fit, in_loop = (pictures.load_picture(tmp_path / d / name) for d in ("fit", "loop"))
         np.testing.assert_allclose(in_fit.astype(int), in_loop, atol=1)
+
+
+def test_what_is_wrong_shows_before_an_epoch_is_trained(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    model = Painter()
+    model.generate = lambda n, labels=None, seed=None: np.zeros((n, 4, 4, 2), "float32")
+    for callback, error in (
+        (kgan.callbacks.SampleGrid(tmp_path / "s"), ValueError),
+        (kgan.callbacks.SampleGrid(tmp_path / "file"), FileExistsError),
+        (kgan.callbacks.Checkpoint(tmp_path / "file" / "gan.keras"), OSError),
+    ):
+        callback.set_model(model)
+        with pytest.raises(error):
+            callback.on_train_begin()
+
+
+def test_batches_go_on_counting_when_resumed(tmp_path):
+    run(kgan.callbacks.SampleGrid(tmp_path, every_batches=3), Painter(), epochs=2, batches=3)
+    run(kgan.callbacks.SampleGrid(tmp_path, every_batches=3), Painter(), 1, batches=3, first=2)
+    assert names(tmp_path)[:-1] == ["batch_000003.png", "batch_000006.png", "batch_000009.png"]
+    with Image.open(tmp_path / "training.gif") as film:
+        assert film.n_frames == 3
 
 
 def test_value_range(tmp_path):

@@ -250,7 +250,7 @@ def test_pickles():
 
 
 def test_threads_see_the_same_batches():
-    expected = [[numbers(make()._batch(epoch, i)) for i in range(6)] for epoch in range(4)]
+    expected = [[numbers(make().batch(epoch, i)) for i in range(6)] for epoch in range(4)]
     dataset = make()
     wrong = []
 

@@ -24,9 +24,11 @@ def discriminator_ending_in(*ending):
         [keras.layers.Dense(1), keras.layers.Activation("sigmoid")],
         [keras.layers.Dense(2, activation="softmax")],
         [keras.layers.Dense(2), keras.layers.Softmax()],
+        [keras.layers.Dense(1, activation="sigmoid"), keras.layers.Activation("linear")],
+        [keras.layers.Dense(1, activation="sigmoid"), keras.layers.Reshape((1,))],
         [discriminator_ending_in(keras.layers.Dense(1, activation="sigmoid"))],
     ],
-    ids=["dense", "activation", "softmax", "softmax_layer", "nested"],
+    ids=["dense", "activation", "softmax", "softmax_layer", "cast", "reshaped", "nested"],
 )
 def test_discriminator_that_ends_in_a_probability(ending):
     generator, _ = small_networks()
@@ -74,11 +76,47 @@ def test_networks_that_do_not_know_their_inputs():
         kgan.GAN("dcgan", discriminator)
 
 
-def test_num_classes_is_read_off_the_generator_and_contradictions_are_refused():
-    networks = small_networks(num_classes=3)
-    assert kgan.GAN(*networks).num_classes == 3
-    with pytest.raises(ValueError, match="num_classes=3"):
-        kgan.GAN(*networks, num_classes=4)
+def test_num_classes_is_read_off_the_networks():
+    assert kgan.GAN(*small_networks(num_classes=3)).num_classes == 3
+    assert kgan.GAN(*small_networks()).num_classes is None
+
+
+def test_num_classes_may_be_fewer_than_are_embedded():
+    assert kgan.GAN(*small_networks(num_classes=4), num_classes=3).num_classes == 3
+    with pytest.raises(ValueError, match="at most 4 classes"):
+        kgan.GAN(*small_networks(num_classes=4), num_classes=5)
+
+
+def test_num_classes_that_contradict_each_other():
+    generator, _ = small_networks(num_classes=10)
+    _, discriminator = small_networks(num_classes=3)
+    with pytest.raises(ValueError, match="10 in the generator and 3 in the discriminator"):
+        kgan.GAN(generator, discriminator)
+
+
+def test_num_classes_of_unconditional_networks():
+    with pytest.raises(ValueError, match="unconditional networks and num_classes=3"):
+        kgan.GAN(*small_networks(), num_classes=3)
+
+
+def images_from(latent, label):
+    joined = keras.layers.Concatenate()([latent, keras.layers.Rescaling(1.0)(label)])
+    return keras.layers.Reshape((8, 8, 1))(keras.layers.Dense(64)(joined))
+
+
+def test_labels_first_or_one_hot():
+    latent = keras.Input((4,), name="latent")
+    label = keras.Input((1,), dtype="int32", name="of_class")
+    images = images_from(latent, label)
+    _, discriminator = small_networks(num_classes=3)
+    with pytest.raises(ValueError, match="latent or image comes first"):
+        kgan.GAN(keras.Model([label, latent], images), discriminator)
+    first = keras.Input((1,), dtype="int32", name="a_label")
+    by_name = keras.Model({"a_label": first, "latent": latent}, images_from(latent, first))
+    with pytest.raises(ValueError, match="in the order of their names"):
+        kgan.GAN(by_name, discriminator)
+    gan = kgan.GAN(keras.Model({"latent": latent, "of_class": label}, images), discriminator)
+    assert gan.generate(3, labels=[0, 1, 2]).shape == (3, 8, 8, 1)
 
 
 def one_hot_gan(num_classes=None):
@@ -157,10 +195,49 @@ def test_a_tensorflow_dataset_is_checked_by_its_spec(make_gan):
     refuses(make_gan(), plain.batch(4).batch(4), match="shape")
     odd = make_gan(discriminator_steps=3)
     refuses(odd, plain.batch(16, drop_remainder=True), match="batch of 16")
-    assert make_gan(discriminator_steps=2).fit(plain.batch(16), verbose=0).history
+    even = plain.batch(16, drop_remainder=True)
+    assert make_gan(discriminator_steps=2).fit(even, verbose=0).history
+
+
+def test_validation_data_are_checked_too(make_gan, images, labels):
+    gan = make_gan(num_classes=3)
+    train = kgan.data.ImageDataset(images, labels, batch_size=16)
+    without = kgan.data.ImageDataset(images, batch_size=16)
+    refuses(gan, train, validation_data=without, match="images without labels")
+    wrong = (without[0], np.full(16, 3))
+    refuses(gan, train, validation_data=wrong, match="labels from 3 to 3")
+
+
+def test_validation_split_is_taken_off_before_batches_are_counted(make_gan):
+    gan = make_gan(discriminator_steps=2)
+    x = np.zeros((80, 8, 8, 1), "float32")
+    refuses(gan, x, batch_size=16, validation_split=0.1125, match="batch of 7")
+    assert gan.fit(x[:42], batch_size=16, validation_split=0.22, verbose=0).history
+
+
+def test_data_of_other_kinds(make_gan, labels):
+    tf = pytest.importorskip("tensorflow")
+    x = np.zeros((16, 8, 8, 1), "float32")
+    refuses(make_gan(), [x, x], match="Received: a list")
+    refuses(make_gan(), {"image": x}, match="Received: a dict")
+    features = tf.data.Dataset.from_tensor_slices({"image": x}).batch(4)
+    refuses(make_gan(), features, match="Received: a dict")
+    one_hot = np.eye(3)[labels[:16]]
+    refuses(make_gan(num_classes=3), x, one_hot, match="argmax")
+    unknown = make_gan(discriminator_steps=2)
+    refuses(unknown, tf.data.Dataset.from_tensor_slices(x).batch(4), match="drop_remainder=True")
+    with pytest.raises(TypeError, match="sample_weight"):
+        make_gan().fit(x, sample_weight=np.ones(16))
+
+
+def test_train_on_batch_checks_too(make_gan):
+    with pytest.raises(ValueError, match="batch of 5"):
+        make_gan(discriminator_steps=2).train_on_batch(np.zeros((5, 8, 8, 1), "float32"))
 
 
 def test_check_labels_takes_whole_floats():
     checks.check_labels(np.array([0.0, 2.0]), 3)
     with pytest.raises(ValueError, match="dtype float64"):
         checks.check_labels(np.array([0.0, 0.5]), 3)
+    with pytest.raises(ValueError, match="labels from -7 to 0"):
+        checks.check_labels(np.array([0, -7]), None)

@@ -9,14 +9,18 @@ import kgan
 from kgan._backend import gradients
 
 
-def linear_gan(discriminator_steps=1, loss="wasserstein", rate=0.1):
+def linear_gan(discriminator_steps=1, loss="wasserstein", rate=0.1, decay=None):
     """G(z) = a z and D(x) = b x, on images of one pixel: a step can be done by hand."""
     latent = keras.Input((1,))
     image = keras.Input((1, 1, 1))
-    scaled = keras.layers.Dense(1, use_bias=False, kernel_initializer=constant(2.0))(latent)
-    generator = keras.Model(latent, keras.layers.Reshape((1, 1, 1))(scaled))
-    score = keras.layers.Dense(1, use_bias=False, kernel_initializer=constant(0.5))
-    discriminator = keras.Model(image, score(keras.layers.Flatten()(image)))
+
+    def dense(weight):
+        return keras.layers.Dense(
+            1, use_bias=False, kernel_initializer=constant(weight), kernel_regularizer=decay
+        )
+
+    generator = keras.Model(latent, keras.layers.Reshape((1, 1, 1))(dense(2.0)(latent)))
+    discriminator = keras.Model(image, dense(0.5)(keras.layers.Flatten()(image)))
     gan = kgan.GAN(generator, discriminator, seed=11)
     gan.compile(
         keras.optimizers.SGD(rate),
@@ -250,6 +254,112 @@ def test_epochs_trained_sets_the_datasets_epoch(make_gan, images):
     gan.fit(data, epochs=1, verbose=0, callbacks=[record])
     assert epochs == [0] * 6 + [1] * 6 + [2] * 6
     assert gan.epochs_trained == 3
+
+
+def test_short_last_batches_count_for_what_they_are(make_gan, images):
+    gan = make_gan("mlp")
+    whole = kgan.data.ImageDataset(images, batch_size=96, shuffle=False)
+    parts = kgan.data.ImageDataset(images, batch_size=95, shuffle=False, drop_remainder=False)
+    scores = [gan.evaluate(x, verbose=0, return_dict=True)["real_score"] for x in (whole, parts)]
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-5)
+
+
+def test_regularizers_of_the_networks_count(images):
+    batch = kgan.data.ImageDataset(images, batch_size=16, seed=0)[0]
+
+    def one_step(decay):
+        gan = linear_gan(decay=decay)
+        logs = gan.train_on_batch(batch[:, :1, :1], return_dict=True)
+        return weights(gan), logs
+
+    plain, logs = one_step(None)
+    # Half the square of the weight: its gradient is the weight.
+    decayed, heavier = one_step(keras.regularizers.L2(0.5))
+    z = latents_of_step(11, 16, 1)[0].mean()
+    np.testing.assert_allclose(decayed[1], plain[1] - 0.1 * 0.5, rtol=1e-4)
+    # The generator's gradient comes through the discriminator, which decayed by 0.05 before.
+    np.testing.assert_allclose(decayed[0], plain[0] - 0.1 * 2.0 - 0.1 * 0.05 * z, rtol=1e-4)
+    increase = float(heavier["discriminator_loss"]) - float(logs["discriminator_loss"])
+    np.testing.assert_allclose(increase, 0.5 * 0.5**2, rtol=1e-4)
+
+
+def test_steps_per_epoch_goes_through_the_data_all_the_same(make_gan, images):
+    seen = []
+
+    class Recorder(kgan.data.ImageDataset):
+        def batch(self, epoch, index):
+            seen.append((epoch, index))
+            return super().batch(epoch, index)
+
+    gan = make_gan()
+    gan.fit(Recorder(images, batch_size=16, seed=5), epochs=3, steps_per_epoch=4, verbose=0)
+    assert int(gan.optimizer.iterations) == 12
+    # Two passes of six batches each, whatever else was looked at or prefetched.
+    assert {(e, i) for e in (0, 1) for i in range(6)} <= set(seen)
+
+
+def test_workers_do_not_change_training(make_gan, images):
+    results = []
+    for workers in (1, 4):
+        keras.utils.set_random_seed(2)
+        gan = make_gan("mlp")
+        data = kgan.data.ImageDataset(images, batch_size=16, seed=5, workers=workers)
+        gan.fit(data, epochs=2, verbose=0)
+        results.append(gan.get_weights())
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_callback_list_may_be_used_again(make_gan, dataset):
+    gan = make_gan()
+    callbacks = keras.callbacks.CallbackList([], add_history=True, model=gan, epochs=1)
+    for _ in range(2):
+        gan.fit(dataset, verbose=0, callbacks=callbacks)
+    assert gan.epochs_trained == 2
+
+
+def test_sequential_networks(images):
+    generator = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(64), keras.layers.Reshape((8, 8, 1))]
+    )
+    discriminator = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(1)]
+    )
+    gan = kgan.GAN(generator, discriminator)
+    gan.compile()
+    data = kgan.data.ImageDataset(images, batch_size=16)
+    assert np.isfinite(gan.fit(data, verbose=0).history["generator_loss"]).all()
+    assert gan.generate(3).shape == (3, 8, 8, 1)
+
+
+def test_one_input_in_a_list(images):
+    latent, image = keras.Input((4,)), keras.Input((8, 8, 1))
+    made = keras.layers.Reshape((8, 8, 1))(keras.layers.Dense(64)(latent))
+    logits = keras.layers.Dense(1)(keras.layers.Flatten()(image))
+    gan = kgan.GAN(keras.Model([latent], made), keras.Model([image], logits))
+    gan.compile()
+    gan.fit(kgan.data.ImageDataset(images, batch_size=16), verbose=0)
+    assert gan.generate(3).shape == (3, 8, 8, 1)
+
+
+def test_a_subclass_keeps_its_own_metrics(dataset):
+    class Counting(kgan.GAN):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.batches = keras.metrics.Sum(name="batches")
+
+        def training_step(self, data):
+            self.batches.update_state(1.0)
+            return super().training_step(data)
+
+    gan = Counting(*kgan.networks.mlp((8, 8, 1), 4, width=4))
+    gan.compile()
+    assert gan.fit(dataset, epochs=2, verbose=0).history["batches"] == [6, 6]
+
+
+def test_jit_compile_trains(make_gan, dataset):
+    gan = make_gan("mlp", jit_compile=True)
+    assert np.isfinite(gan.fit(dataset, verbose=0).history["generator_loss"]).all()
 
 
 # ---- generate ------------------------------------------------------------------------------------

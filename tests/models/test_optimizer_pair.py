@@ -41,6 +41,38 @@ def test_learning_rate_callbacks_move_both_by_the_same_factor(make_gan, dataset)
     )
 
 
+def test_learning_rates_keep_their_ratio_through_zero(make_gan, tmp_path):
+    gan = make_gan(
+        generator_optimizer=keras.optimizers.Adam(1e-3),
+        discriminator_optimizer=keras.optimizers.Adam(4e-3),
+    )
+    gan.optimizer.learning_rate = 0.0
+    gan.save(tmp_path / "gan.keras")
+    for model in (gan, keras.saving.load_model(tmp_path / "gan.keras")):
+        model.optimizer.learning_rate = 2e-3
+        rate = float(model.optimizer.discriminator_optimizer.learning_rate)
+        np.testing.assert_allclose(rate, 8e-3, rtol=1e-5)
+
+
+@pytest.mark.parametrize("role", ["generator", "discriminator"])
+def test_a_schedule_cannot_be_set_and_nothing_is_changed(make_gan, role):
+    schedule = keras.optimizers.schedules.ExponentialDecay(1e-3, 10, 0.9)
+    gan = make_gan(**{f"{role}_optimizer": keras.optimizers.Adam(schedule)})
+    rate = float(gan.optimizer.learning_rate)
+    with pytest.raises(TypeError, match=f"{role}'s optimizer has a learning rate schedule"):
+        gan.optimizer.learning_rate = 1.0
+    assert float(gan.optimizer.learning_rate) == rate
+
+
+def test_an_optimizer_that_was_built_for_another_gan_is_refused(make_gan):
+    gan = make_gan()
+    pair = gan.optimizer
+    optimizers = (pair.generator_optimizer, pair.discriminator_optimizer)
+    gan.compile(*optimizers)  # for the same weights it goes on
+    with pytest.raises(ValueError, match="new optimizer for the generator"):
+        make_gan(generator_optimizer=optimizers[0])
+
+
 def test_one_optimizer_for_both_is_refused():
     adam = keras.optimizers.Adam()
     with pytest.raises(ValueError, match="Make two"):

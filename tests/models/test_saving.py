@@ -135,6 +135,48 @@ def test_mixed_float16_round_trip(make_gan, dataset, tmp_path):
         keras.config.set_dtype_policy("float32")
 
 
+def test_loading_under_another_policy_keeps_the_optimizers(make_gan, dataset, tmp_path):
+    gan = make_gan()
+    gan.fit(dataset, verbose=0)
+    gan.save(tmp_path / "gan.keras")
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert_same_state(gan, loaded)
+
+
+def test_jit_compile_is_saved_as_it_was_given(make_gan, tmp_path):
+    for given in ("auto", True, False):
+        gan = make_gan(jit_compile=given)
+        assert gan.get_compile_config()["jit_compile"] == given
+    gan.save(tmp_path / "gan.keras")
+    assert keras.saving.load_model(tmp_path / "gan.keras").jit_compile is False
+
+
+def test_a_subclass_keeps_its_own_weights(tmp_path):
+    @keras.saving.register_keras_serializable(package="tests")
+    class Weighted(kgan.GAN):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.own = self.add_weight(shape=(), initializer="zeros", name="own")
+
+    gan = Weighted(*kgan.networks.mlp((8, 8, 1), 4, width=4))
+    gan.own.assign(7.0)
+    gan.save(tmp_path / "gan.keras")
+    assert float(keras.saving.load_model(tmp_path / "gan.keras").own) == 7.0
+
+
+def test_export_is_the_generators(make_gan, tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    gan = make_gan()
+    gan.export(tmp_path / "served", verbose=False)
+    latents = np.random.default_rng(7).standard_normal((3, 4), "float32")
+    served = tf.saved_model.load(str(tmp_path / "served"))
+    np.testing.assert_allclose(served.serve(latents), gan.generate(3, seed=7), atol=1e-6)
+
+
 def test_a_loss_of_ones_own_is_saved_with_its_arguments(make_gan, tmp_path):
     @keras.saving.register_keras_serializable(package="tests")
     class Scaled(kgan.losses.NonSaturating):
