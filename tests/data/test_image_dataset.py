@@ -257,7 +257,7 @@ def test_threads_see_the_same_batches():
     def work(seed):
         rng = np.random.default_rng(seed)
         for epoch, index in zip(rng.integers(0, 4, 200), rng.integers(0, 6, 200), strict=True):
-            if numbers(dataset._batch(int(epoch), int(index))) != expected[epoch][index]:
+            if numbers(dataset.batch(int(epoch), int(index))) != expected[epoch][index]:
                 wrong.append((epoch, index))
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
