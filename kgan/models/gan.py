@@ -7,16 +7,16 @@ import numpy as np
 from keras import ops
 
 from kgan import losses
-from kgan._backend import ImperativeSteps, gradients
+from kgan._backend import gradients
 from kgan.models import checks
-from kgan.models.feed import feed
+from kgan.models.generative_model import GenerativeModel
 from kgan.models.optimizer_pair import OptimizerPair
 
 Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="kgan")
-class GAN(ImperativeSteps, keras.Model):
+class GAN(GenerativeModel):
     """A generative adversarial network.
 
     A *generator* makes images from latents, random vectors; a *discriminator* scores images, high
@@ -80,10 +80,7 @@ class GAN(ImperativeSteps, keras.Model):
         self.is_conditional = len(generator.inputs) == 2
         self.num_classes = checks.resolve_num_classes(generator, discriminator, num_classes)
         self.discriminator_steps = 1
-        self.epochs_trained = 0
-        # Held-out data gets noise of its own: validating must not change the training that follows.
         self.training_noise = keras.random.SeedGenerator(seed)
-        self.evaluation_noise = keras.random.SeedGenerator(0)
         self._trackers = [
             keras.metrics.Mean(name=name)
             for name in ("discriminator_loss", "generator_loss", "real_score", "fake_score")
@@ -273,92 +270,11 @@ class GAN(ImperativeSteps, keras.Model):
             if tracker.name in values:
                 tracker.update_state(values[tracker.name], sample_weight=count)
 
-    @property
-    def metrics(self) -> list[Any]:
-        """The running means behind the logs, and what a subclass adds."""
-        # Keras's own `loss` would stand in every log and never be told anything.
-        return [metric for metric in super().metrics if metric.name != "loss"]
+    def _check_data(self, x: Any, y: Any, training: bool, **options: Any) -> None:
+        steps = self.discriminator_steps if training else 1
+        checks.check_data(x, y, model=self, steps=steps, **options)
 
-    # ---- Keras's entry points --------------------------------------------------------------------
-
-    def fit(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = None,
-        epochs: int = 1,
-        **kwargs: Any,
-    ) -> Any:
-        """Trains the GAN: `keras.Model.fit`, with the data checked before the first step.
-
-        Args:
-            x: A `kgan.data.ImageDataset` or whatever else `keras.Model.fit` takes: arrays, a
-                `tf.data.Dataset`, a `PyDataset`, a generator; of `images` or `(images, labels)`
-                (a generator: of `(images,)`).
-                Images are float, in the range of the generator's output. Of an ImageDataset the
-                GAN takes the epoch after those that it was trained, so that a reloaded GAN goes on
-                with the batches it would have had.
-            y: Integer `(samples,)`, the labels where `x` is an array and the GAN conditional.
-            batch_size: Integer, where `x` is an array. Defaults to 32.
-            epochs: Integer, as for `keras.Model.fit`: the number of the last epoch.
-            **kwargs: As for `keras.Model.fit`: `callbacks`, `validation_data`, `initial_epoch`,
-                ...; but `shuffle` is for arrays. Datasets shuffle themselves: the order in which
-                Keras would put their batches hangs on global random state that no checkpoint
-                holds.
-
-        Returns:
-            A `keras.callbacks.History`.
-
-        Raises:
-            ValueError: The data do not fit the networks, labels are missing or out of range, or
-                `discriminator_steps` does not divide a batch.
-        """
-        for name in ("sample_weight", "class_weight"):
-            if kwargs.get(name) is not None:
-                raise TypeError(f"A GAN weighs all images alike. Received: {name}.")
-        checks.check_data(
-            x,
-            y,
-            model=self,
-            batch_size=batch_size,
-            steps=self.discriminator_steps,
-            validation_split=kwargs.get("validation_split", 0.0),
-        )
-        kwargs["validation_data"] = self._held_out(kwargs.get("validation_data"))
-        kwargs.setdefault("shuffle", hasattr(x, "shape"))
-        steps = kwargs.get("steps_per_epoch")
-        dataset, x = x, feed(x, epoch=lambda: self.epochs_trained, steps=steps)
-        if x is not dataset:
-            kwargs["steps_per_epoch"] = None
-        keeper = _EpochKeeper(self, dataset)
-        callbacks = kwargs.pop("callbacks", None)
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.callbacks.insert(0, keeper)
-        else:
-            given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
-            callbacks = [keeper, *(callback for callback in given if callback is not None)]
-        try:
-            return super().fit(x, y, batch_size, epochs, callbacks=callbacks, **kwargs)
-        finally:
-            if isinstance(callbacks, keras.callbacks.CallbackList):
-                callbacks.callbacks.remove(keeper)
-
-    def _held_out(self, data: Any) -> Any:
-        """Validation data as `fit` takes them, checked."""
-        if data is None:
-            return None
-        x, y = checks.split_batch(data) if isinstance(data, (list, tuple)) else (data, None)
-        checks.check_data(x, y, model=self)
-        return feed(data, epoch=lambda: 0)
-
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Measures the losses on held-out images: `keras.Model.evaluate`.
-
-        The same images get the same latents each time, so that a change in the figures is one of
-        the networks. For that, an ImageDataset is read as in its epoch 0.
-        """
-        self.evaluation_noise.state.assign([0, 0])
-        return super().evaluate(feed(x, epoch=lambda: 0), *args, **kwargs)
+    # ---- images ----------------------------------------------------------------------------------
 
     def call(self, inputs: Any, training: bool = False) -> Tensor:
         """Images from latents; conditional: from `[latents, labels]`."""
@@ -482,50 +398,7 @@ class GAN(ImperativeSteps, keras.Model):
         self.compile(**options)
         self.optimizer.learning_rate_ratio = ratio
 
-    def _noise_states(self) -> list[Any]:
-        """Every random generator's state: the GAN's latents, the networks' dropout."""
-        return [v for v in self.variables if v.name == "seed_generator_state"]
-
-    def save_own_variables(self, store: Any) -> None:
-        """Stores what Keras's files leave out: the noise's states and the count of epochs."""
-        super().save_own_variables(store)
-        for index, state in enumerate(self._noise_states()):
-            store[f"noise_{index}"] = ops.convert_to_numpy(state)
-        store["epochs_trained"] = np.asarray(self.epochs_trained, "int64")
-
-    def load_own_variables(self, store: Any) -> None:
-        """Loads what `save_own_variables` stored."""
-        # Those that Keras's own version stored are numbered.
-        numbered = [key for key in store.keys() if key.isdigit()]  # noqa: SIM118  (no dict)
-        super().load_own_variables({key: store[key] for key in numbered})
-        for index, state in enumerate(self._noise_states()):
-            state.assign(store[f"noise_{index}"])
-        self.epochs_trained = int(np.asarray(store["epochs_trained"]))
-
 
 def _regularisation(network: Any) -> Tensor:
     """What the network's own regularizers add to its loss."""
     return sum(network.losses, 0.0)
-
-
-class _EpochKeeper(keras.callbacks.Callback):
-    """Counts the epochs that a GAN was trained, and keeps its dataset in step with the count."""
-
-    def __init__(self, gan: GAN, dataset: Any) -> None:
-        super().__init__()
-        self.gan = gan
-        self.dataset = dataset
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        del epoch, logs
-        self._tell_dataset()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        # First in the list of callbacks, so that a checkpoint written by another counts this one.
-        del epoch, logs
-        self.gan.epochs_trained += 1
-        self._tell_dataset()
-
-    def _tell_dataset(self) -> None:
-        if hasattr(self.dataset, "epoch"):
-            self.dataset.epoch = self.gan.epochs_trained
