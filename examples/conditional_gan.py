@@ -24,7 +24,7 @@ train = kgan.data.load_mnist(  # batches of (images, labels)
 
 # num_classes makes both networks take a label; nothing else changes.
 generator, discriminator = kgan.networks.dcgan(
-    image_shape=(28, 28, 1), latent_dim=64, width=32, num_classes=10
+    image_shape=(28, 28, 1), latent_dim=64, width=24, num_classes=10
 )
 gan = kgan.GAN(generator, discriminator)
 gan.compile(

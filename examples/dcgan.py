@@ -35,7 +35,7 @@ if saved.exists():
     gan = keras.saving.load_model(saved)
     print("Going on after epoch", gan.epochs_trained)
 else:
-    generator, discriminator = kgan.networks.dcgan((28, 28, 1), latent_dim=64, width=32)
+    generator, discriminator = kgan.networks.dcgan((28, 28, 1), latent_dim=64, width=24)
     gan = kgan.GAN(generator, discriminator, seed=0)
     gan.compile(
         generator_optimizer=keras.optimizers.Adam(1e-3, beta_1=0.5),

@@ -15,11 +15,8 @@ arguments = parser.parse_args()
 images = kgan.data.read_idx_images(arguments.file)  # uint8 (N, H, W) or (N, H, W, C)
 print(arguments.file, "holds", images.shape)
 
-# The network doubles a small map until it is as large as the image: pad to a size that is made so.
-height, width = images.shape[1:3]
-side = next(size for size in (8, 16, 28, 32, 48, 64, 96, 128) if size >= max(height, width))
 train = kgan.data.ImageDataset(
-    images, batch_size=32, seed=0, pad_to=(side, side), steps_per_epoch=arguments.steps_per_epoch
+    images, batch_size=32, seed=0, steps_per_epoch=arguments.steps_per_epoch
 )
 
 gan = kgan.recipes.get("dcgan").build(train.image_shape, seed=0)

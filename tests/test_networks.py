@@ -80,7 +80,20 @@ def test_refuses_impossible_sizes(family, options, message):
         getattr(kgan.networks, family)(**options)
 
 
-@pytest.mark.parametrize("shape", [(30, 30, 1), (28, 32, 1), (3, 3, 1), (28, 27, 1)])
-def test_dcgan_refuses_shapes_that_it_cannot_halve(shape):
-    with pytest.raises(ValueError, match="pad_to"):
-        kgan.networks.dcgan(shape)
+@pytest.mark.parametrize("shape", [(30, 30, 1), (28, 32, 1), (5, 4, 3), (17, 9, 2), (64, 64, 3)])
+def test_dcgan_makes_images_of_any_size(shape):
+    generator, discriminator = kgan.networks.dcgan(shape, latent_dim=3, width=2)
+    assert kgan.GAN(generator, discriminator).image_shape == shape
+
+
+def test_dcgan_goes_down_to_maps_of_four_pixels():
+    _, discriminator = kgan.networks.dcgan((28, 28, 1))
+    convolutions = [la for la in discriminator.layers if isinstance(la, keras.layers.Conv2D)]
+    assert [la.output.shape[1:] for la in convolutions] == [
+        (14, 14, 64), (7, 7, 128), (4, 4, 256),
+    ]  # fmt: skip
+
+
+def test_dcgan_refuses_images_too_small_to_halve():
+    with pytest.raises(ValueError, match="at least 5"):
+        kgan.networks.dcgan((4, 4, 1))

@@ -17,17 +17,17 @@ def dcgan(
 ) -> tuple[Any, Any]:
     """Two convolutional networks that mirror each other.
 
-    The generator begins with a map of 4 to 7 pixels a side and doubles it with transposed
-    convolutions, 4x4 with stride 2, with batch normalisation and ReLU between them; the last of
-    them makes the image. The discriminator halves the image with convolutions, 4x4 with stride 2,
-    and LeakyReLU. A 28x28 image takes two doublings, one of 32x32 three.
+    The discriminator halves the image with convolutions, 4x4 with stride 2, and LeakyReLU, until 4
+    pixels a side are left: 28, 14, 7, 4. The generator begins there and doubles with transposed
+    convolutions, with batch normalisation and ReLU between them, cropping where the size that it
+    mirrors is odd; the last of them makes the image.
 
-    The image's channels come straight out of the last doubling. A convolution at full size after
-    it, as many DCGANs for MNIST have, costs a CPU more than all other layers together.
+    The maps of 4x4 are what gives digits their form: with 7x7 as the smallest, strokes are right
+    and the whole is not. The image's channels come straight out of the last doubling. A convolution
+    at full size after it, as many DCGANs for MNIST have, costs a CPU more than all else together.
 
     Args:
-        image_shape: Three integers, `(height, width, channels)`. Height and width must each be
-            4, 5, 6 or 7 times the same power of 2: 28, 32, 48, 64, 128, ...
+        image_shape: Three integers, `(height, width, channels)`, the larger side at least 5.
         latent_dim: Integer, the size of the latents.
         num_classes: Integer, makes both networks conditional on a label below it. Defaults to
             unconditional ones.
@@ -39,8 +39,7 @@ def dcgan(
         [-1, 1]; the discriminator maps images (and labels) to logits, float `(batch, 1)`.
 
     Raises:
-        ValueError: A size is not an integer of at least 1, or the height and width have no such
-            power of 2.
+        ValueError: A size is not an integer of at least 1, or the image is too small.
 
     Example:
     ```python
@@ -55,26 +54,25 @@ def dcgan(
     shape = conditioning.check_sizes(
         image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width
     )
-    doublings = _doublings(shape)
+    sizes = _sizes(shape)
     return (
-        _generator(shape, latent_dim, num_classes, width, doublings),
-        _discriminator(shape, num_classes, width, doublings),
+        _generator(shape, latent_dim, num_classes, width, sizes),
+        _discriminator(shape, num_classes, width, sizes),
     )
 
 
-def _doublings(image_shape: tuple[int, int, int]) -> int:
-    """How often a map of 4 to 7 pixels a side must be doubled to give the image."""
-    height, width, _ = image_shape
-    for doublings in range(1, 12):
-        scale = 2**doublings
-        whole = height % scale == 0 and width % scale == 0
-        if whole and height // scale in range(4, 8) and width // scale in range(4, 8):
-            return doublings
-    raise ValueError(
-        "Expected a height and width that are each 4 to 7 times the same power of 2, such as 28, "
-        f"32, 48 or 64. Received: image_shape={image_shape}. Pad or resize the images: "
-        "kgan.data.ImageDataset(..., pad_to=(32, 32)) pads."
-    )
+def _sizes(image_shape: tuple[int, int, int]) -> list[tuple[int, int]]:
+    """Heights and widths from the image's own down to at most 4, each half of the one before."""
+    sizes = [image_shape[:2]]
+    while max(sizes[-1]) > 4:
+        height, width = sizes[-1]
+        sizes.append(((height + 1) // 2, (width + 1) // 2))
+    if len(sizes) == 1:
+        raise ValueError(
+            "Expected images of at least 5 pixels on their larger side. "
+            f"Received: image_shape={image_shape}."
+        )
+    return sizes
 
 
 def _generator(
@@ -82,40 +80,49 @@ def _generator(
     latent_dim: int,
     num_classes: int | None,
     width: int,
-    doublings: int,
+    sizes: list[tuple[int, int]],
 ) -> Any:
     inputs = x = keras.Input((latent_dim,), name="latent")
     if num_classes is not None:
         label = conditioning.label_input()
         inputs, x = [x, label], conditioning.join_latent(x, label, num_classes)
-    base = image_shape[0] // 2**doublings, image_shape[1] // 2**doublings
-    channels = width * 2 ** (doublings - 1)
-    x = layers.Dense(base[0] * base[1] * channels, use_bias=False)(x)
-    x = layers.Reshape((*base, channels))(x)
-    x = _normalised(x)
-    for _ in range(doublings - 1):
+    *larger, smallest = sizes
+    channels = width * 2 ** (len(larger) - 1)
+    x = layers.Dense(smallest[0] * smallest[1] * channels, use_bias=False)(x)
+    x = _normalised(layers.Reshape((*smallest, channels))(x))
+    for size in larger[:0:-1]:
         channels //= 2
         x = layers.Conv2DTranspose(channels, 4, strides=2, padding="same", use_bias=False)(x)
-        x = _normalised(x)
+        x = _normalised(_cropped(x, size))
     # float32 whatever the policy: the range ends matter more than the speed of the last layer.
     images = layers.Conv2DTranspose(
         image_shape[2], 4, strides=2, padding="same", activation="tanh", dtype="float32"
     )(x)
-    return keras.Model(inputs, images, name="generator")
+    return keras.Model(inputs, _cropped(images, sizes[0]), name="generator")
 
 
 def _normalised(x: Any) -> Any:
     return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
 
 
+def _cropped(x: Any, size: tuple[int, int]) -> Any:
+    height, width = x.shape[1] - size[0], x.shape[2] - size[1]
+    if height or width:
+        x = layers.Cropping2D(((0, height), (0, width)), dtype=x.dtype)(x)
+    return x
+
+
 def _discriminator(
-    image_shape: tuple[int, int, int], num_classes: int | None, width: int, doublings: int
+    image_shape: tuple[int, int, int],
+    num_classes: int | None,
+    width: int,
+    sizes: list[tuple[int, int]],
 ) -> Any:
     inputs = x = keras.Input(image_shape, name="image")
     if num_classes is not None:
         label = conditioning.label_input()
         inputs, x = [x, label], conditioning.join_image(x, label, num_classes)
-    for level in range(doublings):
+    for level in range(len(sizes) - 1):
         x = layers.Conv2D(width * 2**level, 4, strides=2, padding="same")(x)
         x = layers.LeakyReLU(negative_slope=0.2)(x)
     logits = layers.Dense(1, dtype="float32")(layers.Flatten()(x))
