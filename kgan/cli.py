@@ -66,7 +66,10 @@ def _add_train(commands: Any) -> None:
     train.add_argument("--recipe", metavar="NAME", help="see `kgan recipes` (default: dcgan)")
     train.add_argument("--epochs", metavar="N", type=_positive, help="epochs, in all sessions")
     train.add_argument(
-        "--steps-per-epoch", metavar="N", type=_positive, help="batches to an epoch (default: all)"
+        "--steps-per-epoch",
+        metavar="N",
+        type=_positive,
+        help="batches to an epoch (default: all, and 1000 at least)",
     )
     train.add_argument("--batch-size", metavar="N", type=_positive, help="images to a batch")
     train.add_argument("--seed", metavar="N", type=_seed, help="for all randomness (default: 0)")

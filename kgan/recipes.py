@@ -106,7 +106,7 @@ RECIPES: dict[str, Recipe] = {
         generator_learning_rate=1e-3,
         discriminator_learning_rate=5e-4,
         batch_size=32,
-        epochs=5,
+        epochs=4,
     ),
     "conditional_dcgan": Recipe(
         summary="the same, told which class to make",
@@ -117,7 +117,7 @@ RECIPES: dict[str, Recipe] = {
         generator_learning_rate=1e-3,
         discriminator_learning_rate=5e-4,
         batch_size=32,
-        epochs=5,
+        epochs=4,
     ),
     "first_gan": Recipe(
         summary="the first GAN of most courses: two multilayer perceptrons",

@@ -27,6 +27,8 @@ from kgan.models import GAN
 
 MODEL = "gan.keras"
 CONFIG = "config.json"
+# An epoch of small data spans several passes: recipes count epochs, and a network needs steps.
+FEWEST_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class RunConfig:
         data_dir: Where the data set's files are.
         recipe: A name out of `kgan.recipes.names()`.
         epochs: Integer, how many the run has in the end, all sessions together.
-        steps_per_epoch: Integer, batches to an epoch. Defaults to one pass through the data.
+        steps_per_epoch: Integer, batches to an epoch. Defaults to one pass through the data, or
+            `FEWEST_STEPS` if that is more.
         batch_size: Integer.
         seed: Integer, for weights, noise and the order of the data.
     """
@@ -153,15 +156,18 @@ def load_data(config: RunConfig, say: Callable[[str], None]) -> tuple[RunConfig,
     """
     recipe = recipes.get(config.recipe)
 
-    def load(name: str) -> data.ImageDataset:
-        return data.load_dataset(
+    def load(name: str, steps: int | None = config.steps_per_epoch) -> data.ImageDataset:
+        dataset = data.load_dataset(
             name,
             "train",
             data_dir=config.data_dir,
             batch_size=config.batch_size or recipe.batch_size,
-            steps_per_epoch=config.steps_per_epoch,
+            steps_per_epoch=steps,
             seed=config.seed,
         )
+        if steps is None and len(dataset) < FEWEST_STEPS:
+            return load(name, FEWEST_STEPS)
+        return dataset
 
     if config.dataset is not None:
         return config, load(config.dataset)

@@ -253,6 +253,15 @@ def executable():
     return Path(sys.executable).parent / "kgan"
 
 
+def test_an_epoch_of_small_data_spans_several_passes():
+    from kgan import runs
+
+    _, dataset = runs.load_data(runs.RunConfig(dataset="digits"), print)
+    assert len(dataset) == runs.FEWEST_STEPS
+    _, dataset = runs.load_data(runs.RunConfig(dataset="digits", steps_per_epoch=7), print)
+    assert len(dataset) == 7
+
+
 def test_names_of_data_sets_stay_below_the_root():
     from kgan import runs
 
@@ -293,6 +302,8 @@ def test_interrupted_run_is_usable(tmp_path, number):
         "train",
         "--dataset",
         "digits",
+        "--steps-per-epoch",
+        "20",
         "--epochs",
         "1000",
         "--output",
