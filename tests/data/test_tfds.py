@@ -9,6 +9,9 @@ import kgan
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
+# tensorflow-datasets asks protobuf a question that some versions of it deprecate.
+pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
+
 NUM_CLASSES = 4
 
 
