@@ -27,6 +27,16 @@ def join_image(image: Any, label: Any, num_classes: int) -> Any:
     return layers.Concatenate(name="image_and_label")([image, plane])
 
 
+def project(features: Any, label: Any, num_classes: int) -> Any:
+    """How well features `(batch, n)` match the label: their dot product with its embedding.
+
+    Reference:
+        [Miyato and Koyama, 2018](https://arxiv.org/abs/1802.05637).
+    """
+    embedding = layers.Embedding(num_classes, features.shape[-1], name="label_embedding")(label)
+    return layers.Dot(axes=-1, dtype="float32", name="label_match")([features, embedding])
+
+
 def check_sizes(image_shape: Sequence[int], **sizes: int | None) -> tuple[int, int, int]:
     """Returns `image_shape` as (height, width, channels), or says what is wrong with the arguments.
 

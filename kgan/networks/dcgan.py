@@ -48,8 +48,9 @@ def dcgan(
     ```
 
     Reference:
-        [Radford et al., 2016](https://arxiv.org/abs/1511.06434). Unlike there, the discriminator
-        has no batch normalisation.
+        [Radford et al., 2016](https://arxiv.org/abs/1511.06434); unlike there, the discriminator
+        has batch normalisation only where it is conditional. It takes the label by projection:
+        [Miyato and Koyama, 2018](https://arxiv.org/abs/1802.05637).
     """
     shape = conditioning.check_sizes(
         image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width
@@ -118,12 +119,17 @@ def _discriminator(
     width: int,
     sizes: list[tuple[int, int]],
 ) -> Any:
-    inputs = x = keras.Input(image_shape, name="image")
-    if num_classes is not None:
-        label = conditioning.label_input()
-        inputs, x = [x, label], conditioning.join_image(x, label, num_classes)
+    image = x = keras.Input(image_shape, name="image")
     for level in range(len(sizes) - 1):
         x = layers.Conv2D(width * 2**level, 4, strides=2, padding="same")(x)
+        if level and num_classes is not None:
+            # Without it the conditional pair soon makes one image a class, whatever the latent.
+            x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.LeakyReLU(negative_slope=0.2)(x)
-    logits = layers.Dense(1, dtype="float32")(layers.Flatten()(x))
-    return keras.Model(inputs, logits, name="discriminator")
+    features = layers.Flatten()(x)
+    logits = layers.Dense(1, dtype="float32")(features)
+    if num_classes is None:
+        return keras.Model(image, logits, name="discriminator")
+    label = conditioning.label_input()
+    match = conditioning.project(features, label, num_classes)
+    return keras.Model([image, label], layers.Add()([logits, match]), name="discriminator")
