@@ -176,7 +176,7 @@ def _train(options: argparse.Namespace) -> int:
         return 0
     _say(
         f"Training {config.recipe} on {config.dataset} ({len(dataset.images)} images) for "
-        f"{left} {'epoch' if left == 1 else 'epochs'} of {len(dataset)} batches of "
+        f"{left} {'epoch' if left == 1 else 'epochs'} of {run.steps_per_epoch} batches of "
         f"{dataset.batch_size}, into {run.directory}"
     )
     received = run.train(options.time_limit, verbose=1 if sys.stdout.isatty() else 2)

@@ -28,7 +28,7 @@ from kgan.models import GAN
 MODEL = "gan.keras"
 CONFIG = "config.json"
 # An epoch of small data spans several passes: recipes count epochs, and a network needs steps.
-FEWEST_STEPS = 1000
+FEWEST_IMAGES = 32_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RunConfig:
         recipe: A name out of `kgan.recipes.names()`.
         epochs: Integer, how many the run has in the end, all sessions together.
         steps_per_epoch: Integer, batches to an epoch. Defaults to one pass through the data, or
-            `FEWEST_STEPS` if that is more.
+            as many as make `FEWEST_IMAGES`, if that is more.
         batch_size: Integer.
         seed: Integer, for weights, noise and the order of the data.
     """
@@ -156,18 +156,14 @@ def load_data(config: RunConfig, say: Callable[[str], None]) -> tuple[RunConfig,
     """
     recipe = recipes.get(config.recipe)
 
-    def load(name: str, steps: int | None = config.steps_per_epoch) -> data.ImageDataset:
-        dataset = data.load_dataset(
+    def load(name: str) -> data.ImageDataset:
+        return data.load_dataset(
             name,
             "train",
             data_dir=config.data_dir,
             batch_size=config.batch_size or recipe.batch_size,
-            steps_per_epoch=steps,
             seed=config.seed,
         )
-        if steps is None and len(dataset) < FEWEST_STEPS:
-            return load(name, FEWEST_STEPS)
-        return dataset
 
     if config.dataset is not None:
         return config, load(config.dataset)
@@ -228,6 +224,12 @@ class Run:
         """How many epochs the run has in the end."""
         return self.config.epochs or recipes.get(self.config.recipe).epochs
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many batches an epoch has."""
+        fewest = FEWEST_IMAGES // self.dataset.batch_size
+        return self.config.steps_per_epoch or max(len(self.dataset), fewest)
+
     def train(self, time_limit: float | None = None, verbose: int | str = "auto") -> int | None:
         """Trains until the epochs are done, the time is over or a signal says to stop.
 
@@ -254,6 +256,7 @@ class Run:
                 self.dataset,
                 initial_epoch=self.gan.epochs_trained,
                 epochs=self.epochs,
+                steps_per_epoch=self.steps_per_epoch,
                 callbacks=[on_signal, *chosen],
                 verbose=verbose,
             )
