@@ -28,7 +28,9 @@ class GAN(GenerativeModel):
     and `(image, label)`, make it conditional; then training needs `(images, labels)`.
 
     The logs of `fit` and `evaluate` are means over the epoch so far: `discriminator_loss`,
-    `generator_loss`, and `real_score` and `fake_score`, the discriminator's mean logits.
+    `generator_loss`; `real_score` and `fake_score`, the discriminator's mean logits;
+    `discriminator_accuracy`, how often it scores a real image above a fake one, whatever the loss;
+    and of training also `discriminator_gradient_norm` and `generator_gradient_norm`.
 
     A saved GAN takes up training where it stopped: weights, both optimizers, the state of every
     source of noise and the number of epochs trained are all in the file.
@@ -83,7 +85,15 @@ class GAN(GenerativeModel):
         self.training_noise = keras.random.SeedGenerator(seed)
         self._trackers = [
             keras.metrics.Mean(name=name)
-            for name in ("discriminator_loss", "generator_loss", "real_score", "fake_score")
+            for name in (
+                "discriminator_loss",
+                "generator_loss",
+                "real_score",
+                "fake_score",
+                "discriminator_accuracy",
+                "discriminator_gradient_norm",
+                "generator_gradient_norm",
+            )
         ]
         self.built = True
 
@@ -189,23 +199,25 @@ class GAN(GenerativeModel):
 
         variables = self.generator.trainable_variables
         gradient, loss = gradients(generator_objective, variables)
+        norm = _gradient_norm(gradient, self.optimizer.generator_optimizer)
         self.optimizer.generator_optimizer.apply(gradient, variables)
-        self._track(real, generator_loss=loss)
+        self._track(real, generator_loss=loss, generator_gradient_norm=norm)
         return self.get_metrics_result()
 
     def _update_discriminator(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> None:
-        def objective() -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        def objective() -> tuple[Tensor, dict[str, Tensor]]:
             real_logits = self._score(real, labels, training=True)
             fake_logits = self._score(fake, labels, training=True)
             loss = self.adversarial_loss.discriminator_loss(real_logits, fake_logits)
             loss += _regularisation(self.discriminator)
             scaled = self.optimizer.discriminator_optimizer.scale_loss(loss)
-            return scaled, (loss, ops.mean(real_logits), ops.mean(fake_logits))
+            return scaled, {"discriminator_loss": loss, **_scores(real_logits, fake_logits)}
 
         variables = self.discriminator.trainable_variables
-        gradient, (loss, real_score, fake_score) = gradients(objective, variables)
+        gradient, logs = gradients(objective, variables)
+        norm = _gradient_norm(gradient, self.optimizer.discriminator_optimizer)
         self.optimizer.discriminator_optimizer.apply(gradient, variables)
-        self._track(real, discriminator_loss=loss, real_score=real_score, fake_score=fake_score)
+        self._track(real, **logs, discriminator_gradient_norm=norm)
 
     def _generator_loss(
         self, real: Tensor, fake: Tensor, labels: Tensor | None, training: bool
@@ -226,10 +238,10 @@ class GAN(GenerativeModel):
             real,
             discriminator_loss=self.adversarial_loss.discriminator_loss(real_logits, fake_logits),
             generator_loss=self.adversarial_loss.generator_loss(fake_logits, real_logits),
-            real_score=ops.mean(real_logits),
-            fake_score=ops.mean(fake_logits),
+            **_scores(real_logits, fake_logits),
         )
-        return self.get_metrics_result()
+        logs = self.get_metrics_result()
+        return {name: value for name, value in logs.items() if not name.endswith("gradient_norm")}
 
     def _generate_fakes(
         self, real: Tensor, labels: Tensor | None, noise: Any, training: bool
@@ -402,3 +414,31 @@ class GAN(GenerativeModel):
 def _regularisation(network: Any) -> Tensor:
     """What the network's own regularizers add to its loss."""
     return sum(network.losses, 0.0)
+
+
+def _scores(real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+    """What the discriminator makes of the two, apart from any loss."""
+    # Every real image against every fake one: where 0 lies between them is up to the loss.
+    real, fake = _by_image(real_logits), _by_image(fake_logits)
+    margins = ops.expand_dims(real, 1) - ops.expand_dims(fake, 0)
+    return {
+        "real_score": ops.mean(real_logits),
+        "fake_score": ops.mean(fake_logits),
+        "discriminator_accuracy": ops.mean((ops.sign(margins) + 1.0) / 2.0),
+    }
+
+
+def _by_image(logits: Tensor) -> Tensor:
+    """One score for each image, `(batch,)`, of a discriminator that may give more."""
+    return ops.mean(ops.reshape(logits, (ops.shape(logits)[0], -1)), axis=1)
+
+
+def _gradient_norm(gradient: Any, optimizer: Any) -> Tensor:
+    """The Euclidean length of a gradient, all variables together, before it is applied."""
+    there = [ops.cast(part, "float32") for part in gradient if part is not None]
+    squares = [ops.sum(ops.square(part)) for part in there]
+    norm = ops.sqrt(sum(squares, 0.0)) / optimizer.scale_loss(1.0)
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        # Such an optimizer leaves out a step whose gradient overflowed, and so does the mean.
+        norm = ops.where(ops.isfinite(norm), norm, 0.0)
+    return norm

@@ -7,6 +7,18 @@ from keras import ops
 
 import kgan
 from kgan._backend import gradients
+from kgan.models.gan import _scores
+
+
+LOGS = {
+    "discriminator_loss",
+    "generator_loss",
+    "real_score",
+    "fake_score",
+    "discriminator_accuracy",
+    "discriminator_gradient_norm",
+    "generator_gradient_norm",
+}
 
 
 def linear_gan(discriminator_steps=1, loss="wasserstein", rate=0.1, decay=None):
@@ -58,6 +70,39 @@ def test_one_step_by_hand():
     np.testing.assert_allclose(logs["generator_loss"], -new_b * fake, rtol=1e-5)
     np.testing.assert_allclose(logs["real_score"], b * real.mean(), rtol=1e-5)
     np.testing.assert_allclose(logs["fake_score"], b * fake, rtol=1e-5)
+    above = np.mean(b * real.reshape(3, 1) > b * a * z.reshape(1, 3))
+    np.testing.assert_allclose(logs["discriminator_accuracy"], above, rtol=1e-5)
+    norm = abs(fake - real.mean())
+    np.testing.assert_allclose(logs["discriminator_gradient_norm"], norm, rtol=1e-5)
+    np.testing.assert_allclose(logs["generator_gradient_norm"], abs(new_b * z.mean()), rtol=1e-5)
+
+
+def test_accuracy_counts_ties_half_and_pairs_whatever_the_loss():
+    def accuracy(real, fake):
+        return float(
+            _scores(ops.convert_to_tensor(real), ops.convert_to_tensor(fake))[
+                "discriminator_accuracy"
+            ]
+        )
+
+    assert accuracy([[3.0], [3.0]], [[3.0], [3.0]]) == 0.5
+    assert accuracy([[-5.0], [-4.0]], [[-6.0], [-7.0]]) == 1.0
+    assert accuracy([[1.0], [4.0]], [[2.0], [3.0]]) == 0.5
+    assert accuracy([[[0.0], [4.0]]], [[[1.0], [1.0]]]) == 1.0  # of patches, the mean counts
+
+
+def test_gradient_norms_are_of_all_variables_together(make_gan, dataset):
+    gan = make_gan(
+        generator_optimizer=keras.optimizers.SGD(1.0),
+        discriminator_optimizer=keras.optimizers.SGD(1.0),
+    )
+    before = [np.array(v) for v in gan.trainable_variables]
+    logs = gan.train_on_batch(dataset.batch(0, 0)[0], return_dict=True)
+    moved = [np.array(v) - b for v, b in zip(gan.trainable_variables, before, strict=True)]
+    count = len(gan.generator.trainable_variables)
+    for name, part in (("generator", moved[:count]), ("discriminator", moved[count:])):
+        length = np.sqrt(sum(float(np.sum(np.square(m))) for m in part))
+        np.testing.assert_allclose(logs[f"{name}_gradient_norm"], length, rtol=1e-4)
 
 
 def test_discriminator_steps_split_the_batch_and_draw_fresh_latents():
@@ -81,7 +126,7 @@ def test_every_loss_updates_both_networks_and_logs_finite_means(make_gan, images
     before = [np.array(v) for v in gan.trainable_variables]
     x = kgan.data.ImageDataset(images, batch_size=16, seed=0)
     history = gan.fit(x, epochs=1, verbose=0).history
-    assert set(history) == {"discriminator_loss", "generator_loss", "real_score", "fake_score"}
+    assert set(history) == LOGS
     assert np.isfinite(list(history.values())).all()
     # Some losses do not see the discriminator's last bias; the kernels must all have moved.
     for b, v in zip(before, gan.trainable_variables, strict=True):
@@ -463,6 +508,7 @@ def test_mixed_float16_scales_each_loss_and_reports_it_unscaled(make_gan, datase
             assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         logs = gan.fit(dataset, verbose=0).history
         assert 0 < logs["discriminator_loss"][0] < 10
+        assert 0 < logs["discriminator_gradient_norm"][0] < 100
         assert int(pair.generator_optimizer.inner_optimizer.iterations) == 6
         assert gan.generate(2).dtype == np.float32
     finally:
