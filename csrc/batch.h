@@ -43,4 +43,13 @@ void gather(const Images& images, const std::int64_t* indices, std::size_t batch
             const Levels& levels, const Padding& padding, InstructionSet instruction_set,
             unsigned threads, void* out);
 
+constexpr std::size_t kMaxStack = 64;
+
+// As gather, but each image of the batch is a stack of `stack` images of one channel: its channel c
+// is images[indices[i * stack + c]]. Throws also unless `images` have one channel and `stack` is
+// from 1 to kMaxStack.
+void gather_stacked(const Images& images, const std::int64_t* indices, std::size_t batch_size,
+                    std::size_t stack, const Levels& levels, const Padding& padding,
+                    InstructionSet instruction_set, unsigned threads, void* out);
+
 }  // namespace kgan

@@ -81,13 +81,16 @@ py::dtype output_dtype(kgan::DType dtype) {
     }
 }
 
+// `stacked`: each row of indices makes one image, a channel from each.
+template <bool stacked>
 py::array gather(const Pixels& images, const Indices& indices, const kgan::Levels& levels,
                  std::optional<HeightAndWidth> pad_to, const std::string& instruction_set,
                  unsigned threads) {
-    if (images.ndim() != 4 || indices.ndim() != 1) {
+    constexpr py::ssize_t rank = stacked ? 2 : 1;
+    if (images.ndim() != 4 || indices.ndim() != rank) {
         std::ostringstream message;
-        message << "images must have rank 4 and indices rank 1. Received: ranks " << images.ndim()
-                << " and " << indices.ndim();
+        message << "images must have rank 4 and indices rank " << rank << ". Received: ranks "
+                << images.ndim() << " and " << indices.ndim();
         throw std::invalid_argument(message.str());
     }
     const HeightAndWidth size = pad_to.value_or(HeightAndWidth{images.shape(1), images.shape(2)});
@@ -95,17 +98,24 @@ py::array gather(const Pixels& images, const Indices& indices, const kgan::Level
     const auto [left, right] = split_padding(images.shape(2), size.second);
     const auto extent = [&](int axis) { return static_cast<std::size_t>(images.shape(axis)); };
     const kgan::Images source{images.data(), extent(0), extent(1), extent(2), extent(3)};
+    const kgan::Padding padding{top, bottom, left, right};
     const kgan::InstructionSet set =
         instruction_set == "auto" ? kgan::instruction_sets().back()
                                   : find(kInstructionSets, instruction_set, "instruction_set");
+    const py::ssize_t channels = stacked ? indices.shape(rank - 1) : images.shape(3);
     py::array out(output_dtype(levels.dtype()),
-                  {indices.shape(0), size.first, size.second, images.shape(3)});
+                  {indices.shape(0), size.first, size.second, channels});
     const std::int64_t* rows = indices.data();
     const auto count = static_cast<std::size_t>(indices.shape(0));
     void* values = out.mutable_data();
     {
         const py::gil_scoped_release release;
-        kgan::gather(source, rows, count, levels, {top, bottom, left, right}, set, threads, values);
+        if constexpr (stacked) {
+            const auto stack = static_cast<std::size_t>(channels);
+            kgan::gather_stacked(source, rows, count, stack, levels, padding, set, threads, values);
+        } else {
+            kgan::gather(source, rows, count, levels, padding, set, threads, values);
+        }
     }
     return out;
 }
@@ -150,11 +160,17 @@ void register_batch(py::module_& m) {
              "low"_a, "high"_a, "dtype"_a = "float32");
     m.def("instruction_sets", &instruction_sets,
           "The instruction sets that this processor can run, slowest first.");
+    m.attr("MAX_STACK") = kgan::kMaxStack;
     m.def(
-        "gather", &gather, "images"_a.noconvert(), "indices"_a.noconvert(), "levels"_a,
+        "gather", &gather<false>, "images"_a.noconvert(), "indices"_a.noconvert(), "levels"_a,
         py::kw_only(), "pad_to"_a = py::none(), "instruction_set"_a = "auto", "threads"_a = 0,
         "Gathers, normalises and pads images[indices] in one pass, without the GIL. bfloat16 comes "
         "as uint16 bits, to be viewed as the dtype that the caller has for it.");
+    m.def("gather_stacked", &gather<true>, "images"_a.noconvert(), "indices"_a.noconvert(),
+          "levels"_a, py::kw_only(), "pad_to"_a = py::none(), "instruction_set"_a = "auto",
+          "threads"_a = 0,
+          "As gather, of stacks of images of one channel: channel c of image i is "
+          "images[indices[i, c]].");
 }
 
 }  // namespace

@@ -25,8 +25,19 @@ def check_idx_size(header: IdxHeader, file_size: int) -> None: ...
 class Levels:
     def __init__(self, low: float, high: float, dtype: str = "float32") -> None: ...
 
+MAX_STACK: Final[int]
+
 def instruction_sets() -> list[str]: ...
 def gather(
+    images: NDArray[np.uint8],
+    indices: NDArray[np.int64],
+    levels: Levels,
+    *,
+    pad_to: tuple[int, int] | None = None,
+    instruction_set: str = "auto",
+    threads: int = 0,
+) -> NDArray[Any]: ...
+def gather_stacked(
     images: NDArray[np.uint8],
     indices: NDArray[np.int64],
     levels: Levels,

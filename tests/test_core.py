@@ -40,6 +40,11 @@ def gathered(images, indices, levels, dtype="float32", **options):
     return batch.view(ml_dtypes.bfloat16) if dtype == "bfloat16" else batch
 
 
+def stacked(images, indices, levels, dtype="float32", **options):
+    batch = _core.gather_stacked(images, np.asarray(indices, np.int64), levels, **options)
+    return batch.view(ml_dtypes.bfloat16) if dtype == "bfloat16" else batch
+
+
 def test_version_is_the_distributions():
     assert _core.__version__ == importlib.metadata.version("kgan")
 
@@ -88,42 +93,119 @@ def test_unknown_names_are_refused():
         gathered(ALL_LEVELS, [0], _core.Levels(0, 1), instruction_set="mmx")
 
 
+@st.composite
+def drawn_options(draw, height, width):
+    """Options of both ways of gathering, and what `np.pad` calls the padding."""
+    extra_height, extra_width = draw(st.integers(0, 5)), draw(st.integers(0, 5))
+    if not draw(st.booleans()):
+        extra_height = extra_width = 0
+    top, left = extra_height // 2, extra_width // 2
+    padding = [(0, 0), (top, extra_height - top), (left, extra_width - left), (0, 0)]
+    pad_to = (height + extra_height, width + extra_width)
+    options = {
+        "instruction_set": draw(st.sampled_from(["auto", *_core.instruction_sets()])),
+        "threads": draw(st.integers(0, 4)),
+        "pad_to": pad_to if extra_height or extra_width else draw(st.sampled_from([None, pad_to])),
+    }
+    return options, padding
+
+
+@st.composite
+def drawn_images(draw, shape):
+    """Random pixels that end where the memory ends, and begin at any alignment."""
+    seed, skipped = draw(st.integers(0, 2**32 - 1)), draw(st.integers(0, 63))
+    pixels = np.random.default_rng(seed).integers(0, 256, skipped + np.prod(shape), np.uint8)
+    return pixels[skipped:].reshape(shape)
+
+
 @settings(deadline=None)
 @given(data=st.data())
 def test_gather_equals_numpy(data):
     count, height, width, channels = (data.draw(st.integers(1, most)) for most in (6, 9, 40, 4))
-    extra_height, extra_width = data.draw(st.integers(0, 5)), data.draw(st.integers(0, 5))
+    options, padding = data.draw(drawn_options(height, width))
     dtype = data.draw(st.sampled_from(list(DTYPES)))
     low, high = data.draw(st.sampled_from(VALUE_RANGES))
-    options = {
-        "instruction_set": data.draw(st.sampled_from(["auto", *_core.instruction_sets()])),
-        "threads": data.draw(st.integers(0, 4)),
-        "pad_to": data.draw(st.sampled_from([None, (height + extra_height, width + extra_width)])),
-    }
     indices = data.draw(st.lists(st.integers(0, count - 1), max_size=12))
-    seed = data.draw(st.integers(0, 2**32 - 1))
-    shape = (count, height, width, channels)
-    # Ends where the memory ends, and begins at any alignment.
-    skipped = data.draw(st.integers(0, 63))
-    pixels = np.random.default_rng(seed).integers(0, 256, skipped + np.prod(shape), np.uint8)
-    images = pixels[skipped:].reshape(shape)
+    images = data.draw(drawn_images((count, height, width, channels)))
 
     batch = gathered(images, indices, _core.Levels(low, high, dtype), dtype, **options)
 
-    picked = images[np.array(indices, np.int64)]
-    if options["pad_to"] is not None:
-        top, left = extra_height // 2, extra_width // 2
-        padding = [(0, 0), (top, extra_height - top), (left, extra_width - left), (0, 0)]
-        picked = np.pad(picked, padding)
+    picked = np.pad(images[np.array(indices, np.int64)], padding)
     expected = expected_levels(low, high, dtype)[picked]
     assert batch.shape == expected.shape
     np.testing.assert_array_equal(bits(batch), bits(expected))
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_gather_stacked_equals_numpy(data):
+    count, height, width = (data.draw(st.integers(1, most)) for most in (6, 9, 200))
+    batch_size, stack = data.draw(st.integers(0, 8)), data.draw(st.integers(1, 5))
+    options, padding = data.draw(drawn_options(height, width))
+    dtype = data.draw(st.sampled_from(list(DTYPES)))
+    low, high = data.draw(st.sampled_from(VALUE_RANGES))
+    index = st.integers(0, count - 1)
+    size = batch_size * stack
+    indices = data.draw(st.lists(index, min_size=size, max_size=size))
+    indices = np.array(indices, np.int64).reshape(batch_size, stack)
+    images = data.draw(drawn_images((count, height, width, 1)))
+
+    batch = stacked(images, indices, _core.Levels(low, high, dtype), dtype, **options)
+
+    channels = [images[indices[:, c], ..., 0] for c in range(stack)]
+    picked = np.pad(np.stack(channels, axis=-1), padding)
+    expected = expected_levels(low, high, dtype)[picked]
+    assert batch.shape == expected.shape
+    np.testing.assert_array_equal(bits(batch), bits(expected))
+
+
+@pytest.mark.parametrize("instruction_set", _core.instruction_sets())
+@pytest.mark.parametrize("stack", [1, 2, 3, 4])
+def test_a_stack_is_its_channels_gathered_one_by_one(stack, instruction_set):
+    images = np.random.default_rng(0).integers(0, 256, (20, 28, 28, 1), np.uint8)
+    indices = np.random.default_rng(1).integers(0, 20, (64, stack))
+    levels = _core.Levels(-1, 1)
+    batch = stacked(images, indices, levels, pad_to=(32, 33), instruction_set=instruction_set)
+    assert batch.shape == (64, 32, 33, stack)
+    for c in range(stack):
+        alone = gathered(images, indices[:, c].copy(), levels, pad_to=(32, 33))
+        np.testing.assert_array_equal(bits(batch[..., c].copy()), bits(alone[..., 0].copy()))
 
 
 @pytest.mark.parametrize("index", [-1, 1, 2**62, -(2**63)])
 def test_every_index_is_checked(index):
     with pytest.raises(ValueError, match=rf"below the number of images, 1.*indices\[1\]={index}$"):
         gathered(ALL_LEVELS, [0, index], _core.Levels(0, 1))
+
+
+@pytest.mark.parametrize("index", [-1, 1, 2**62, -(2**63)])
+@pytest.mark.parametrize("place", [(0, 0), (0, 2), (1, 1)])
+def test_every_index_of_a_stack_is_checked(place, index):
+    indices = np.zeros((2, 3), np.int64)
+    indices[place] = index
+    row, column = place
+    with pytest.raises(ValueError, match=rf"number of images, 1.*\[{row}, {column}\]={index}$"):
+        stacked(ALL_LEVELS, indices, _core.Levels(0, 1))
+
+
+def test_what_can_be_stacked():
+    levels = _core.Levels(0, 255)
+    most = np.zeros((1, _core.MAX_STACK), np.int64)
+    batch = stacked(ALL_LEVELS, most, levels)
+    expected = np.broadcast_to(ALL_LEVELS, (1, 16, 16, _core.MAX_STACK))
+    np.testing.assert_array_equal(batch, expected.astype(np.float32))
+    with pytest.raises(
+        ValueError, match=rf"1 to {_core.MAX_STACK} images.*Received: stack=0, channels=1$"
+    ):
+        stacked(ALL_LEVELS, most[:, :0], levels)
+    with pytest.raises(ValueError, match=rf"Received: stack={_core.MAX_STACK + 1}, channels=1$"):
+        stacked(ALL_LEVELS, np.zeros((1, _core.MAX_STACK + 1), np.int64), levels)
+    with pytest.raises(ValueError, match=r"one channel each.*Received: stack=3, channels=4$"):
+        stacked(ALL_LEVELS.reshape(1, 8, 8, 4), most[:, :3].copy(), levels)
+    with pytest.raises(ValueError, match=r"indices rank 2\. Received: ranks 4 and 1"):
+        stacked(ALL_LEVELS, most[0], levels)
+    with pytest.raises(TypeError):
+        stacked(ALL_LEVELS, np.zeros((1, 6), np.int64)[:, ::2], levels)
 
 
 @pytest.mark.parametrize("pad_to", [(15, 16), (16, 15), (-1, 16)])
@@ -162,6 +244,17 @@ def test_large_batches_are_shared_between_threads():
     expected = expected_levels(-1, 1, "float32")[images[indices]]
     for threads in (0, 1, 3, 300):
         batch = gathered(images, indices, levels, threads=threads)
+        np.testing.assert_array_equal(bits(batch), bits(expected))
+
+
+def test_large_stacked_batches_are_shared_between_threads():
+    images = np.random.default_rng(0).integers(0, 256, (64, 64, 64, 1), np.uint8)
+    indices = np.random.default_rng(1).integers(0, 64, (256, 3))
+    levels = _core.Levels(-1, 1)
+    picked = np.stack([images[indices[:, c], ..., 0] for c in range(3)], axis=-1)
+    expected = expected_levels(-1, 1, "float32")[picked]
+    for threads in (0, 1, 3, 300):
+        batch = stacked(images, indices, levels, threads=threads)
         np.testing.assert_array_equal(bits(batch), bits(expected))
 
 

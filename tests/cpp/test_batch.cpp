@@ -28,35 +28,48 @@ Value expected_value(const Levels& levels, std::uint8_t pixel) {
     }
 }
 
-// Gathers into a guarded buffer that starts `misaligned` values past its allocation's alignment.
+constexpr std::size_t kWhole = 0;
+
+// Gathers into a guarded buffer that starts `misaligned` values past its allocation's alignment:
+// whole images, or stacks of `stack`, whose channels are images[indices[i * stack + c]].
 template <typename Value>
-bool gathers_right(const Images& images, const std::vector<std::int64_t>& indices,
-                   const Levels& levels, const Padding& padding, InstructionSet set,
-                   unsigned threads, std::size_t misaligned) {
+bool gathers_right(const Images& images, std::size_t stack,
+                   const std::vector<std::int64_t>& indices, const Levels& levels,
+                   const Padding& padding, InstructionSet set, unsigned threads,
+                   std::size_t misaligned) {
     const std::size_t height = padding.top + images.height + padding.bottom;
     const std::size_t width = padding.left + images.width + padding.right;
-    const std::size_t size = indices.size() * height * width * images.channels;
+    const std::size_t channels = stack == kWhole ? images.channels : stack;
+    const std::size_t batch_size = stack == kWhole ? indices.size() : indices.size() / stack;
+    const std::size_t size = batch_size * height * width * channels;
     Value guard;
     std::memset(&guard, 0xA5, sizeof guard);
     std::vector<Value> out(kGuard + misaligned + size + kGuard, guard);
     Value* begin = out.data() + kGuard + misaligned;
-    gather(images, indices.data(), indices.size(), levels, padding, set, threads, begin);
+    if (stack == kWhole) {
+        gather(images, indices.data(), batch_size, levels, padding, set, threads, begin);
+    } else {
+        gather_stacked(images, indices.data(), batch_size, stack, levels, padding, set, threads,
+                       begin);
+    }
 
     std::vector<Value> expected;
-    for (const std::int64_t index : indices) {
+    for (std::size_t i = 0; i < batch_size; ++i) {
         for (std::size_t y = 0; y < height; ++y) {
             for (std::size_t x = 0; x < width; ++x) {
-                for (std::size_t c = 0; c < images.channels; ++c) {
+                for (std::size_t c = 0; c < channels; ++c) {
                     // Unsigned wrap-around sends what is before the image beyond it too.
                     const std::size_t row = y - padding.top;
                     const std::size_t column = x - padding.left;
                     std::uint8_t pixel = 0;
                     if (row < images.height && column < images.width) {
-                        const auto image = static_cast<std::size_t>(index);
+                        const std::size_t place = stack == kWhole ? i : i * stack + c;
+                        const auto image = static_cast<std::size_t>(indices[place]);
+                        const std::size_t channel = stack == kWhole ? c : 0;
                         pixel =
                             images.pixels[((image * images.height + row) * images.width + column) *
                                               images.channels +
-                                          c];
+                                          channel];
                     }
                     expected.push_back(expected_value<Value>(levels, pixel));
                 }
@@ -111,10 +124,40 @@ void test_every_size(InstructionSet set, const Levels& levels) {
         const Images images{pixels.get(), count, 1, width, 1};
         for (const std::size_t misaligned : std::initializer_list<std::size_t>{0, 1, 7, 15}) {
             if (levels.dtype() == DType::float32) {
-                CHECK(gathers_right<float>(images, indices, levels, {}, set, 1, misaligned));
-            } else {
                 CHECK(
-                    gathers_right<std::uint16_t>(images, indices, levels, {}, set, 1, misaligned));
+                    gathers_right<float>(images, kWhole, indices, levels, {}, set, 1, misaligned));
+            } else {
+                CHECK(gathers_right<std::uint16_t>(images, kWhole, indices, levels, {}, set, 1,
+                                                   misaligned));
+            }
+        }
+    }
+}
+
+void test_every_stack(InstructionSet set, const Levels& levels) {
+    constexpr std::size_t count = 5;
+    std::vector<std::size_t> widths;
+    for (std::size_t width = 1; width <= 70; ++width) widths.push_back(width);
+    // More than is put together at once, by less than a vector and by more.
+    for (std::size_t width : {1023, 1024, 1025, 1359, 1360, 1361, 1375, 1376, 1377, 4100, 8200}) {
+        widths.push_back(width);
+    }
+    for (const std::size_t stack : std::initializer_list<std::size_t>{1, 2, 3, 4, kMaxStack}) {
+        std::vector<std::int64_t> indices;
+        for (std::size_t i = 0; i < 3 * stack; ++i) {
+            indices.push_back(static_cast<std::int64_t>(i * i % count));
+        }
+        for (const std::size_t width : widths) {
+            const Pixels pixels(count * width);
+            const Images images{pixels.get(), count, 1, width, 1};
+            for (const std::size_t misaligned : std::initializer_list<std::size_t>{0, 7}) {
+                if (levels.dtype() == DType::float32) {
+                    CHECK(gathers_right<float>(images, stack, indices, levels, {}, set, 1,
+                                               misaligned));
+                } else {
+                    CHECK(gathers_right<std::uint16_t>(images, stack, indices, levels, {}, set, 1,
+                                                       misaligned));
+                }
             }
         }
     }
@@ -124,16 +167,37 @@ void test_padding_and_threads(InstructionSet set) {
     const Levels levels(-1, 1, DType::float32);
     const Padding paddings[] = {{0, 0, 0, 0}, {2, 2, 2, 2}, {1, 0, 0, 0},
                                 {0, 3, 0, 0}, {0, 0, 4, 0}, {0, 0, 0, 5}};
-    for (const std::size_t channels : std::initializer_list<std::size_t>{1, 3}) {
-        const Pixels pixels(5 * 7 * 9 * channels);
-        const Images images{pixels.get(), 5, 7, 9, channels};
-        for (const Padding& padding : paddings) {
-            for (const unsigned threads : {0u, 1u, 2u, 3u, 100u}) {
-                CHECK(gathers_right<float>(images, {4, 0, 3, 3, 1, 2, 0}, levels, padding, set,
-                                           threads, 1));
-                CHECK(gathers_right<float>(images, {}, levels, padding, set, threads, 0));
+    for (const Padding& padding : paddings) {
+        for (const unsigned threads : {0u, 1u, 2u, 3u, 100u}) {
+            for (const std::size_t channels : std::initializer_list<std::size_t>{1, 3}) {
+                const Pixels pixels(5 * 7 * 9 * channels);
+                const Images images{pixels.get(), 5, 7, 9, channels};
+                CHECK(gathers_right<float>(images, kWhole, {4, 0, 3, 3, 1, 2, 0}, levels, padding,
+                                           set, threads, 1));
+                CHECK(gathers_right<float>(images, kWhole, {}, levels, padding, set, threads, 0));
+            }
+            // The wider rows are put together in parts that do not end where a row does.
+            for (const std::size_t width : std::initializer_list<std::size_t>{9, 700}) {
+                const Pixels pixels(5 * 7 * width);
+                const Images images{pixels.get(), 5, 7, width, 1};
+                for (const std::size_t stack : std::initializer_list<std::size_t>{1, 2, 3, 4}) {
+                    CHECK(gathers_right<float>(images, stack, {4, 0, 3, 3, 1, 2, 0, 4, 1, 1, 2, 3},
+                                               levels, padding, set, threads, 1));
+                    CHECK(
+                        gathers_right<float>(images, stack, {}, levels, padding, set, threads, 0));
+                }
             }
         }
+    }
+}
+
+void test_images_without_pixels_are_all_padding(InstructionSet set) {
+    const Levels levels(-1, 1, DType::float32);
+    const Pixels pixels(1);
+    for (const Images& images : {Images{pixels.get(), 2, 0, 3, 1}, Images{pixels.get(), 2, 3, 0, 1},
+                                 Images{pixels.get(), 2, 0, 0, 1}}) {
+        CHECK(gathers_right<float>(images, kWhole, {1, 0}, levels, {1, 2, 3, 4}, set, 1, 0));
+        CHECK(gathers_right<float>(images, 3, {1, 0, 1}, levels, {1, 2, 3, 4}, set, 1, 0));
     }
 }
 
@@ -144,11 +208,30 @@ void test_indices_are_checked_before_any_write(InstructionSet set) {
     constexpr std::int64_t lowest = std::numeric_limits<std::int64_t>::min();
     constexpr std::int64_t highest = std::numeric_limits<std::int64_t>::max();
     for (const std::int64_t wrong : {std::int64_t{-1}, std::int64_t{2}, lowest, highest}) {
-        std::vector<float> out(32, -7.0f);
+        std::vector<float> out(96, -7.0f);
         const std::int64_t indices[] = {0, wrong};
         CHECK_THROWS(gather(images, indices, 2, levels, {}, set, 0, out.data()));
-        CHECK(out == std::vector<float>(32, -7.0f));
+        for (const std::size_t place : std::initializer_list<std::size_t>{0, 2, 3, 5}) {
+            std::int64_t stacked[6] = {0, 1, 0, 1, 1, 0};
+            stacked[place] = wrong;
+            CHECK_THROWS(gather_stacked(images, stacked, 2, 3, levels, {}, set, 0, out.data()));
+        }
+        CHECK(out == std::vector<float>(96, -7.0f));
     }
+}
+
+void test_what_cannot_be_stacked(InstructionSet set) {
+    const Levels levels(0, 1, DType::float32);
+    const Pixels pixels(2 * 2 * kMaxStack);
+    const Images grey{pixels.get(), 2, 1, 2, 1};
+    const Images colour{pixels.get(), 2, 1, 2, 3};
+    const std::vector<std::int64_t> indices(kMaxStack + 1, 0);
+    std::vector<float> out(2 * (kMaxStack + 1), -7.0f);
+    CHECK_THROWS(gather_stacked(grey, indices.data(), 1, 0, levels, {}, set, 1, out.data()));
+    CHECK_THROWS(
+        gather_stacked(grey, indices.data(), 1, kMaxStack + 1, levels, {}, set, 1, out.data()));
+    CHECK_THROWS(gather_stacked(colour, indices.data(), 1, 3, levels, {}, set, 1, out.data()));
+    CHECK(out == std::vector<float>(2 * (kMaxStack + 1), -7.0f));
 }
 
 }  // namespace
@@ -159,8 +242,13 @@ int main() {
         test_every_size(set, Levels(0.1, 0.9, DType::float32));
         test_every_size(set, Levels(-1, 1, DType::float16));
         test_every_size(set, Levels(0, 1, DType::bfloat16));
+        test_every_stack(set, Levels(-1, 1, DType::float32));
+        test_every_stack(set, Levels(0.1, 0.9, DType::float32));
+        test_every_stack(set, Levels(0, 1, DType::bfloat16));
         test_padding_and_threads(set);
+        test_images_without_pixels_are_all_padding(set);
         test_indices_are_checked_before_any_write(set);
+        test_what_cannot_be_stacked(set);
     }
     std::printf("%zu instruction sets\n", instruction_sets().size());
     return check::result();
