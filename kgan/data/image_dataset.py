@@ -239,10 +239,33 @@ class ImageDataset(keras.utils.PyDataset):
         pass_number, position = divmod(epoch * self._length + index, self._batches_per_pass)
         first = position * self._batch_size
         rows = self._permutation(pass_number)[first : first + self._batch_size]
-        images = _core.gather(self._images, rows, self._levels, pad_to=self._pad_to)
-        if self._dtype == "bfloat16":
-            images = images.view(_bfloat16())
-        return images if self._labels is None else (images, self._labels[rows])
+        images, labels = self._pick(rows)
+        return images if labels is None else (images, labels)
+
+    def draw(self, count: int, seed: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32] | None]:
+        """Draws images at random, all different, to measure a model against.
+
+        What is drawn depends on `seed` alone: not on the dataset's own seed, epoch, batch size or
+        shuffling. The first images of a larger draw are those of a smaller one.
+
+        Args:
+            count: int from 1 to the number of images.
+            seed: int of at least 0.
+
+        Returns:
+            The tuple `(images, labels)`: the images `(count, H, W, C)` as in a batch, the labels
+            int32 `(count,)`, or `None` where there are none.
+
+        Raises:
+            ValueError: When there are fewer than `count` images, or an argument is no such int.
+
+        Example:
+        ```python
+        images, _ = train.draw(10_000, seed=0)
+        ```
+        """
+        count = _arguments.integer("count", count, 1)
+        return self._pick(self._drawn(count, _arguments.integer("seed", seed, 0)))
 
     def __iter__(self) -> Iterator[Any]:
         """Goes through the present epoch, and then moves to the next one."""
@@ -298,12 +321,48 @@ class ImageDataset(keras.utils.PyDataset):
                     self._permutations[number] = permutation
         return permutation
 
+    def _pick(
+        self, rows: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32] | None]:
+        images = self._gather(rows)
+        if self._dtype == "bfloat16":
+            images = images.view(_bfloat16())
+        return images, self._labels_at(rows)
+
+    # What rows are is for the methods below alone to know. A dataset that picks its images in
+    # another way overrides them.
+
     def _new_permutation(self, pass_number: int) -> npt.NDArray[np.int64]:
+        """The rows of a pass, in its order."""
         if not self._shuffle:
             return np.arange(len(self._images), dtype=np.int64)
-        sequence = np.random.SeedSequence(self._seed, spawn_key=(pass_number,))
-        generator = np.random.Generator(np.random.Philox(sequence))
-        return generator.permutation(len(self._images)).astype(np.int64, copy=False)
+        return random_order(random_generator(self._seed, pass_number), len(self._images))
+
+    def _drawn(self, count: int, seed: int) -> npt.NDArray[np.int64]:
+        """The rows that `draw` takes."""
+        if count > len(self._images):
+            raise ValueError(
+                f"count must be at most {len(self._images)}, the number of images, since all that "
+                f"are drawn are different. Received: count={count}"
+            )
+        return random_order(random_generator(seed), len(self._images))[:count]
+
+    def _gather(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        return _core.gather(self._images, rows, self._levels, pad_to=self._pad_to)
+
+    def _labels_at(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32] | None:
+        return None if self._labels is None else self._labels[rows]
+
+
+def random_generator(seed: int, *key: int) -> np.random.Generator:
+    """Random numbers of their own for each seed and key."""
+    sequence = np.random.SeedSequence(seed, spawn_key=key)
+    return np.random.Generator(np.random.Philox(sequence))
+
+
+def random_order(generator: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
+    """The numbers below `count`, shuffled."""
+    return generator.permutation(count).astype(np.int64, copy=False)
 
 
 def _bfloat16() -> Any:

@@ -185,6 +185,52 @@ def test_steps_per_epoch_goes_on_through_the_passes():
         assert batches == passes[: len(batches)]
 
 
+def test_a_draw_holds_images_and_their_labels():
+    dataset = make(labels=LABELS, value_range=(-1, 1), dtype="float16", pad_to=(6, 5))
+    images, labels = dataset.draw(20, seed=1)
+    assert images.dtype == np.float16
+    assert images.shape == (20, 6, 5, 3)
+    assert labels.dtype == np.int32
+    whole = ImageDataset(IMAGES, batch_size=COUNT, shuffle=False, dtype="float16", pad_to=(6, 5))[0]
+    picked = numbers(make().draw(20, seed=1)[0])
+    np.testing.assert_array_equal(images, whole[picked])
+    np.testing.assert_array_equal(labels, LABELS[picked])
+    assert make().draw(1, seed=0)[1] is None
+
+
+@pytest.mark.parametrize("count", [1, 20, COUNT])
+def test_a_draw_holds_no_image_twice(count):
+    assert len(set(numbers(make().draw(count, seed=4)[0]))) == count
+
+
+def test_a_draw_depends_on_its_seed_alone():
+    dataset = make()
+    drawn = numbers(dataset.draw(20, seed=4)[0])
+    dataset.epoch = 7
+    for other in (dataset, make(seed=9, batch_size=3), make(shuffle=False)):
+        assert numbers(other.draw(20, seed=4)[0]) == drawn
+    assert numbers(dataset.draw(10, seed=4)[0]) == drawn[:10]
+    assert numbers(dataset.draw(COUNT, seed=4)[0])[:20] == drawn
+    assert numbers(dataset.draw(20, seed=5)[0]) != drawn
+    assert dataset.epoch == 7
+    # Nor is it what training with the same seed sees.
+    assert list(itertools.chain(*epoch_numbers(make(seed=4))))[:20] != drawn
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ((51, 0), "at most 50, the number of images.*Received: count=51"),
+        ((0, 0), "count must be an int of at least 1. Received: count=0"),
+        ((5, -1), "seed must be an int of at least 0. Received: seed=-1"),
+        ((5, None), "seed must be an int"),
+    ],
+)
+def test_wrong_draws_are_named(arguments, match):
+    with pytest.raises(ValueError, match=match):
+        make().draw(*arguments)
+
+
 @pytest.mark.parametrize("index", [-1, 6, 10**30])
 def test_index_outside_the_epoch(index):
     with pytest.raises(IndexError, match=f"below 6.*Received: index={index}"):
