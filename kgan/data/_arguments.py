@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from kgan import _core
+
 _DTYPES = ("float32", "float16", "bfloat16")
 
 
@@ -131,3 +133,21 @@ def checked_pad_to(pad_to: Any, images: npt.NDArray[np.uint8]) -> tuple[int, int
             f"Received: pad_to={pad_to!r}"
         )
     return height, width
+
+
+def checked_stack(stack: Any, images: npt.NDArray[np.uint8], num_classes: int | None) -> int:
+    """How many of the images make one, such that the labels of what they make fit in int32."""
+    if images.shape[3] != 1:
+        raise ValueError(
+            "images to stack must have one channel, shape (N, H, W) or (N, H, W, 1). "
+            f"Received: shape {images.shape}"
+        )
+    stack = integer("stack", stack, 1)
+    if stack > _core.MAX_STACK:
+        raise ValueError(f"stack must be at most {_core.MAX_STACK}. Received: stack={stack}")
+    if num_classes is not None and num_classes**stack >= 2**31:
+        raise ValueError(
+            "num_classes ** stack must fit in int32, as labels do. "
+            f"Received: num_classes={num_classes} and stack={stack}"
+        )
+    return stack

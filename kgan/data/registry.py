@@ -12,13 +12,14 @@ from typing import Any
 from kgan._names import did_you_mean
 from kgan.data.digits import load_digits
 from kgan.data.image_dataset import ImageDataset
-from kgan.data.mnist import load_fashion_mnist, load_kmnist, load_mnist
+from kgan.data.mnist import load_fashion_mnist, load_kmnist, load_mnist, load_stacked_mnist
 from kgan.data.tfds import from_tfds
 
 DATASETS: dict[str, Callable[..., ImageDataset]] = {
     "mnist": load_mnist,
     "fashion_mnist": load_fashion_mnist,
     "kmnist": load_kmnist,
+    "stacked_mnist": load_stacked_mnist,
     "digits": load_digits,
 }
 

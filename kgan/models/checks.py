@@ -204,7 +204,9 @@ def check_data(
         images, labels = split_batch(x[0])
         check_batch(np.shape(images), images.dtype, labels is not None, model=model)
         if model.is_conditional:
+            # All of them where they are at hand; of stacked images those are their channels' own.
             check_labels(getattr(x, "labels", labels), model.num_classes)
+            check_labels(labels, model.num_classes)
         check_divides(len(images), steps)
         if x.num_batches:
             check_divides(len(split_batch(x[x.num_batches - 1])[0]), steps)

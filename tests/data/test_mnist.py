@@ -118,7 +118,28 @@ def test_options_reach_the_dataset(tmp_path):
     assert kgan.data.load_mnist("train", tmp_path, batch_size=3, num_classes=12).num_classes == 12
 
 
-@pytest.mark.parametrize("loader", LOADERS)
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_stacked_mnist_is_made_of_mnist(tmp_path, monkeypatch, split):
+    images, labels = _sample()
+    _write_set(tmp_path, images, labels, split)
+    options = {"batch_size": 4, "value_range": (0, 255), "drop_remainder": False}
+    given = kgan.data.load_stacked_mnist(split, tmp_path, download=False, seed=7, **options)
+    monkeypatch.setenv("KGAN_DATA_DIR", str(tmp_path))
+    for dataset in (given, kgan.data.load_stacked_mnist(split, seed=7, **options)):
+        _same(dataset, images, labels)
+        # Of ten digits, although these few files lack some.
+        assert (dataset.num_classes, dataset.image_shape) == (1000, (28, 28, 3))
+        batches = list(dataset)
+        assert [len(batch) for batch, _ in batches] == [4, 2]
+        for batch, numbers in batches:
+            for image, number in zip(batch, numbers, strict=True):
+                for channel, digit in enumerate(f"{number:03}"):
+                    (place,) = np.flatnonzero((images == image[..., channel]).all(axis=(1, 2)))
+                    assert labels[place] == int(digit)
+    assert kgan.data.load_stacked_mnist(split, tmp_path, batch_size=1, stack=2).num_classes == 100
+
+
+@pytest.mark.parametrize("loader", [*LOADERS, kgan.data.load_stacked_mnist])
 def test_unknown_split(tmp_path, loader):
     with pytest.raises(ValueError, match=r"Expected 'train' or 'test'.*'validation'"):
         loader("validation", tmp_path)
@@ -313,6 +334,20 @@ def test_real_mnist(monkeypatch, split, histogram, mean):
     assert dataset.num_classes == 10
     np.testing.assert_array_equal(np.bincount(dataset.labels), histogram)
     assert dataset.images.mean() == pytest.approx(mean, abs=1e-6)
+
+
+@needs_mnist
+def test_real_stacked_mnist_has_its_thousand_modes(monkeypatch):
+    monkeypatch.setenv("KGAN_DATA_DIR", REAL_DIRECTORY)
+    dataset = kgan.data.load_stacked_mnist("test", seed=0)
+    images, labels = dataset.draw(26_000, seed=0)
+    assert images.shape == (26_000, 28, 28, 3)
+    counts = np.bincount(labels, minlength=1000)
+    assert len(counts) == 1000
+    # 26 of each on average, and about 18 of 555, since fives are the rarest.
+    assert counts.min() >= 5
+    np.testing.assert_array_equal(np.bincount(labels[:10_000] // 100), np.bincount(dataset.labels))
+    np.testing.assert_array_equal(np.bincount(labels[:10_000] % 10), np.bincount(dataset.labels))
 
 
 @needs_mnist

@@ -20,7 +20,7 @@ def test_digits_by_name():
     assert dataset.batch_size == 32
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist"])
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist", "stacked_mnist"])
 def test_directory_reaches_the_loader(tmp_path, name):
     images = np.arange(2 * 28 * 28).astype("uint8").reshape(2, 28, 28)
     content = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28]) + images.tobytes()

@@ -165,6 +165,14 @@ def test_labels_out_of_range(make_gan, images, labels):
     refuses(gan, data[0][0], np.full(16, 3), match="labels from 3 to 3")
 
 
+def test_labels_of_stacked_images_out_of_range(images, labels):
+    # Each channel's labels are classes of the GAN, but the numbers that they make are not.
+    data = kgan.data.StackedImageDataset(images, labels, batch_size=16, seed=0)
+    gan = kgan.GAN(*small_networks(num_classes=3, shape=(8, 8, 3)))
+    gan.compile()
+    refuses(gan, data, match="from 0 to 2.*Received: labels from")
+
+
 @pytest.mark.parametrize("batch_size", [5, 16])
 def test_batch_that_discriminator_steps_does_not_divide(make_gan, images, batch_size):
     gan = make_gan(discriminator_steps=3)
