@@ -11,6 +11,7 @@ import numpy as np
 from kgan import images as pictures
 
 _MOST_FRAMES = 200
+_MOST_ROWS = 16
 
 
 class SampleGrid(keras.callbacks.Callback):
@@ -18,7 +19,7 @@ class SampleGrid(keras.callbacks.Callback):
 
     Writes `epoch_0001.png`, `epoch_0002.png`, ... into a directory (`batch_000100.png`, ... with
     `every_batches`), and at the end of training all of them as an animation. A conditional model
-    gets a row per class.
+    gets a row per class; if it has more classes than there are rows, they are spread over all.
 
     Works in `fit`, and in a loop of one's own through `keras.callbacks.CallbackList`. The model
     needs one method, `generate(n, seed=...)`, and where it has a `num_classes` that is not None,
@@ -27,7 +28,7 @@ class SampleGrid(keras.callbacks.Callback):
     Args:
         directory: Where the grids go; made if it is not there.
         columns: Integer, images to a row.
-        rows: Integer, rows. Defaults to one per class, or 8 for an unconditional model.
+        rows: Integer, rows. Defaults to one per class, up to 16, or 8 for an unconditional model.
         every_batches: Integer n: a grid after every n batches. Defaults to one after each epoch.
         seed: Integer, chooses the latents.
         value_range: Two floats, the range of the generated images, for black and for white.
@@ -138,10 +139,12 @@ class SampleGrid(keras.callbacks.Callback):
 
     def _samples(self) -> np.ndarray:
         classes = getattr(self.model, "num_classes", None)
-        rows = self.rows or classes or 8
         if classes is None:
-            return self.model.generate(rows * self.columns, seed=self.seed)
-        labels = np.repeat(np.arange(rows) % classes, self.columns)
+            return self.model.generate((self.rows or 8) * self.columns, seed=self.seed)
+        rows = self.rows or min(classes, _MOST_ROWS)
+        # With fewer rows than classes from the first class to the last, else class after class.
+        shown = np.linspace(0, classes - 1, rows).round() if rows < classes else np.arange(rows)
+        labels = np.repeat(shown.astype("int32") % classes, self.columns)
         return self.model.generate(len(labels), labels=labels, seed=self.seed)
 
     def _written(self) -> list[Path]:

@@ -81,6 +81,25 @@ def test_a_row_per_class(tmp_path):
     np.testing.assert_array_equal(labels, [0, 0, 1, 1, 2, 2])
 
 
+@pytest.mark.parametrize(
+    ("classes", "rows", "expected"),
+    [
+        (16, None, range(16)),
+        (1000, None, [0, 67, 133, 200, 266, 333, 400, 466, 533, 599, 666, 733, 799, 866, 932, 999]),
+        (10, 4, [0, 3, 6, 9]),
+        (10, 1, [0]),
+        (3, 5, [0, 1, 2, 0, 1]),
+    ],
+)
+def test_rows_of_many_classes_are_spread_over_them(tmp_path, classes, rows, expected):
+    model = Painter()
+    model.num_classes = classes
+    run(kgan.callbacks.SampleGrid(tmp_path, columns=2, rows=rows), model, epochs=1)
+    _, (n, labels, _) = model.calls
+    assert n == 2 * len(expected)
+    np.testing.assert_array_equal(labels, np.repeat(expected, 2))
+
+
 def test_a_resumed_run_has_one_animation_and_older_files_are_left_out_of_a_new_one(tmp_path):
     run(kgan.callbacks.SampleGrid(tmp_path), Painter(), epochs=2)
     run(kgan.callbacks.SampleGrid(tmp_path), Painter(), epochs=2, first=2)
