@@ -1,4 +1,4 @@
-"""Files that are either there whole or not at all."""
+"""Files that are either there whole or not at all, and where kgan keeps its own."""
 
 import contextlib
 import os
@@ -26,3 +26,12 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def cache_directory(name: str) -> Path:
+    """Where kgan keeps what it has of `name`: `datasets/kgan/<name>` in Keras's own cache.
+
+    That cache is `$KERAS_HOME`, else `~/.keras`, as in `keras.utils.get_file`.
+    """
+    keras_home = os.environ.get("KERAS_HOME") or "~/.keras"
+    return Path(keras_home).expanduser() / "datasets" / "kgan" / name

@@ -6,7 +6,6 @@ folder beside the destination; only a file that passed its check is renamed into
 atomic, also when several processes download the same file at once.
 """
 
-import os
 import pathlib
 import tempfile
 import urllib.error
@@ -19,15 +18,6 @@ from kgan.data._published import PublishedFile, sha256_of
 
 # get_file waits for ever on a server that does not answer.
 CONNECT_TIMEOUT_SECONDS = 20.0
-
-
-def cache_directory(name: str) -> pathlib.Path:
-    """Where kgan keeps the files of data set `name`: `datasets/kgan/<name>` in Keras's own cache.
-
-    That cache is `$KERAS_HOME`, else `~/.keras`, as in `keras.utils.get_file`.
-    """
-    keras_home = os.environ.get("KERAS_HOME") or "~/.keras"
-    return pathlib.Path(keras_home).expanduser() / "datasets" / "kgan" / name
 
 
 def is_cached(file: PublishedFile, directory: pathlib.Path) -> bool:

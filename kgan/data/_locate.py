@@ -4,7 +4,8 @@ import os
 import pathlib
 from typing import NamedTuple
 
-from kgan.data._download import cache_directory, download, is_cached
+from kgan._files import cache_directory
+from kgan.data._download import download, is_cached
 from kgan.data._published import (
     PUBLISHED_COUNTS,
     SOURCES,

@@ -1,0 +1,59 @@
+"""How good are the samples? Features once, then every figure from them.
+
+`kgan.evaluate` does it all; the functions here take plain arrays of features `(N, D)`.
+"""
+
+from kgan.metrics.bootstrap import bootstrap_interval
+from kgan.metrics.classes import class_divergence, class_shares, inception_score, mode_coverage
+from kgan.metrics.distances import frechet_distance, kernel_distance
+from kgan.metrics.evaluation import Evaluation
+from kgan.metrics.evaluator import Evaluator, evaluate
+from kgan.metrics.features import (
+    ChannelFeatures,
+    FeatureExtractor,
+    Features,
+    PixelFeatures,
+    mnist_features,
+    stacked_mnist_features,
+)
+from kgan.metrics.features import get as get_features
+from kgan.metrics.figures import MEASURES, Figure, Measure
+from kgan.metrics.neighbours import (
+    authenticity,
+    compare_neighbours,
+    density_coverage,
+    duplicate_distance,
+    nearest_neighbours,
+    precision_recall,
+    support_size,
+)
+
+__all__ = [
+    "MEASURES",
+    "ChannelFeatures",
+    "Evaluation",
+    "Evaluator",
+    "FeatureExtractor",
+    "Features",
+    "Figure",
+    "Measure",
+    "PixelFeatures",
+    "authenticity",
+    "bootstrap_interval",
+    "class_divergence",
+    "class_shares",
+    "compare_neighbours",
+    "density_coverage",
+    "duplicate_distance",
+    "evaluate",
+    "frechet_distance",
+    "get_features",
+    "inception_score",
+    "kernel_distance",
+    "mnist_features",
+    "mode_coverage",
+    "nearest_neighbours",
+    "precision_recall",
+    "stacked_mnist_features",
+    "support_size",
+]

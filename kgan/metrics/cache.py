@@ -1,0 +1,40 @@
+"""Features of real images, kept on disk: they are the same at every evaluation."""
+
+import hashlib
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from kgan._files import cache_directory, written_whole
+from kgan.metrics.features import Features, Images
+
+
+def cached_features(extractor: Any, images: Images) -> Features:
+    """Takes features, or reads them where the same ones of the same images were taken before.
+
+    They are found by the content of the images and of the extractor, so nothing has to be declared
+    stale. A cache that cannot be read or written costs time, not the evaluation.
+
+    Args:
+        extractor: See `kgan.metrics.get_features`.
+        images: uint8 `(N, H, W, C)`.
+
+    Returns:
+        What `extractor(images)` does.
+    """
+    digest = hashlib.sha256(repr((extractor.fingerprint(), images.shape)).encode())
+    digest.update(np.ascontiguousarray(images).tobytes())
+    path = cache_directory("features") / f"{digest.hexdigest()}.npz"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Features(**{name: file[name] for name in file.files})
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
+        features = extractor(images)
+    there = {name: array for name, array in vars(features).items() if array is not None}
+    try:
+        with written_whole(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **there)
+    except OSError:
+        pass
+    return features

@@ -1,0 +1,113 @@
+"""Distances between two sets of images, as distributions of their features."""
+
+import numpy as np
+import numpy.typing as npt
+
+from kgan.metrics import _arguments
+
+
+def frechet_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
+    """The Fréchet distance between the Gaussians with the features' means and covariances.
+
+    With the features of InceptionV3 it is the FID; with those of another classifier it is called
+    FCD here. It falls with the number of samples even where the distributions stay the same, by
+    about `D / N`, so only figures of the same N are to be compared, and the real-against-real
+    floor tells how far down they can go.
+
+    Args:
+        real: Features, float `(N, D)`.
+        fake: Features from the same extractor, float `(M, D)`.
+
+    Returns:
+        Float of at least 0, in squared units of the features. Covariances of any rank will do:
+        it is 0 for identical sets and never complex or NaN.
+
+    Raises:
+        ValueError: The arrays are no features of one kind, hold fewer than 2 samples or NaN.
+
+    Example:
+    ```python
+    features = kgan.metrics.mnist_features()
+    distance = kgan.metrics.frechet_distance(features(real).vectors, features(fake).vectors)
+    ```
+
+    Reference:
+        [Heusel et al., 2017](https://arxiv.org/abs/1706.08500).
+    """
+    real, fake = _arguments.feature_pair(real, fake)
+    offset = real.mean(axis=0) - fake.mean(axis=0)
+    real_factor, fake_factor = _covariance_factor(real), _covariance_factor(fake)
+    # With C = F F^T for both, the trace of the square root of C_real C_fake is the sum of the
+    # singular values of F_real^T F_fake. No square root of a nearly singular matrix is taken.
+    overlap = np.linalg.svd(real_factor.T @ fake_factor, compute_uv=False).sum()
+    spread = np.sum(real_factor**2) + np.sum(fake_factor**2)
+    return float(max(offset @ offset + spread - 2.0 * overlap, 0.0))
+
+
+def _covariance_factor(features: _arguments.Array) -> _arguments.Array:
+    """A matrix F `(D, D)` for which F F^T is the covariance of the features."""
+    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(features, rowvar=False)))
+    return vectors * np.sqrt(np.maximum(values, 0.0))
+
+
+def kernel_distance(
+    real: npt.ArrayLike,
+    fake: npt.ArrayLike,
+    subsets: int = 100,
+    subset_size: int | None = None,
+    degree: int = 3,
+    gamma: float | None = None,
+    coefficient: float = 1.0,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """The kernel distance (KID): squared maximum mean discrepancy, unbiased, over random subsets.
+
+    The kernel of two features is `(gamma * x.y + coefficient) ** degree`. Unlike the Fréchet
+    distance it does not depend on the number of samples, and is around 0, below it too, where the
+    distributions are the same.
+
+    Args:
+        real: Features, float `(N, D)`.
+        fake: Features from the same extractor, float `(M, D)`.
+        subsets: Integer, how many pairs of random subsets are compared.
+        subset_size: Integer, samples in a subset. Defaults to 1000, or as many as there are.
+        degree: Integer, of the polynomial.
+        gamma: Float. Defaults to `1 / D`.
+        coefficient: Float.
+        seed: Integer, chooses the subsets.
+
+    Returns:
+        `(mean, spread)`: the mean over the subsets, and their standard deviation.
+
+    Raises:
+        ValueError: The arrays are no features of one kind, hold fewer samples than a subset, or
+            NaN.
+
+    Reference:
+        [Bińkowski et al., 2018](https://arxiv.org/abs/1801.01401).
+    """
+    real, fake = _arguments.feature_pair(real, fake)
+    fewest = min(len(real), len(fake))
+    size = min(1000, fewest) if subset_size is None else subset_size
+    if not 2 <= size <= fewest:
+        raise ValueError(
+            f"Expected `subset_size` to be from 2 to {fewest}, the samples there are. "
+            f"Received: subset_size={subset_size!r}."
+        )
+    # Subsets that are the whole set are all the same one.
+    whole = size == len(real) == len(fake)
+    count = 1 if whole else _arguments.positive("subsets", subsets)
+    generator = np.random.default_rng(seed)
+    scale = 1.0 / real.shape[1] if gamma is None else gamma
+
+    def kernel(x: _arguments.Array, y: _arguments.Array) -> _arguments.Array:
+        return (scale * (x @ y.T) + coefficient) ** degree
+
+    distances = []
+    for _ in range(count):
+        x = real[generator.choice(len(real), size, replace=False)]
+        y = fake[generator.choice(len(fake), size, replace=False)]
+        within_x, within_y, between = kernel(x, x), kernel(y, y), kernel(x, y)
+        within = within_x.sum() - np.trace(within_x) + within_y.sum() - np.trace(within_y)
+        distances.append(within / (size * (size - 1)) - 2.0 * between.mean())
+    return float(np.mean(distances)), float(np.std(distances))

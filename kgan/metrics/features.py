@@ -1,0 +1,230 @@
+"""Features of images, in which distances between sets of them are taken."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from kgan.metrics.mnist_classifier import load_mnist_classifier
+
+Images = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an extractor makes of images.
+
+    Args:
+        vectors: Float32 `(N, D)`.
+        classes: Int64 `(N,)`, the likeliest class, or None where the extractor tells none.
+        probabilities: Float32 `(N, K)` of the classes, or None.
+    """
+
+    vectors: npt.NDArray[np.float32]
+    classes: npt.NDArray[np.int64] | None = None
+    probabilities: npt.NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
+class FeatureExtractor:
+    """Takes features with any `keras.Model`.
+
+    Called with uint8 images `(N, H, W, C)`, as `kgan.images.to_uint8` makes them of what a
+    generator gives, it brings them to the size, the channels and the range of values that the
+    model wants, and returns their `Features`.
+
+    Args:
+        model: `keras.Model` from images `(batch, height, width, channels)` to features
+            `(batch, D)`, or to the tuple `(features, logits)`, the logits `(batch, K)` of classes.
+        value_range: Two floats, what the model wants for pixels 0 and 255.
+        image_size: Two integers, the height and width it wants. Defaults to those of its input.
+        name: String, which stands in reports. Defaults to the model's.
+        batch_size: Integer, images at a time.
+
+    Raises:
+        ValueError: The model's input has no fixed size and none is given, or its output is not
+            such features.
+
+    Example:
+    ```python
+    inception = keras.applications.InceptionV3(include_top=False, pooling="avg")
+    features = kgan.metrics.FeatureExtractor(inception, value_range=(-1, 1), image_size=(299, 299))
+    evaluation = kgan.evaluate(gan, photographs, features=features)
+    ```
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        value_range: tuple[float, float] = (-1.0, 1.0),
+        image_size: tuple[int, int] | None = None,
+        name: str | None = None,
+        batch_size: int = 256,
+    ) -> None:
+        self.model = model
+        self.value_range = value_range
+        self.name = name or model.name
+        self.batch_size = batch_size
+        height, width, self.channels = model.input_shape[1:]
+        self.image_size = image_size or (height, width)
+        if None in self.image_size:
+            raise ValueError(
+                f"The input of {self.name} has no fixed size: give image_size=(height, width). "
+                f"Received: an input of shape {model.input_shape}."
+            )
+        outputs = model.output_shape if isinstance(model.output_shape, list | tuple) else ()
+        shapes = [outputs] if all(isinstance(n, int | None) for n in outputs) else list(outputs)
+        if len(shapes) not in {1, 2} or any(len(shape) != 2 for shape in shapes):
+            raise ValueError(
+                f"Expected {self.name} to give features (batch, D), or the tuple of them and of "
+                "logits (batch, K); keras.applications do with include_top=False, pooling='avg'. "
+                f"Received: outputs of shape {model.output_shape}."
+            )
+        self.num_classes: int | None = shapes[1][1] if len(shapes) == 2 else None
+
+    def __call__(self, images: Images) -> Features:
+        """Takes the features of uint8 images `(N, H, W, C)`."""
+        vectors, logits = [], []
+        for first in range(0, len(images), self.batch_size):
+            batch = images[first : first + self.batch_size]
+            outputs = self._run(self._prepared(batch))
+            vectors.append(outputs[0][: len(batch)])
+            if self.num_classes is not None:
+                logits.append(outputs[1][: len(batch)])
+        if not logits:
+            return Features(np.concatenate(vectors))
+        probabilities = _softmax(np.concatenate(logits))
+        return Features(np.concatenate(vectors), probabilities.argmax(axis=1), probabilities)
+
+    def _run(self, batch: Any) -> list[npt.NDArray[np.float32]]:
+        outputs = keras.tree.flatten(self.model.predict_on_batch(batch))
+        return [np.asarray(output, "float32") for output in outputs]
+
+    def _prepared(self, batch: Images) -> Any:
+        low, high = self.value_range
+        x = batch.astype("float32") * np.float32((high - low) / 255.0) + np.float32(low)
+        if x.shape[3] != self.channels:
+            if x.shape[3] != 1:
+                raise ValueError(
+                    f"Expected images of {self.channels} channels for {self.name}, or grey ones. "
+                    f"Received: images of shape {batch.shape[1:]}."
+                )
+            x = np.repeat(x, self.channels, axis=3)
+        if x.shape[1:3] != tuple(self.image_size):
+            x = ops.convert_to_numpy(
+                ops.image.resize(x, self.image_size, antialias=True, data_format="channels_last")
+            )
+        # Batches of one size: each other one would be compiled anew.
+        missing = self.batch_size - len(x)
+        return np.pad(x, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else x
+
+    def fingerprint(self) -> str:
+        """Digest of everything that the features of an image hang on, in hexadecimal."""
+        digest = hashlib.sha256(repr((self.name, self.value_range, self.image_size)).encode())
+        for variable in self.model.weights:
+            digest.update(np.ascontiguousarray(ops.convert_to_numpy(variable)).tobytes())
+        return digest.hexdigest()
+
+
+class ChannelFeatures:
+    """Takes the features of each channel by itself: how Stacked-MNIST is judged.
+
+    An image's features are those of its channels, one after the other; its class is made of their
+    classes as a number is of digits, so that three digits give a mode from 0 to 999.
+
+    Args:
+        extractor: A `FeatureExtractor` for grey images whose model tells classes.
+        channels: Integer, how many channels the images have.
+    """
+
+    def __init__(self, extractor: FeatureExtractor, channels: int = 3) -> None:
+        if extractor.num_classes is None:
+            raise ValueError(f"Expected a model that tells classes. Received: {extractor.name}.")
+        self.extractor = extractor
+        self.channels = channels
+        self.name = f"{extractor.name}, each of {channels} channels"
+        self.num_classes: int | None = extractor.num_classes**channels
+
+    def __call__(self, images: Images) -> Features:
+        """Takes the features of uint8 images `(N, H, W, channels)`."""
+        if images.shape[3] != self.channels:
+            raise ValueError(
+                f"Expected images of {self.channels} channels. Received: shape {images.shape[1:]}."
+            )
+        parts = [self.extractor(images[..., c : c + 1]) for c in range(self.channels)]
+        classes = np.zeros(len(images), np.int64)
+        for part in parts:
+            classes = classes * self.extractor.num_classes + part.classes
+        return Features(np.concatenate([part.vectors for part in parts], axis=1), classes)
+
+    def fingerprint(self) -> str:
+        """Digest of everything that the features of an image hang on, in hexadecimal."""
+        return f"{self.extractor.fingerprint()}x{self.channels}"
+
+
+class PixelFeatures:
+    """Takes the pixels themselves as features: of any images, but blind to what they show."""
+
+    name = "pixels"
+    num_classes: int | None = None
+
+    def __call__(self, images: Images) -> Features:
+        """Takes the pixels of uint8 images `(N, H, W, C)`, as floats in [0, 1]."""
+        return Features(images.reshape(len(images), -1).astype("float32") / np.float32(255.0))
+
+    def fingerprint(self) -> str:
+        """Digest of everything that the features of an image hang on."""
+        return self.name
+
+
+def mnist_features() -> FeatureExtractor:
+    """The features of kgan's own classifier of handwritten digits: 128 of them, and 10 classes."""
+    return FeatureExtractor(load_mnist_classifier())
+
+
+def stacked_mnist_features() -> ChannelFeatures:
+    """The features of kgan's own classifier for each channel: 384 of them, and 1,000 classes."""
+    return ChannelFeatures(mnist_features())
+
+
+EXTRACTORS: dict[str, Callable[[], Any]] = {
+    "mnist": mnist_features,
+    "stacked_mnist": stacked_mnist_features,
+    "pixels": PixelFeatures,
+}
+
+
+def get(features: Any) -> Any:
+    """Finds an extractor.
+
+    Args:
+        features: A key of `EXTRACTORS`, a `keras.Model` for images in [-1, 1], or an extractor,
+            which is returned as it is: a callable from uint8 images to `Features`, with a `name`, a
+            `num_classes` and a `fingerprint()`.
+
+    Returns:
+        An extractor.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    if isinstance(features, str):
+        if features not in EXTRACTORS:
+            raise ValueError(
+                f"Unknown features. Expected one of {', '.join(map(repr, EXTRACTORS))}, a "
+                f"keras.Model or an extractor. Received: {features!r}."
+            )
+        return EXTRACTORS[features]()
+    return FeatureExtractor(features) if isinstance(features, keras.Model) else features
+
+
+def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)

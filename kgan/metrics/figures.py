@@ -1,0 +1,147 @@
+"""All figures that the features of two sets of images give, from one pass over them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kgan.metrics.bootstrap import bootstrap_interval
+from kgan.metrics.classes import class_divergence, inception_score, mode_coverage
+from kgan.metrics.distances import frechet_distance, kernel_distance
+from kgan.metrics.features import Features
+from kgan.metrics.neighbours import compare_neighbours, duplicate_distance, support_size
+
+_KID_SUBSETS = 100
+_KID_SUBSET_SIZE = 1000
+# With more classes than this, the shares of the real images are themselves mostly chance.
+_FEW_CLASSES = 100
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a figure is, whatever its value.
+
+    Args:
+        title: String, for people.
+        better: `"lower"`, `"higher"` or `"floor"`: the nearer to the floor.
+        digits: Integer, decimals that are worth printing.
+    """
+
+    title: str
+    better: str
+    digits: int = 3
+
+    def format(self, value: float) -> str:
+        """The value as people read it."""
+        return f"{value:,.{self.digits}f}"
+
+
+MEASURES = {
+    "fcd": Measure("Fréchet classifier distance", "lower", 2),
+    "kid": Measure("kernel distance", "lower"),
+    "precision": Measure("precision", "higher"),
+    "recall": Measure("recall", "higher"),
+    "density": Measure("density", "higher"),
+    "coverage": Measure("coverage", "higher"),
+    "label_accuracy": Measure("of the class asked for", "higher", 4),
+    "class_divergence": Measure("KL of class shares to real", "lower", 4),
+    "modes": Measure("modes", "higher", 0),
+    "mode_divergence": Measure("KL of modes to uniform", "lower", 4),
+    "inception_score": Measure("inception score", "floor", 2),
+    "support": Measure("support (birthday paradox)", "higher", 0),
+    "authenticity": Measure("authenticity (no copies)", "floor"),
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One result, with what it takes to read it.
+
+    Args:
+        value: Float.
+        count: Integer N, the samples that it was taken from.
+        spread: Float, the standard deviation over subsets, or None.
+        interval: Two floats, a 95% interval, or None where none was asked for.
+        floor: Float, the same figure of real images in the samples' place, or None.
+        floor_count: Integer, the N of that.
+    """
+
+    value: float
+    count: int
+    spread: float | None = None
+    interval: tuple[float, float] | None = None
+    floor: float | None = None
+    floor_count: int | None = None
+
+
+def compare(
+    real: Features,
+    fake: Features,
+    num_classes: int | None = None,
+    labels: Any = None,
+    resamples: int = 0,
+    seed: int = 0,
+) -> dict[str, Figure]:
+    """Works out the figures that are quick, for `PeriodicEvaluation` too.
+
+    Args:
+        real: Features of N real images.
+        fake: Features of M samples, from the same extractor.
+        num_classes: Integer, how many classes the extractor tells, or None.
+        labels: Integer `(M,)`, the classes that were asked for, or None.
+        resamples: Integer, for the intervals, or 0 for none.
+        seed: Integer, for subsets and resamples.
+
+    Returns:
+        Some of `MEASURES`, without floors.
+    """
+
+    def figure(statistic: Callable[..., float], *samples: Any) -> Figure:
+        interval = None
+        if resamples:
+            interval = bootstrap_interval(statistic, *samples, resamples=resamples, seed=seed)
+        return Figure(float(statistic(*samples)), len(fake), interval=interval)
+
+    compared = compare_neighbours(real.vectors, fake.vectors)
+    figures = {
+        "fcd": figure(frechet_distance, real.vectors, fake.vectors),
+        "kid": _kernel_figure(real, fake, with_interval=resamples > 0, seed=seed),
+        "precision": figure(np.mean, compared.precise),
+        "recall": figure(np.mean, compared.recalled),
+        "density": figure(np.mean, compared.density),
+        "coverage": figure(np.mean, compared.covered),
+    }
+    if fake.classes is not None and real.classes is not None and num_classes is not None:
+        modes, to_uniform = mode_coverage(fake.classes, num_classes)
+        figures["modes"] = Figure(modes, len(fake))
+        if num_classes > _FEW_CLASSES:
+            figures["mode_divergence"] = Figure(to_uniform, len(fake))
+        else:
+            figures["class_divergence"] = figure(
+                lambda shown: class_divergence(shown, real.classes, num_classes), fake.classes
+            )
+        if labels is not None:
+            figures["label_accuracy"] = figure(np.mean, fake.classes == labels)
+    if fake.probabilities is not None:
+        score, spread = inception_score(fake.probabilities)
+        figures["inception_score"] = Figure(score, len(fake), spread=spread)
+    return figures
+
+
+def _kernel_figure(real: Features, fake: Features, with_interval: bool, seed: int) -> Figure:
+    fewest = min(len(real), len(fake))
+    size = min(_KID_SUBSET_SIZE, fewest)
+    mean, spread = kernel_distance(real.vectors, fake.vectors, _KID_SUBSETS, size, seed=seed)
+    interval = None
+    if with_interval:
+        # The variance of a mean falls with its number: from subsets' size to that of the sets.
+        error = 1.96 * spread * np.sqrt(size / fewest)
+        interval = (mean - error, mean + error)
+    return Figure(mean, len(fake), spread, interval)
+
+
+def support_figure(real: Features, fake: Features) -> Figure:
+    """Estimates how many different images the samples come from."""
+    same = duplicate_distance(real.vectors)
+    return Figure(support_size(fake.vectors, same), len(fake))

@@ -1,0 +1,90 @@
+"""A small classifier of handwritten digits, whose features distances between images are taken in.
+
+`tools/train_mnist_classifier.py` trains it and writes the weights beside this file.
+"""
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+WEIGHTS = Path(__file__).with_name("mnist_classifier.npz")
+# Distances are only comparable between runs that took them in the same features.
+WEIGHTS_SHA256 = "9fa2842783458c6ec353a96ed4df246b83bad6675c4472e22444b4e36cf9a8e9"
+
+IMAGE_SIZE = (28, 28)
+NUM_FEATURES = 128
+NUM_CLASSES = 10
+
+
+def build_mnist_classifier(initializer: str = "zeros") -> Any:
+    """Makes the network, with weights that know nothing yet.
+
+    Whatever the user's settings, it is made in float32 and channels last, and draws nothing from
+    global random state: evaluating must not change what is trained, nor the other way round.
+
+    Args:
+        initializer: String, for the kernels.
+
+    Returns:
+        `keras.Model` from grey images, float `(batch, 28, 28, 1)` in [-1, 1], to the tuple
+        `(features, logits)`, float `(batch, 128)` and `(batch, 10)`.
+    """
+    images = keras.Input((*IMAGE_SIZE, 1), name="image", dtype="float32")
+    x = _convolution(images, 24, kernel_size=5, initializer=initializer)
+    x = _pooling(x)
+    x = _convolution(x, 48, kernel_size=3, initializer=initializer)
+    x = _convolution(x, 48, kernel_size=3, initializer=initializer)
+    x = _pooling(x)
+    x = _convolution(x, 96, kernel_size=3, initializer=initializer)
+    x = keras.layers.Flatten(dtype="float32")(_pooling(x))
+    options = {"kernel_initializer": initializer, "dtype": "float32"}
+    features = keras.layers.Dense(NUM_FEATURES, "relu", name="features", **options)(x)
+    dropped = keras.layers.Dropout(0.3, seed=0, dtype="float32")(features)
+    logits = keras.layers.Dense(NUM_CLASSES, name="logits", **options)(dropped)
+    return keras.Model(images, (features, logits), name="mnist_classifier")
+
+
+def _convolution(x: Any, filters: int, kernel_size: int, initializer: str) -> Any:
+    x = keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=initializer,
+        data_format="channels_last",
+        dtype="float32",
+    )(x)
+    return keras.layers.ReLU(dtype="float32")(keras.layers.BatchNormalization(dtype="float32")(x))
+
+
+def _pooling(x: Any) -> Any:
+    return keras.layers.MaxPooling2D(data_format="channels_last", dtype="float32")(x)
+
+
+@functools.cache
+def load_mnist_classifier() -> Any:
+    """The trained network, as `build_mnist_classifier` makes it; the same object every time.
+
+    Raises:
+        RuntimeError: The file of weights is not the one that this version of kgan came with.
+    """
+    digest = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+    if digest != WEIGHTS_SHA256:
+        raise RuntimeError(
+            f"Expected {WEIGHTS} to be the file that came with kgan, SHA-256 {WEIGHTS_SHA256}. "
+            f"Received: {digest}. Install kgan again."
+        )
+    classifier = build_mnist_classifier()
+    classifier.set_weights(read_weights(WEIGHTS))
+    classifier.trainable = False
+    return classifier
+
+
+def read_weights(path: Path) -> list[np.ndarray]:
+    """Reads what `write_weights` wrote, as float32."""
+    with np.load(path, allow_pickle=False) as file:
+        return [file[str(number)].astype("float32") for number in range(len(file.files))]

@@ -1,0 +1,104 @@
+"""What a classifier's verdicts tell, against closed forms."""
+
+import numpy as np
+import pytest
+
+from kgan import metrics
+
+
+def test_inception_score_at_its_ends():
+    sure = np.eye(10)[np.arange(1000) % 10]
+    assert metrics.inception_score(sure) == pytest.approx((10.0, 0.0))
+    one_class = np.eye(10)[np.zeros(1000, int)]
+    assert metrics.inception_score(one_class) == pytest.approx((1.0, 0.0))
+    unsure = np.full((1000, 10), 0.1)
+    assert metrics.inception_score(unsure) == pytest.approx((1.0, 0.0))
+
+
+def test_inception_score_by_hand():
+    probabilities = np.array([[0.9, 0.1], [0.5, 0.5]])
+    mean = probabilities.mean(axis=0)
+    divergence = np.sum(probabilities * np.log(probabilities / mean), axis=1).mean()
+    assert metrics.inception_score(probabilities, splits=1)[0] == pytest.approx(np.exp(divergence))
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "message"),
+    [
+        (np.ones((10, 3)), "each row to sum to 1"),
+        (np.array([[1.5, -0.5]] * 10), "at least 0"),
+        (np.full((9, 2), 0.5), "at least 10 samples. Received: 9"),
+        (np.full((10, 2), np.nan), "finite"),
+    ],
+)
+def test_what_is_no_probabilities(probabilities, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.inception_score(probabilities)
+
+
+def test_class_shares():
+    np.testing.assert_allclose(metrics.class_shares([0, 2, 2, 3], 5), [0.25, 0, 0.5, 0.25, 0])
+
+
+def test_class_divergence():
+    real = np.repeat([0, 1, 2], [50, 25, 25])
+    assert metrics.class_divergence(real, real, 3) == 0.0
+    one = np.zeros(10, int)
+    assert metrics.class_divergence(one, real, 3) == pytest.approx(np.log(2))
+    even = np.arange(9) % 3
+    expected = (np.log(2 / 3) + np.log(4 / 3) + np.log(4 / 3)) / 3
+    assert metrics.class_divergence(even, real, 3) == pytest.approx(expected)
+    assert metrics.class_divergence([3], real, 4) == np.inf
+
+
+def test_mode_coverage():
+    assert metrics.mode_coverage(np.arange(1000)) == pytest.approx((1000, 0.0), abs=1e-12)
+    modes, divergence = metrics.mode_coverage(np.arange(5000) % 250)
+    assert modes == 250
+    assert divergence == pytest.approx(np.log(4))
+
+
+def test_chance_makes_the_divergence_that_is_documented():
+    generator = np.random.default_rng(0)
+    drawn = [metrics.mode_coverage(generator.integers(1000, size=26_000)) for _ in range(20)]
+    assert {modes for modes, _ in drawn} == {1000}
+    assert np.mean([d for _, d in drawn]) == pytest.approx(999 / (2 * 26_000), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ([], r"integers \(N,\)"),
+        ([0.5, 1.0], "Received: float64"),
+        ([[1, 2]], r"shape \(1, 2\)"),
+        ([0, 3], "below num_classes=3. Received: from 0 to 3"),
+        ([-1, 0], "Received: from -1 to 0"),
+    ],
+)
+def test_what_is_no_classes(classes, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.class_shares(classes, 3)
+
+
+def test_bootstrap_interval_of_a_mean():
+    x = np.random.default_rng(0).normal(5.0, 2.0, 400)
+    low, high = metrics.bootstrap_interval(np.mean, x, resamples=2000)
+    error = 1.96 * x.std() / np.sqrt(400)
+    assert low == pytest.approx(x.mean() - error, abs=0.1 * error)
+    assert high == pytest.approx(x.mean() + error, abs=0.1 * error)
+
+
+def test_bootstrap_interval_holds_the_true_distance_though_the_figure_is_too_high():
+    # Of two sets from one distribution the distance is 0, and every estimate is above it.
+    real, fake = np.random.default_rng(0).standard_normal((2, 300, 6))
+    low, high = metrics.bootstrap_interval(metrics.frechet_distance, real, fake)
+    assert metrics.frechet_distance(real, fake) > 0.01
+    assert low < 0.02
+    assert low < high
+
+
+def test_bootstrap_interval_of_nonsense():
+    with pytest.raises(ValueError, match=r"Received: level=1\.5"):
+        metrics.bootstrap_interval(np.mean, [1.0, 2.0], level=1.5)
+    with pytest.raises(ValueError, match="Received: resamples=0"):
+        metrics.bootstrap_interval(np.mean, [1.0, 2.0], resamples=0)
