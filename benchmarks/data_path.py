@@ -1,10 +1,12 @@
 """Compares ways to feed one epoch of MNIST: `python benchmarks/data_path.py --data-dir DIR`.
 
-One shuffled epoch of MNIST in normalised float32 batches of 128, from:
+One shuffled epoch of MNIST (with `--dataset stacked_mnist` of Stacked-MNIST, three digits as the
+channels of one image, from kgan and NumPy alone) in normalised float32 batches of 128, from:
 
 - kgan: `kgan.data.ImageDataset`, in a plain loop, a new permutation each epoch;
 - memcpy: finished, already shuffled floats copied into one batch that is reused;
-- NumPy: fancy indexing, cast, multiply, subtract, with a permutation made beforehand;
+- NumPy: fancy indexing (of Stacked-MNIST by channels, into one array of bytes), cast, multiply,
+  subtract, with permutations made beforehand;
 - tf.data: from_tensor_slices of uint8, shuffle over all, batch, map (cast, normalise), prefetch;
 - a PyTorch DataLoader over a Dataset that converts one sample at a time, in this process.
 
@@ -60,6 +62,29 @@ def numpy_epoch(images: Any) -> Callable[[], Iterable[Any]]:
     return epoch
 
 
+def kgan_stacked_epoch(images: Any) -> Callable[[], Iterable[Any]]:
+    dataset = kgan.data.StackedImageDataset(images, batch_size=BATCH_SIZE, seed=0)
+    return lambda: dataset
+
+
+def numpy_stacked_epoch(images: Any) -> Callable[[], Iterable[Any]]:
+    generator = np.random.default_rng(0)
+    orders = [generator.permutation(len(images)) for _ in range(3)]
+    pixels = np.empty((BATCH_SIZE, *images.shape[1:], 3), np.uint8)
+    scale, one = np.float32(2 / 255), np.float32(1)
+
+    def epoch() -> Iterable[Any]:
+        for first in range(0, len(images) - BATCH_SIZE + 1, BATCH_SIZE):
+            for channel, order in enumerate(orders):
+                pixels[..., channel] = images[order[first : first + BATCH_SIZE]]
+            batch = pixels.astype(np.float32)
+            batch *= scale
+            batch -= one
+            yield batch
+
+    return epoch
+
+
 def tf_data_epoch(images: Any) -> Callable[[], Iterable[Any]]:
     import tensorflow as tf  # noqa: PLC0415
 
@@ -94,32 +119,40 @@ def torch_epoch(images: Any) -> Callable[[], Iterable[Any]]:
     return lambda: loader
 
 
-WORK = {
-    "kgan": kgan_epoch,
-    "memcpy": memcpy_epoch,
-    "NumPy": numpy_epoch,
-    "tf.data": tf_data_epoch,
-    "PyTorch DataLoader": torch_epoch,
+WORK: dict[str, dict[str, Callable[[Any], Callable[[], Iterable[Any]]]]] = {
+    "mnist": {
+        "kgan": kgan_epoch,
+        "memcpy": memcpy_epoch,
+        "NumPy": numpy_epoch,
+        "tf.data": tf_data_epoch,
+        "PyTorch DataLoader": torch_epoch,
+    },
+    "stacked_mnist": {"kgan": kgan_stacked_epoch, "NumPy": numpy_stacked_epoch},
 }
+CHANNELS = {"mnist": 1, "stacked_mnist": 3}
 
 
-def check(name: str, batches: Iterable[Any], images: Any) -> None:
-    """Every batch whole, no image twice, and values as they should be."""
-    seen = np.concatenate([np.array(batch) for batch in batches])
-    if (
-        seen.shape != (len(images) // BATCH_SIZE * BATCH_SIZE, 28, 28, 1)
-        or seen.dtype != np.float32
-    ):
-        raise SystemExit(f"{name} gave {seen.dtype} {seen.shape}")
+def check(name: str, batches: Iterable[Any], images: Any, channels: int) -> None:
+    """Every batch whole, no image twice in a channel, and values as they should be."""
     levels = (np.arange(256) / 255 * 2 - 1).astype(np.float32)
-    pixels = np.rint((seen[..., 0] + 1) * 127.5).astype(np.uint8)
-    np.testing.assert_allclose(seen[..., 0], levels[pixels], rtol=0, atol=2e-7)
     known: dict[bytes, int] = {}
     for image in images:
         known[image.tobytes()] = known.get(image.tobytes(), 0) + 1
-    for image in pixels:
-        known[image.tobytes()] -= 1
-    if min(known.values()) < 0:
+    left = [dict(known) for _ in range(channels)]
+    count = 0
+    for batch in batches:
+        values = np.array(batch)
+        if values.shape != (BATCH_SIZE, 28, 28, channels) or values.dtype != np.float32:
+            raise SystemExit(f"{name} gave {values.dtype} {values.shape}")
+        pixels = np.rint((values + 1) * 127.5).astype(np.uint8)
+        np.testing.assert_allclose(values, levels[pixels], rtol=0, atol=2e-7)
+        for channel, of_channel in enumerate(left):
+            for image in pixels[..., channel]:
+                of_channel[image.tobytes()] -= 1
+        count += 1
+    if count != len(images) // BATCH_SIZE:
+        raise SystemExit(f"{name} gave {count} batches")
+    if min(min(of_channel.values()) for of_channel in left) < 0:
         raise SystemExit(f"{name} gave an image twice")
 
 
@@ -134,13 +167,14 @@ def timed(epoch: Callable[[], Iterable[Any]]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=pathlib.Path, required=True)
+    parser.add_argument("--dataset", choices=WORK, default="mnist")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
     images = kgan.data.read_idx_images(arguments.data_dir / "train-images-idx3-ubyte.gz")
 
-    epochs = {name: make(images) for name, make in WORK.items()}
+    epochs = {name: make(images) for name, make in WORK[arguments.dataset].items()}
     for name, epoch in epochs.items():
-        check(name, epoch(), images)
+        check(name, epoch(), images, CHANNELS[arguments.dataset])
     times: dict[str, list[float]] = {name: [] for name in epochs}
     order = list(epochs)
     for _ in range(arguments.rounds):
