@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kgan import images as pictures
+from kgan._arguments import integer
 
 _MOST_FRAMES = 200
 _MOST_ROWS = 16
@@ -72,8 +73,8 @@ class SampleGrid(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         for name, size in (("columns", columns), ("rows", rows), ("every_batches", every_batches)):
-            if size is not None and size < 1:
-                raise ValueError(f"Expected `{name}` to be at least 1. Received: {name}={size!r}.")
+            if size is not None:
+                integer(name, size)
         self.directory = Path(directory)
         self.columns = columns
         self.rows = rows

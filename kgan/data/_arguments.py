@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kgan import _core
+from kgan._arguments import integer
 
 _DTYPES = ("float32", "float16", "bfloat16")
 
@@ -16,17 +17,6 @@ def drawn_seed() -> int:
     """Draws a seed from the operating system."""
     # 32 bits, so that a person can copy it.
     return int(np.random.SeedSequence().generate_state(1)[0])
-
-
-def integer(name: str, value: Any, lowest: int) -> int:
-    """An int of at least `lowest`."""
-    try:
-        integer = operator.index(value)
-    except TypeError:
-        integer = lowest - 1
-    if integer < lowest:
-        raise ValueError(f"{name} must be an int of at least {lowest}. Received: {name}={value!r}")
-    return integer
 
 
 def checked_images(images: Any) -> npt.NDArray[np.uint8]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kgan import _core
+from kgan._arguments import integer
 from kgan.data import _arguments
 
 if TYPE_CHECKING:
@@ -97,12 +98,10 @@ class ImageDataset(keras.utils.PyDataset):
         self._images = _arguments.checked_images(images)
         self._labels = None if labels is None else _arguments.checked_labels(labels, self._images)
         self._num_classes = _arguments.checked_num_classes(num_classes, self._labels)
-        self._batch_size = _arguments.integer("batch_size", batch_size, 1)
+        self._batch_size = integer("batch_size", batch_size, 1)
         self._shuffle = bool(shuffle)
         self._drop_remainder = bool(drop_remainder)
-        self._seed = (
-            _arguments.drawn_seed() if seed is None else _arguments.integer("seed", seed, 0)
-        )
+        self._seed = _arguments.drawn_seed() if seed is None else integer("seed", seed, 0)
         self._value_range = _arguments.checked_value_range(value_range)
         self._dtype = _arguments.checked_dtype(dtype)
         self._pad_to = _arguments.checked_pad_to(pad_to, self._images)
@@ -110,7 +109,7 @@ class ImageDataset(keras.utils.PyDataset):
         self._length = (
             self._batches_per_pass
             if steps_per_epoch is None
-            else _arguments.integer("steps_per_epoch", steps_per_epoch, 1)
+            else integer("steps_per_epoch", steps_per_epoch, 1)
         )
         self._epoch = 0
         self._set_up()
@@ -190,7 +189,7 @@ class ImageDataset(keras.utils.PyDataset):
 
     @epoch.setter
     def epoch(self, value: int) -> None:
-        value = _arguments.integer("epoch", value, 0)
+        value = integer("epoch", value, 0)
         with self._lock:
             self._epoch = value
             self._served.clear()
@@ -264,8 +263,8 @@ class ImageDataset(keras.utils.PyDataset):
         images, _ = train.draw(10_000, seed=0)
         ```
         """
-        count = _arguments.integer("count", count, 1)
-        return self._pick(self._drawn(count, _arguments.integer("seed", seed, 0)))
+        count = integer("count", count, 1)
+        return self._pick(self._drawn(count, integer("seed", seed, 0)))
 
     def __iter__(self) -> Iterator[Any]:
         """Goes through the present epoch, and then moves to the next one."""

@@ -54,12 +54,3 @@ def classes(name: str, array: Any, num_classes: int) -> npt.NDArray[np.int64]:
             f"Received: from {array.min()} to {array.max()}."
         )
     return array.astype("int64")
-
-
-def positive(name: str, value: Any, least: int = 1) -> int:
-    """An int of at least `least`."""
-    if not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(
-            f"Expected `{name}` to be an integer of at least {least}. Received: {name}={value!r}."
-        )
-    return int(value)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kgan.metrics import _arguments
+from kgan._arguments import integer
 
 
 def bootstrap_interval(
@@ -43,7 +43,7 @@ def bootstrap_interval(
     Reference:
         Davison and Hinkley, 1997, Bootstrap Methods and their Application, chapter 5.
     """
-    resamples = _arguments.positive("resamples", resamples)
+    resamples = integer("resamples", resamples)
     if not 0 < level < 1:
         raise ValueError(f"Expected `level` to be between 0 and 1. Received: level={level!r}.")
     arrays: list[npt.NDArray[Any]] = [np.asarray(array) for array in samples]

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from kgan._arguments import integer
 from kgan.metrics import _arguments
 from kgan.metrics._arguments import Array
 
@@ -26,7 +27,7 @@ def inception_score(probabilities: npt.ArrayLike, splits: int = 10) -> tuple[flo
     Reference:
         [Salimans et al., 2016](https://arxiv.org/abs/1606.03498).
     """
-    splits = _arguments.positive("splits", splits)
+    splits = integer("splits", splits)
     array = _arguments.features("probabilities", probabilities, least=splits)
     if array.min() < 0 or not np.allclose(array.sum(axis=1), 1.0, atol=1e-3):
         raise ValueError(

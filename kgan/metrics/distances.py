@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from kgan._arguments import integer
 from kgan.metrics import _arguments
 
 
@@ -96,7 +97,7 @@ def kernel_distance(
         )
     # Subsets that are the whole set are all the same one.
     whole = size == len(real) == len(fake)
-    count = 1 if whole else _arguments.positive("subsets", subsets)
+    count = 1 if whole else integer("subsets", subsets)
     generator = np.random.default_rng(seed)
     scale = 1.0 / real.shape[1] if gamma is None else gamma
 

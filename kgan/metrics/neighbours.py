@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kgan._arguments import integer
 from kgan.metrics import _arguments
 from kgan.metrics._arguments import Array
 
@@ -110,7 +111,7 @@ def compare_neighbours(
         A `NeighbourComparison`, whose means are the four figures.
     """
     ks = tuple(
-        _arguments.positive(name, k)
+        integer(name, k)
         for name, k in (("neighbours", neighbours), ("density_neighbours", density_neighbours))
     )
     real, fake = _arguments.feature_pair(real, fake, least=max(ks) + 1)
@@ -149,7 +150,7 @@ def nearest_neighbours(
         ValueError: The arrays differ in shape, hold NaN, or there are fewer than `count`.
     """
     flat_samples, flat_training = _flat(samples), _flat(training)
-    count = _arguments.positive("count", count)
+    count = integer("count", count)
     if flat_samples.shape[1] != flat_training.shape[1] or len(flat_training) < count:
         raise ValueError(
             f"Expected samples (N, ...) and at least {count} training images (M, ...) of the same "

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from kgan._arguments import integer
+
 
 def label_input() -> Any:
     """The input for integer labels, shape `(batch,)`."""
@@ -54,8 +56,6 @@ def check_sizes(image_shape: Sequence[int], **sizes: int | None) -> tuple[int, i
             f"Received: image_shape={image_shape!r}."
         )
     for name, size in sizes.items():
-        if size is not None and (not isinstance(size, (int, np.integer)) or size < 1):
-            raise ValueError(
-                f"Expected `{name}` to be an integer of at least 1. Received: {name}={size!r}."
-            )
+        if size is not None:
+            integer(name, size)
     return tuple(int(n) for n in shape)  # type: ignore[return-value]  # three, as was checked

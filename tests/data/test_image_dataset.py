@@ -221,9 +221,9 @@ def test_a_draw_depends_on_its_seed_alone():
     ("arguments", "match"),
     [
         ((51, 0), "at most 50, the number of images.*Received: count=51"),
-        ((0, 0), "count must be an int of at least 1. Received: count=0"),
-        ((5, -1), "seed must be an int of at least 0. Received: seed=-1"),
-        ((5, None), "seed must be an int"),
+        ((0, 0), "`count` to be an integer of at least 1. Received: count=0"),
+        ((5, -1), "`seed` to be an integer of at least 0. Received: seed=-1"),
+        ((5, None), "`seed` to be an integer"),
     ],
 )
 def test_wrong_draws_are_named(arguments, match):
@@ -250,13 +250,13 @@ def test_index_outside_the_epoch(index):
         ({"labels": LABELS - 1}, "labels from -1 to 5"),
         ({"labels": LABELS + 2**40}, "fit in int32"),
         ({"labels": LABELS, "num_classes": 6}, "num_classes=6 and the label 6"),
-        ({"labels": LABELS, "num_classes": 0}, "num_classes must be an int of at least 1"),
+        ({"labels": LABELS, "num_classes": 0}, "`num_classes` to be an integer of at least 1"),
         ({"num_classes": 7}, "there are no labels"),
-        ({"batch_size": 0}, "batch_size must be an int of at least 1. Received: batch_size=0"),
-        ({"batch_size": 2.0}, "batch_size must be an int"),
+        ({"batch_size": 0}, "`batch_size` to be an integer of at least 1. Received: batch_size=0"),
+        ({"batch_size": 2.0}, "`batch_size` to be an integer"),
         ({"batch_size": 51}, "50 images do not fill one batch of 51.*drop_remainder=False"),
-        ({"seed": -1}, "seed must be an int of at least 0"),
-        ({"seed": "a"}, "seed must be an int"),
+        ({"seed": -1}, "`seed` to be an integer of at least 0"),
+        ({"seed": "a"}, "`seed` to be an integer"),
         ({"value_range": (1, -1)}, r"value_range.*Received: \(1, -1\)"),
         ({"value_range": (0, np.nan)}, "value_range.*Received"),
         ({"value_range": (-np.inf, 0)}, "value_range.*Received"),
@@ -266,7 +266,7 @@ def test_index_outside_the_epoch(index):
         ({"dtype": "nonsense"}, "dtype must be one of.*Received: dtype='nonsense'"),
         ({"pad_to": (3, 5)}, r"at least the images' own \(4, 5\).*Received: pad_to=\(3, 5\)"),
         ({"pad_to": 32}, "two ints"),
-        ({"steps_per_epoch": 0}, "steps_per_epoch must be an int of at least 1"),
+        ({"steps_per_epoch": 0}, "`steps_per_epoch` to be an integer of at least 1"),
     ],
 )
 def test_wrong_arguments_are_named(options, match):
@@ -276,7 +276,7 @@ def test_wrong_arguments_are_named(options, match):
 
 def test_epoch_must_be_a_count():
     dataset = make()
-    with pytest.raises(ValueError, match=r"epoch must be an int of at least 0. Received: epoch=-1"):
+    with pytest.raises(ValueError, match="`epoch` to be an integer of at least 0"):
         dataset.epoch = -1
 
 

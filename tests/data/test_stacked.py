@@ -228,8 +228,8 @@ def test_a_draw_depends_on_its_seed_alone():
     [
         ({"images": np.zeros((50, 4, 5, 3), np.uint8)}, r"one channel.*Received: shape .*5, 3\)"),
         ({"images": IMAGES.astype(float)}, "uint8.*Received: dtype float64"),
-        ({"stack": 0}, "stack must be an int of at least 1. Received: stack=0"),
-        ({"stack": 1.5}, "stack must be an int of at least 1. Received: stack=1.5"),
+        ({"stack": 0}, "`stack` to be an integer of at least 1. Received: stack=0"),
+        ({"stack": 1.5}, "`stack` to be an integer of at least 1. Received: stack=1.5"),
         ({"stack": 65}, "stack must be at most 64. Received: stack=65"),
         ({"labels": LABELS, "stack": 12}, "int32.*Received: num_classes=7 and stack=12"),
         ({"labels": LABELS[:-1]}, "49 labels for 50 images"),
@@ -250,10 +250,10 @@ def test_the_most_classes_that_fit():
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ((0, 1), "count must be an int of at least 1. Received: count=0"),
-        ((2.0, 1), "count must be an int"),
-        ((1, -1), "seed must be an int of at least 0. Received: seed=-1"),
-        ((1, None), "seed must be an int"),
+        ((0, 1), "`count` to be an integer of at least 1. Received: count=0"),
+        ((2.0, 1), "`count` to be an integer"),
+        ((1, -1), "`seed` to be an integer of at least 0. Received: seed=-1"),
+        ((1, None), "`seed` to be an integer"),
     ],
 )
 def test_wrong_draws_are_named(arguments, match):

@@ -1,0 +1,29 @@
+"""The check of an argument that nearly everything has."""
+
+import operator
+from typing import Any
+
+
+def integer(name: str, value: Any, least: int = 1) -> int:
+    """Checks a count, a size, a seed.
+
+    Args:
+        name: String, the argument's.
+        value: What was received.
+        least: Integer, the lowest value that will do.
+
+    Returns:
+        The value as an int.
+
+    Raises:
+        ValueError: It is no integer, or below `least`.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise ValueError(
+            f"Expected `{name}` to be an integer of at least {least}. Received: {name}={value!r}."
+        )
+    return number
