@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from kgan import losses
+from kgan._arguments import integer
 from kgan._backend import gradients
 from kgan.models import checks
 from kgan.models.generative_model import GenerativeModel
@@ -126,11 +127,7 @@ class GAN(GenerativeModel):
         Reference:
             [Radford et al., 2016](https://arxiv.org/abs/1511.06434) for the default optimizers.
         """
-        if not isinstance(discriminator_steps, (int, np.integer)) or discriminator_steps < 1:
-            raise ValueError(
-                "Expected `discriminator_steps` to be an integer of at least 1. "
-                f"Received: discriminator_steps={discriminator_steps!r}."
-            )
+        discriminator_steps = integer("discriminator_steps", discriminator_steps)
         unknown = set(kwargs) - {"run_eagerly", "steps_per_execution", "jit_compile"}
         if unknown:
             raise TypeError(
@@ -139,7 +136,7 @@ class GAN(GenerativeModel):
                 "and loss weights do not apply to it."
             )
         self.adversarial_loss = losses.get(loss)
-        self.discriminator_steps = int(discriminator_steps)
+        self.discriminator_steps = discriminator_steps
         # As given: "auto" must be resolved anew on the machine that loads the model.
         self._given_jit_compile = kwargs.get("jit_compile", "auto")
         optimizer = OptimizerPair(
@@ -317,33 +314,71 @@ class GAN(GenerativeModel):
         Raises:
             ValueError: `labels` are given to an unconditional GAN, out of range, or not n.
         """
-        if not isinstance(n, (int, np.integer)) or n < 1:
-            raise ValueError(f"Expected `n` to be an integer of at least 1. Received: n={n!r}.")
+        n = integer("n", n)
         latents = np.random.default_rng(seed).standard_normal((n, self.latent_dim), "float32")
-        inputs: Any = latents
-        if self.is_conditional:
-            label_shape = self.generator.inputs[1].shape[1:]
-            inputs = [latents, self.labels_for(n, labels).reshape(n, *label_shape)]
-        elif labels is not None:
-            raise ValueError(
-                f"Expected no labels, since this GAN is unconditional. Received: labels={labels!r}."
-            )
-        images = self.predict(inputs, batch_size=min(n, batch_size), verbose=0)
-        return np.asarray(images, "float32")
+        return self._images_from(latents, self.labels_for(n, labels), batch_size)
 
-    def labels_for(self, n: int, labels: Any = None) -> np.ndarray:
-        """The labels with which a conditional GAN's `generate(n, labels)` makes its images.
+    def interpolate(
+        self, n: int, steps: int = 8, labels: Any = None, seed: int | None = None
+    ) -> np.ndarray:
+        """Makes images along ways from one latent to another.
+
+        A generator that has learnt the data, and not single images of it, changes them smoothly
+        and every image on the way is a likely one.
+
+        Args:
+            n: Integer, how many ways.
+            steps: Integer of at least 2, images on each, both ends among them.
+            labels: Conditional GANs: as for `generate`, a class for each way.
+            seed: Integer, chooses the ends.
+
+        Returns:
+            Float32 array `(n, steps, height, width, channels)`. The ways are arcs of great circles
+            (spherical interpolation): points on a straight line between normal latents lie nearer
+            to the origin than any that the generator was trained on.
+
+        Raises:
+            ValueError: As `generate`, or `steps` is less than 2.
+
+        Reference:
+            [White, 2016](https://arxiv.org/abs/1609.04468).
+        """
+        n, steps = integer("n", n), integer("steps", steps, least=2)
+        ends = np.random.default_rng(seed).standard_normal((2, n, self.latent_dim), "float32")
+        latents = _arcs(ends[0], ends[1], steps).reshape(n * steps, self.latent_dim)
+        labels = self.labels_for(n, labels)
+        images = self._images_from(latents, None if labels is None else np.repeat(labels, steps))
+        return images.reshape(n, steps, *images.shape[1:])
+
+    def _images_from(
+        self, latents: np.ndarray, labels: np.ndarray | None, batch_size: int = 256
+    ) -> np.ndarray:
+        inputs: Any = latents
+        if labels is not None:
+            inputs = [latents, labels.reshape(-1, *self.generator.inputs[1].shape[1:])]
+        size = min(len(latents), batch_size)
+        return np.asarray(self.predict(inputs, batch_size=size, verbose=0), "float32")
+
+    def labels_for(self, n: int, labels: Any = None) -> np.ndarray | None:
+        """The labels with which `generate(n, labels)` makes its images.
 
         Args:
             n: Integer, how many images.
             labels: An integer, integers `(n,)`, or None for one class after the other.
 
         Returns:
-            Int32 array `(n,)`.
+            Int32 array `(n,)`; None for an unconditional GAN.
 
         Raises:
-            ValueError: The labels are out of range or not n.
+            ValueError: The labels are out of range, not n, or given to an unconditional GAN.
         """
+        if not self.is_conditional:
+            if labels is not None:
+                raise ValueError(
+                    "Expected no labels, since this GAN is unconditional. "
+                    f"Received: labels={labels!r}."
+                )
+            return None
         if labels is None:
             if self.num_classes is None:
                 raise ValueError(
@@ -442,3 +477,13 @@ def _gradient_norm(gradient: Any, optimizer: Any) -> Tensor:
         # Such an optimizer leaves out a step whose gradient overflowed, and so does the mean.
         norm = ops.where(ops.isfinite(norm), norm, 0.0)
     return norm
+
+
+def _arcs(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
+    """Points `(n, steps, latent_dim)` on the arcs from `start` to `end`, both `(n, latent_dim)`."""
+    lengths = np.linalg.norm(start, axis=1) * np.linalg.norm(end, axis=1)
+    angles = np.arccos(np.clip(np.sum(start * end, axis=1) / lengths, -1.0, 1.0))[:, None, None]
+    shares = np.linspace(0.0, 1.0, steps)[:, None]
+    weights = np.sin((1 - shares) * angles), np.sin(shares * angles)
+    points = (weights[0] * start[:, None] + weights[1] * end[:, None]) / np.sin(angles)
+    return points.astype("float32")

@@ -9,7 +9,6 @@ import kgan
 from kgan._backend import gradients
 from kgan.models.gan import _scores
 
-
 LOGS = {
     "discriminator_loss",
     "generator_loss",
@@ -513,3 +512,29 @@ def test_mixed_float16_scales_each_loss_and_reports_it_unscaled(make_gan, datase
         assert gan.generate(2).dtype == np.float32
     finally:
         keras.config.set_dtype_policy("float32")
+
+
+def test_interpolate_goes_from_one_sample_to_another_along_an_arc(make_gan):
+    gan = make_gan()
+    images = gan.interpolate(3, steps=5, seed=2)
+    assert images.shape == (3, 5, 8, 8, 1)
+    latents = np.random.default_rng(2).standard_normal((2, 3, 4), "float32")
+    np.testing.assert_allclose(images[:, 0], gan.predict(latents[0], verbose=0), atol=1e-5)
+    np.testing.assert_allclose(images[:, -1], gan.predict(latents[1], verbose=0), atol=1e-5)
+    # Half way along the arc of a circle through both ends, seen from the origin.
+    start, end = latents[0, 0], latents[1, 0]
+    angle = np.arccos(start @ end / (np.linalg.norm(start) * np.linalg.norm(end)))
+    middle = (start + end) * np.sin(angle / 2) / np.sin(angle)
+    np.testing.assert_allclose(images[0, 2], gan.predict(middle[None], verbose=0)[0], atol=1e-5)
+
+
+def test_interpolate_keeps_the_class_of_each_way(make_gan):
+    gan = make_gan(num_classes=3)
+    images = gan.interpolate(2, steps=3, labels=[2, 0], seed=2)
+    latents = np.random.default_rng(2).standard_normal((2, 2, 4), "float32")
+    ends = gan.predict([latents[1], np.array([2, 0])], verbose=0)
+    np.testing.assert_allclose(images[:, -1], ends, atol=1e-5)
+    with pytest.raises(ValueError, match=r"`steps` to be an integer of at least 2"):
+        gan.interpolate(2, steps=1)
+    with pytest.raises(ValueError, match="unconditional"):
+        make_gan().interpolate(2, labels=1)
