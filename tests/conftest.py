@@ -13,6 +13,11 @@ import numpy as np
 import pytest
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cache_of_its_own(tmp_path_factory):
+    os.environ["KERAS_HOME"] = str(tmp_path_factory.mktemp("keras_home"))
+
+
 @pytest.fixture(autouse=True)
 def _fresh_state():
     keras.utils.set_random_seed(1)

@@ -27,14 +27,15 @@ def cached_features(extractor: Any, images: Images) -> Features:
     digest.update(np.ascontiguousarray(images).tobytes())
     path = cache_directory("features") / f"{digest.hexdigest()}.npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: of a damaged file, NumPy forgets to close it.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return Features(**{name: file[name] for name in file.files})
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
         features = extractor(images)
     there = {name: array for name, array in vars(features).items() if array is not None}
     try:
-        with written_whole(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **there)
+        with written_whole(path) as temporary, temporary.open("wb") as target:
+            np.savez(target, **there)
     except OSError:
         pass
     return features

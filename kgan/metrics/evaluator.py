@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from kgan._arguments import integer
 from kgan.data import ImageDataset, StackedImageDataset
 from kgan.images import to_uint8
-from kgan.metrics import _arguments, neighbours
 from kgan.metrics import features as extractors
+from kgan.metrics import neighbours
 from kgan.metrics.cache import cached_features
 from kgan.metrics.classes import class_shares
 from kgan.metrics.evaluation import Evaluation
@@ -103,7 +104,7 @@ class Evaluator:
         thorough: bool = True,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        _arguments.positive("count", count, least=_FEWEST)
+        integer("count", count, least=_FEWEST)
         if not hasattr(dataset, "draw"):
             dataset = ImageDataset(dataset, batch_size=1)
         self.dataset = dataset

@@ -149,6 +149,7 @@ class ChannelFeatures:
             raise ValueError(f"Expected a model that tells classes. Received: {extractor.name}.")
         self.extractor = extractor
         self.channels = channels
+        self._base = extractor.num_classes
         self.name = f"{extractor.name}, each of {channels} channels"
         self.num_classes: int | None = extractor.num_classes**channels
 
@@ -161,7 +162,7 @@ class ChannelFeatures:
         parts = [self.extractor(images[..., c : c + 1]) for c in range(self.channels)]
         classes = np.zeros(len(images), np.int64)
         for part in parts:
-            classes = classes * self.extractor.num_classes + part.classes
+            classes = classes * self._base + np.asarray(part.classes)
         return Features(np.concatenate([part.vectors for part in parts], axis=1), classes)
 
     def fingerprint(self) -> str:

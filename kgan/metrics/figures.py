@@ -112,14 +112,15 @@ def compare(
         "density": figure(np.mean, compared.density),
         "coverage": figure(np.mean, compared.covered),
     }
-    if fake.classes is not None and real.classes is not None and num_classes is not None:
+    real_classes = real.classes
+    if fake.classes is not None and real_classes is not None and num_classes is not None:
         modes, to_uniform = mode_coverage(fake.classes, num_classes)
         figures["modes"] = Figure(modes, len(fake))
         if num_classes > _FEW_CLASSES:
             figures["mode_divergence"] = Figure(to_uniform, len(fake))
         else:
             figures["class_divergence"] = figure(
-                lambda shown: class_divergence(shown, real.classes, num_classes), fake.classes
+                lambda shown: class_divergence(shown, real_classes, num_classes), fake.classes
             )
         if labels is not None:
             figures["label_accuracy"] = figure(np.mean, fake.classes == labels)
@@ -131,7 +132,7 @@ def compare(
 
 def _kernel_figure(real: Features, fake: Features, with_interval: bool, seed: int) -> Figure:
     fewest = min(len(real), len(fake))
-    size = min(_KID_SUBSET_SIZE, fewest)
+    size = min(_KID_SUBSET_SIZE, fewest // 2)  # of the whole set there would be one subset only
     mean, spread = kernel_distance(real.vectors, fake.vectors, _KID_SUBSETS, size, seed=seed)
     interval = None
     if with_interval:
