@@ -10,6 +10,7 @@ gan.compile(loss="non_saturating")
 gan.fit(train, epochs=20, callbacks=[kgan.callbacks.SampleGrid("samples")])
 images = gan.generate(64, seed=1)
 gan.save("gan.keras")
+print(kgan.evaluate(gan, train))
 ```
 """
 
@@ -24,8 +25,9 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 if TYPE_CHECKING:
-    from kgan import callbacks, data, images, losses, models, networks, recipes
+    from kgan import callbacks, data, images, losses, metrics, models, networks, recipes
     from kgan._core import __version__
+    from kgan.metrics import evaluate
     from kgan.models import GAN
 
 __all__ = [
@@ -33,15 +35,17 @@ __all__ = [
     "__version__",
     "callbacks",
     "data",
+    "evaluate",
     "images",
     "losses",
+    "metrics",
     "models",
     "networks",
     "recipes",
 ]
 
 # Where the names that are no modules come from.
-_ORIGINS = {"GAN": "kgan.models", "__version__": "kgan._core"}
+_ORIGINS = {"GAN": "kgan.models", "evaluate": "kgan.metrics", "__version__": "kgan._core"}
 
 
 def __getattr__(name: str) -> Any:

@@ -5,8 +5,23 @@ family of models.
 """
 
 from kgan.callbacks.checkpoint import Checkpoint
+from kgan.callbacks.collapse_alarm import Alarm, CollapseAlarm, CollapseWarning
 from kgan.callbacks.loss_history import LossHistory
+from kgan.callbacks.periodic_evaluation import PeriodicEvaluation
 from kgan.callbacks.sample_grid import SampleGrid
 from kgan.callbacks.stopping import StopOnSignal, TimeLimit
+from kgan.callbacks.terminate_on_nan import NaNWarning, TerminateOnNaN
 
-__all__ = ["Checkpoint", "LossHistory", "SampleGrid", "StopOnSignal", "TimeLimit"]
+__all__ = [
+    "Alarm",
+    "Checkpoint",
+    "CollapseAlarm",
+    "CollapseWarning",
+    "LossHistory",
+    "NaNWarning",
+    "PeriodicEvaluation",
+    "SampleGrid",
+    "StopOnSignal",
+    "TerminateOnNaN",
+    "TimeLimit",
+]

@@ -1,19 +1,24 @@
 """A saved model that is whole at any moment."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from kgan._arguments import integer
 from kgan._files import written_whole
+from kgan.callbacks.terminate_on_nan import NaNWarning, networks_with_nan
 
 
 class Checkpoint(keras.callbacks.Callback):
     """Saves the model after every epoch, replacing the file only when the new one is complete.
 
     Keras's `ModelCheckpoint` writes over the file itself: a run that is killed while it does loses
-    the model. Here the file at `path` is always a whole one, from which training goes on.
+    the model. Here the file at `path` is always a whole one, from which training goes on. A model
+    with weights that are NaN or infinite never replaces one that is sound: it is not saved, with a
+    `NaNWarning`.
 
     Args:
         path: Where the model is saved; ends in `.keras`.
@@ -33,10 +38,8 @@ class Checkpoint(keras.callbacks.Callback):
         super().__init__()
         if Path(path).suffix != ".keras":
             raise ValueError(f"Expected `path` to end in .keras. Received: path={str(path)!r}.")
-        if every < 1:
-            raise ValueError(f"Expected `every` to be at least 1. Received: every={every!r}.")
         self.path = Path(path)
-        self.every = every
+        self.every = integer("every", every)
         self._is_saved = False
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -58,7 +61,16 @@ class Checkpoint(keras.callbacks.Callback):
             self._save()
 
     def _save(self) -> None:
-        save_whole(self.model, self.path)
+        lost = networks_with_nan(self.model)
+        if not lost:
+            save_whole(self.model, self.path)
+            return
+        warnings.warn(
+            f"Not saved: the weights of {' and '.join(lost)} are no longer finite. "
+            + (f"{self.path} stays as it was." if self.path.exists() else ""),
+            NaNWarning,
+            stacklevel=2,
+        )
 
 
 def save_whole(model: Any, path: str | os.PathLike[str]) -> None:

@@ -1,0 +1,83 @@
+"""Figures of quality and variety in the logs, while a model trains."""
+
+import math
+from typing import Any
+
+import keras
+
+from kgan._arguments import integer
+from kgan.metrics import Evaluation, Evaluator
+from kgan.metrics.evaluator import DivergedError
+
+
+class PeriodicEvaluation(keras.callbacks.Callback):
+    """Evaluates the samples now and then, and puts the figures into the logs.
+
+    They stand there under `val_` and their names in `kgan.metrics.MEASURES`: `val_fcd`, `val_kid`,
+    `val_precision`, `val_recall`, `val_density`, `val_coverage`, and those of the classes. So
+    callbacks that stand *after* this one in the list can watch them: `ModelCheckpoint` and
+    `EarlyStopping` with `monitor="val_fcd", mode="min"`, `CSVLogger`, `TensorBoard`. In the epochs
+    between they are NaN, which no watcher takes for better; the first epoch of a `fit` is always
+    evaluated, since watchers take the first figure they see for the best so far.
+
+    Works in `fit`, and in a loop of one's own through `keras.callbacks.CallbackList`. Training is
+    not affected: a run with it ends in the same weights as one without.
+
+    Args:
+        dataset: A `kgan.data.ImageDataset` or uint8 images; see `kgan.evaluate`.
+        every: Integer n: the first epoch is evaluated, and every n-th.
+        count: Integer, samples, and real images beside them. Figures of fewer than 10,000 are good
+            for comparing epochs of a run; the floor is in `evaluations`.
+        seed: Integer, chooses latents and real images, the same ones each time.
+        features: See `kgan.metrics.get_features`.
+
+    `evaluations` holds each `kgan.metrics.Evaluation`, by the epoch's number from 1.
+
+    Raises:
+        ValueError: `every` or `count` is out of range, or the dataset wants `features` to be named.
+
+    Example:
+    ```python
+    evaluation = kgan.callbacks.PeriodicEvaluation(train, every=2)
+    best = keras.callbacks.ModelCheckpoint(
+        "best.keras", monitor="val_fcd", mode="min", save_best_only=True
+    )
+    gan.fit(train, epochs=20, callbacks=[evaluation, best])
+    ```
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        every: int = 1,
+        count: int = 2000,
+        seed: int = 0,
+        features: Any = None,
+    ) -> None:
+        super().__init__()
+        self.every = integer("every", every)
+        self.evaluations: dict[int, Evaluation] = {}
+        self._is_first = True
+        self._evaluator = Evaluator(dataset, count, seed, features, thorough=False)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Forgets an earlier training."""
+        del logs
+        self.evaluations.clear()
+        self._is_first = True
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Evaluates, if it is this epoch's turn, and fills the logs."""
+        values = dict.fromkeys(self._evaluator.names_for(self.model), math.nan)
+        is_turn = self._is_first or (epoch + 1) % self.every == 0
+        self._is_first = False
+        if is_turn:
+            try:
+                evaluation = self._evaluator.evaluate(self.model)
+            except DivergedError:
+                pass  # the logs say NaN, and what watches them knows what to do
+            else:
+                self.evaluations[epoch + 1] = evaluation
+                values = {name: figure.value for name, figure in evaluation.figures.items()}
+        if logs is not None:
+            logs.update({f"val_{name}": value for name, value in values.items()})

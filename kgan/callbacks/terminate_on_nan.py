@@ -1,0 +1,98 @@
+"""Training that stops at the first NaN, and says where it came from."""
+
+import math
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+# What a step works out before what: all that is not named comes between loss and gradient.
+_FIRST = ("real_score", "fake_score", "discriminator_accuracy", "discriminator_loss")
+_LAST = ("discriminator_gradient_norm", "generator_loss", "generator_gradient_norm")
+_CAUSES = {
+    "real_score": "The discriminator gives no number for real images: look for NaN in the data.",
+    "fake_score": "The discriminator gives no number for samples: look at what the generator ends "
+    "in, and whether its weights have exploded.",
+    "discriminator_loss": "The discriminator's scores are finite, its loss is not: look at the "
+    "loss, and at regularizers.",
+    "discriminator_gradient_norm": "The losses are finite, the discriminator's gradient is not: "
+    "look for a square root or a norm that is taken of 0, as in a penalty.",
+    "generator_loss": "The discriminator's update has spoilt it: lower its learning rate.",
+    "generator_gradient_norm": "The losses are finite, the generator's gradient is not: look for a "
+    "square root or a norm that is taken of 0.",
+}
+
+
+class NaNWarning(UserWarning):
+    """A loss, a penalty, a gradient or a network's weights are no longer finite."""
+
+
+class TerminateOnNaN(keras.callbacks.Callback):
+    """Ends training when something is NaN or infinite, and names what was so first.
+
+    Keras's callback of that name looks at `loss` only, which a GAN does not have. This one looks at
+    all logs after every batch, in the order in which a training step works them out: scores, the
+    discriminator's loss, penalties, its gradient, then the generator's. It also says which
+    networks' weights are lost already.
+
+    Works in `fit`, and in a loop of one's own through `keras.callbacks.CallbackList`.
+
+    `first` is the name of the entry in the logs that went first, or None.
+
+    Example:
+    ```python
+    gan.fit(train, epochs=20, callbacks=[kgan.callbacks.TerminateOnNaN()])
+    ```
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first: str | None = None
+        self._epoch = 0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Forgets an earlier training."""
+        del logs
+        self.first = None
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Notes the epoch."""
+        del logs
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Looks at the logs, which are means over the epoch: one NaN makes them NaN."""
+        broken = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
+        if not broken or self.first is not None:
+            return
+        self.first = min(broken, key=_order)
+        lost = networks_with_nan(self.model)
+        warnings.warn(
+            f"Training ends at epoch {self._epoch + 1}, batch {batch + 1}: {self.first} is "
+            f"{logs[self.first]}. {_CAUSES.get(self.first, '')} "
+            + (
+                f"Weights that are no longer finite: {', '.join(lost)}."
+                if lost
+                else "The weights of all networks are still finite."
+            ),
+            NaNWarning,
+            stacklevel=2,
+        )
+        self.model.stop_training = True
+
+
+def networks_with_nan(model: Any) -> list[str]:
+    """The names of a model's networks (its direct layers) with weights that are not finite."""
+    return [
+        layer.name
+        for layer in model.layers
+        if not all(np.isfinite(ops.convert_to_numpy(v)).all() for v in layer.weights)
+    ]
+
+
+def _order(name: str) -> int:
+    if name in _FIRST:
+        return _FIRST.index(name)
+    return len(_FIRST) + 1 + _LAST.index(name) if name in _LAST else len(_FIRST)

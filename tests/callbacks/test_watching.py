@@ -1,0 +1,328 @@
+"""Callbacks that watch a training: figures in the logs, alarms, the first NaN."""
+
+import csv
+import math
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+import kgan
+from kgan.callbacks.collapse_alarm import signs_in_features, signs_in_gradient
+from kgan.metrics import Evaluator, Features
+
+FIGURES = {"fcd", "kid", "precision", "recall", "density", "coverage"}
+
+
+class Spy(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.logs = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.logs.append(dict(logs))
+
+
+def evaluation_of(dataset, **options):
+    return kgan.callbacks.PeriodicEvaluation(dataset, count=40, features="pixels", **options)
+
+
+def test_figures_stand_in_the_logs_for_every_callback_after(make_gan, dataset, tmp_path):
+    gan, spy = make_gan(), Spy()
+    evaluation = evaluation_of(dataset)
+    table = keras.callbacks.CSVLogger(tmp_path / "log.csv")
+    best = keras.callbacks.ModelCheckpoint(
+        tmp_path / "best.keras", monitor="val_fcd", mode="min", save_best_only=True
+    )
+    history = gan.fit(dataset, epochs=3, verbose=0, callbacks=[evaluation, spy, table, best])
+    assert {f"val_{name}" for name in FIGURES} <= set(spy.logs[0])
+    assert history.history["val_fcd"] == [logs["val_fcd"] for logs in spy.logs]
+    with (tmp_path / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["val_fcd"]) for row in rows] == history.history["val_fcd"]
+    for epoch, found in evaluation.evaluations.items():
+        for name in FIGURES:
+            assert spy.logs[epoch - 1][f"val_{name}"] == found[name]
+    # The file is of the epoch whose figure was the best: it evaluates to that figure.
+    again = Evaluator(dataset, 40, features="pixels", thorough=False)
+    saved = keras.saving.load_model(tmp_path / "best.keras")
+    assert again.evaluate(saved)["fcd"] == pytest.approx(min(history.history["val_fcd"]))
+
+
+def test_epochs_between_are_nan_and_no_watcher_takes_them_for_better(make_gan, dataset, tmp_path):
+    gan = make_gan()
+    table = keras.callbacks.CSVLogger(tmp_path / "log.csv")
+    patient = keras.callbacks.EarlyStopping(monitor="val_fcd", mode="min", patience=9)
+    history = gan.fit(
+        dataset,
+        epochs=4,
+        verbose=0,
+        callbacks=[evaluation_of(dataset, every=2), table, patient],
+    ).history
+    assert [math.isnan(value) for value in history["val_fcd"]] == [False, False, True, False]
+    assert patient.best == np.nanmin(history["val_fcd"])
+    with (tmp_path / "log.csv").open() as file:
+        assert "val_recall" in next(csv.reader(file))
+
+
+def test_evaluating_in_fit_does_not_change_training(make_gan, dataset):
+    def trained(*callbacks):
+        keras.utils.set_random_seed(4)
+        gan = make_gan()
+        gan.fit(dataset, epochs=2, verbose=0, callbacks=list(callbacks))
+        return [np.asarray(v) for v in gan.weights]
+
+    alone = trained()
+    watched = trained(
+        evaluation_of(dataset),
+        kgan.callbacks.CollapseAlarm(dataset, count=40, features="pixels", patience=9),
+        kgan.callbacks.TerminateOnNaN(),
+    )
+    for a, b in zip(alone, watched, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_conditional_models_have_their_accuracy_in_the_logs(make_gan):
+    digits = kgan.data.load_digits("train", batch_size=64)
+    small = kgan.data.ImageDataset(
+        digits.images[:64, ::4, ::4], digits.labels[:64], batch_size=32, pad_to=(8, 8)
+    )
+    spy = Spy()
+    evaluation = kgan.callbacks.PeriodicEvaluation(small, count=30)
+    make_gan(num_classes=10).fit(small, verbose=0, callbacks=[evaluation, spy])
+    assert 0 <= spy.logs[0]["val_label_accuracy"] <= 1
+    make_gan().fit(small, verbose=0, callbacks=[evaluation, spy])
+    assert "val_label_accuracy" not in spy.logs[1]
+
+
+def test_a_model_that_has_diverged_has_nan_figures(make_gan, dataset):
+    gan, spy = make_gan(), Spy()
+    gan.generator.trainable_variables[0].assign(
+        np.full(gan.generator.trainable_variables[0].shape, np.nan)
+    )
+    evaluation = evaluation_of(dataset)
+    gan.fit(dataset, verbose=0, callbacks=[evaluation, spy])
+    assert math.isnan(spy.logs[0]["val_fcd"])
+    assert not evaluation.evaluations
+
+
+def test_all_of_them_in_a_loop_of_ones_own(dataset):
+    class Model:
+        """Anything with `generate` that a CallbackList takes."""
+
+        stop_training = False
+        layers = ()
+
+        def generate(self, n, seed=None):
+            return dataset.draw(n, seed=7)[0]
+
+    spy, nan = Spy(), kgan.callbacks.TerminateOnNaN()
+    model = Model()
+    callbacks = keras.callbacks.CallbackList(
+        [
+            evaluation_of(dataset),
+            kgan.callbacks.CollapseAlarm(dataset, count=40, features="pixels"),
+            nan,
+            spy,
+        ],
+    )
+    callbacks.set_model(model)
+    callbacks.on_train_begin()
+    callbacks.on_epoch_begin(0)
+    callbacks.on_train_batch_end(0, {"my_loss": 1.0})
+    callbacks.on_epoch_end(0, {"my_loss": 1.0})
+    assert spy.logs[0]["my_loss"] == 1.0
+    assert spy.logs[0]["val_recall"] > 0.5
+    with pytest.warns(kgan.callbacks.NaNWarning, match="epoch 1, batch 2: my_loss is nan"):
+        callbacks.on_train_batch_end(1, {"my_loss": float("nan")})
+    assert nan.first == "my_loss"
+    assert model.stop_training
+
+
+# ---- the alarm -----------------------------------------------------------------------------------
+
+
+class Fixed:
+    """A model whose samples are given."""
+
+    stop_training = False
+    num_classes = None
+
+    def __init__(self, images):
+        self.images = images
+
+    def generate(self, n, seed=None):
+        return self.images[np.arange(n) % len(self.images)]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return kgan.data.load_digits("train")
+
+
+def alarmed(dataset, model, *epochs, **options):
+    """The signs that an alarm gives, with these logs of epochs."""
+    alarm = kgan.callbacks.CollapseAlarm(dataset, **options)
+    alarm.set_model(model)
+    alarm.on_train_begin()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for epoch, logs in enumerate(epochs):
+            alarm.on_epoch_end(epoch, logs)
+    assert [str(w.message) for w in caught] == [a.message for a in alarm.alarms]
+    assert all(w.category is kgan.callbacks.CollapseWarning for w in caught)
+    return [(found.epoch, found.sign) for found in alarm.alarms]
+
+
+def real_images(digits):
+    return Fixed(digits.draw(1000, seed=9)[0])
+
+
+def test_real_images_raise_no_alarm(digits):
+    healthy = {
+        "discriminator_accuracy": 0.75,
+        "discriminator_gradient_norm": 6.0,
+        "generator_gradient_norm": 1.5,
+    }
+    assert alarmed(digits, real_images(digits), healthy, healthy) == []
+
+
+def test_one_image_raises_three_and_says_them_once(digits):
+    one = Fixed(digits.draw(1, seed=9)[0])
+    signs = ["spread", "missing_classes", "repeats"]
+    assert alarmed(digits, one, {}, {}) == [(1, sign) for sign in signs]
+
+
+def test_an_alarm_stops_only_where_it_is_told_to(digits):
+    for stop in (False, True):
+        one = Fixed(digits.draw(1, seed=9)[0])
+        alarmed(digits, one, {}, stop=stop)
+        assert one.stop_training is stop
+
+
+def test_patience_and_a_sign_that_goes_and_comes_back(digits):
+    model = real_images(digits)
+    stuck, free = {"discriminator_accuracy": 1.0}, {"discriminator_accuracy": 0.8}
+    epochs = (stuck, stuck, free, stuck, stuck, stuck)
+    sign = "discriminator_certain"
+    assert alarmed(digits, model, *epochs) == [(1, sign), (4, sign)]
+    assert alarmed(digits, model, *epochs, patience=2) == [(2, sign), (5, sign)]
+    assert alarmed(digits, model, *epochs, patience=3) == [(6, sign)]
+
+
+def test_a_discriminator_that_is_always_wrong(digits):
+    model = real_images(digits)
+    assert alarmed(digits, model, {"discriminator_accuracy": 0.0}) == [(1, "discriminator_fooled")]
+
+
+def test_samples_that_are_no_numbers(digits):
+    broken = Fixed(np.full((5, 28, 28, 1), np.nan))
+    assert alarmed(digits, broken, {}) == [(1, "diverged")]
+
+
+@pytest.mark.parametrize(
+    ("norm", "earlier", "sign"),
+    [
+        (1.0, [], None),
+        (1.0, [2.0, 0.5], None),
+        (1e-7, [], "vanished_gradient"),
+        (0.0, [0.0], "vanished_gradient"),
+        (0.005, [1.0, 1.0, 0.8], "vanished_gradient"),
+        (2e4, [], "exploded_gradient"),
+        (150.0, [1.0, 1.2, 50.0], "exploded_gradient"),
+        (math.nan, [1.0], "exploded_gradient"),
+        (math.inf, [], "exploded_gradient"),
+    ],
+)
+def test_gradients_that_vanish_or_explode(norm, earlier, sign):
+    found = [name for name, _ in signs_in_gradient("generator", norm, earlier)]
+    assert found == ([] if sign is None else [f"{sign} of the generator"])
+
+
+def test_gradient_norms_are_read_from_the_logs(digits):
+    model = real_images(digits)
+    logs = [{"generator_gradient_norm": n} for n in (1.0, 2.0, 1.0, 500.0)]
+    assert alarmed(digits, model, *logs) == [(4, "exploded_gradient of the generator")]
+
+
+def test_signs_name_the_classes_that_are_missing():
+    generator = np.random.default_rng(0)
+    vectors = generator.standard_normal((500, 8)).astype("float32")
+    real = Features(vectors, np.arange(500) % 5)
+    fake = Features(vectors[::-1], np.where(np.arange(500) % 5 < 2, 0, np.arange(500) % 5))
+    ((sign, message),) = signs_in_features(real, fake, 5)
+    assert sign == "missing_classes"
+    assert "samples of class 1 are all but absent" in message
+
+
+def test_images_without_features_of_their_own_are_seen_as_pixels():
+    colour = np.random.default_rng(0).integers(0, 256, (60, 6, 6, 3), dtype="uint8")
+    alarm = kgan.callbacks.CollapseAlarm(kgan.data.ImageDataset(colour, batch_size=8), count=40)
+    alarm.set_model(Fixed(np.zeros((1, 6, 6, 3))))
+    with pytest.warns(kgan.callbacks.CollapseWarning):
+        alarm.on_epoch_end(0, {})
+    assert [found.sign for found in alarm.alarms] == ["spread", "repeats"]
+
+
+# ---- NaN -----------------------------------------------------------------------------------------
+
+
+def test_training_goes_on_while_all_is_finite(make_gan, dataset):
+    nan = kgan.callbacks.TerminateOnNaN()
+    history = make_gan().fit(dataset, epochs=2, verbose=0, callbacks=[nan])
+    assert nan.first is None
+    assert len(history.epoch) == 2
+
+
+def test_nan_in_the_data_is_the_data(make_gan, images):
+    gan, nan = make_gan(), kgan.callbacks.TerminateOnNaN()
+    x = images[:64, ..., None].astype("float32") / 255
+    x[40] = np.nan
+    with pytest.warns(kgan.callbacks.NaNWarning, match=r"batch 3: real_score is nan.*in the data"):
+        gan.fit(x, batch_size=16, shuffle=False, epochs=3, verbose=0, callbacks=[nan])
+    assert nan.first == "real_score"
+    assert gan.epochs_trained == 1
+
+
+def test_a_generator_that_is_lost_is_named(make_gan, dataset):
+    gan, nan = make_gan(), kgan.callbacks.TerminateOnNaN()
+    kernel = gan.generator.trainable_variables[0]
+    kernel.assign(np.full(kernel.shape, np.inf))
+    with pytest.warns(kgan.callbacks.NaNWarning, match=r"fake_score.*no longer finite: .*gener"):
+        gan.fit(dataset, verbose=0, callbacks=[nan])
+    assert nan.first == "fake_score"
+
+
+def test_a_root_of_nothing_shows_in_the_gradient_first(make_gan, dataset):
+    class Rooted(kgan.losses.NonSaturating):
+        def discriminator_loss(self, real_logits, fake_logits):
+            zero = keras.ops.sum(real_logits - real_logits)
+            return super().discriminator_loss(real_logits, fake_logits) + keras.ops.sqrt(zero)
+
+    gan, nan = make_gan(loss=Rooted()), kgan.callbacks.TerminateOnNaN()
+    with pytest.warns(kgan.callbacks.NaNWarning, match=r"batch 1: discriminator_gradient_norm"):
+        gan.fit(dataset, verbose=0, callbacks=[nan])
+    assert nan.first == "discriminator_gradient_norm"
+
+
+def test_a_term_of_ones_own_comes_between_loss_and_gradient():
+    nan = kgan.callbacks.TerminateOnNaN()
+    nan.set_model(type("Model", (), {"layers": (), "stop_training": False})())
+    lost = float("nan")
+    logs = {"generator_loss": lost, "discriminator_gradient_norm": lost, "gradient_penalty": lost}
+    with pytest.warns(kgan.callbacks.NaNWarning, match="gradient_penalty is nan"):
+        nan.on_train_batch_end(4, {"discriminator_loss": 1.0, **logs})
+    assert nan.first == "gradient_penalty"
+
+
+def test_a_checkpoint_is_not_replaced_by_what_is_lost(make_gan, dataset, tmp_path):
+    path = tmp_path / "gan.keras"
+    gan = make_gan()
+    gan.fit(dataset, verbose=0, callbacks=[kgan.callbacks.Checkpoint(path)])
+    sound = path.read_bytes()
+    kernel = gan.discriminator.trainable_variables[0]
+    kernel.assign(np.full(kernel.shape, np.nan))
+    with pytest.warns(kgan.callbacks.NaNWarning, match=r"Not saved: .*gan.keras stays as it was"):
+        gan.fit(dataset, verbose=0, callbacks=[kgan.callbacks.Checkpoint(path)])
+    assert path.read_bytes() == sound
