@@ -1,4 +1,4 @@
-"""The `kgan` command: train a GAN, sample from it, look into data files.
+"""The `kgan` command: train a GAN, sample from it, evaluate it, look into data files.
 
 Exit codes: 0 for success, 1 for an error that a message explains, 2 for a command line that cannot
 be understood, 128 + n where signal n ended the command (130 for Ctrl-C).
@@ -6,10 +6,12 @@ be understood, 128 + n where signal n ended the command (130 for Ctrl-C).
 
 import argparse
 import contextlib
+import json
 import os
 import shlex
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_train(commands)
     _add_sample(commands)
+    _add_evaluate(commands)
     _add_data(commands)
     _add_recipes(commands)
     return parser
@@ -60,7 +63,9 @@ def _add_train(commands: Any) -> None:
         "else the digits that scikit-learn carries. Ctrl-C stops cleanly after the batch in hand.",
     )
     train.add_argument(
-        "--dataset", metavar="NAME", help="mnist, fashion_mnist, kmnist, digits or tfds:NAME"
+        "--dataset",
+        metavar="NAME",
+        help="mnist, stacked_mnist, fashion_mnist, kmnist, digits or tfds:NAME",
     )
     train.add_argument("--data-dir", metavar="DIR", help="where the data set's files are")
     train.add_argument("--recipe", metavar="NAME", help="see `kgan recipes` (default: dcgan)")
@@ -73,6 +78,13 @@ def _add_train(commands: Any) -> None:
     )
     train.add_argument("--batch-size", metavar="N", type=_positive, help="images to a batch")
     train.add_argument("--seed", metavar="N", type=_seed, help="for all randomness (default: 0)")
+    train.add_argument(
+        "--evaluate",
+        dest="evaluation_count",
+        metavar="N",
+        type=_count,
+        help="samples to evaluate after every epoch, 0 for none (default: 2000)",
+    )
     train.add_argument(
         "--time-limit", metavar="SECONDS", type=_seconds, help="end training after this time"
     )
@@ -100,6 +112,44 @@ def _add_sample(commands: Any) -> None:
     sample.set_defaults(run=_sample)
 
 
+def _add_evaluate(commands: Any) -> None:
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="say how good a trained GAN is",
+        description="Compare samples with real images: distances, variety, modes, copies. Beside "
+        "each figure stands what real images get in the samples' place.",
+    )
+    evaluate.add_argument("model", metavar="RUN_DIR/gan.keras", type=Path)
+    evaluate.add_argument("--dataset", metavar="NAME", help="(default: that of the run)")
+    evaluate.add_argument("--data-dir", metavar="DIR", help="where the data set's files are")
+    evaluate.add_argument("--split", metavar="NAME", default="train", help="(default: train)")
+    evaluate.add_argument(
+        "--count", metavar="N", type=_positive, default=10_000, help="samples (default: 10000)"
+    )
+    evaluate.add_argument(
+        "--seed",
+        metavar="N",
+        type=_seed,
+        default=0,
+        help="for latents and real images (default: 0)",
+    )
+    evaluate.add_argument(
+        "--features",
+        metavar="NAME",
+        help="mnist, stacked_mnist or pixels (default: what fits the data set)",
+    )
+    evaluate.add_argument(
+        "--bootstrap",
+        metavar="N",
+        type=_count,
+        default=0,
+        help="resamples for 95%% intervals (default: 0, no intervals)",
+    )
+    evaluate.add_argument("--json", action="store_true", help="print the figures as JSON")
+    evaluate.add_argument("--report", metavar="DIR", type=Path, help="write DIR/report.html too")
+    evaluate.set_defaults(run=_evaluate)
+
+
 def _add_data(commands: Any) -> None:
     data = commands.add_parser("data", help="say what IDX files hold")
     data.add_argument("files", metavar="FILE", nargs="+", type=Path)
@@ -114,6 +164,12 @@ def _add_recipes(commands: Any) -> None:
 def _positive(text: str) -> int:
     if not (text.isdecimal() and int(text) >= 1):
         raise argparse.ArgumentTypeError(f"expected an integer of at least 1, received {text!r}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 0, received {text!r}")
     return int(text)
 
 
@@ -147,10 +203,18 @@ def _help_or_version(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     with _without_native_noise():
-        from kgan import runs
+        from kgan import callbacks, runs
     given = {
         name: getattr(options, name)
-        for name in ("dataset", "recipe", "epochs", "steps_per_epoch", "batch_size", "seed")
+        for name in (
+            "dataset",
+            "recipe",
+            "epochs",
+            "steps_per_epoch",
+            "batch_size",
+            "seed",
+            "evaluation_count",
+        )
     }
     if options.data_dir is not None:
         # Absolute, so that the run can be resumed from another directory.
@@ -179,9 +243,12 @@ def _train(options: argparse.Namespace) -> int:
         f"{left} {'epoch' if left == 1 else 'epochs'} of {run.steps_per_epoch} batches of "
         f"{dataset.batch_size}, into {run.directory}"
     )
-    received = run.train(options.time_limit, verbose=1 if sys.stdout.isatty() else 2)
+    with _warnings_in_lines(callbacks.CollapseWarning, callbacks.NaNWarning):
+        received = run.train(options.time_limit, verbose=1 if sys.stdout.isatty() else 2)
     _say(_farewell(run, received))
-    return 0 if received is None else 128 + received
+    if received is not None:
+        return 128 + received
+    return int(run.diverged)
 
 
 def _farewell(run: Any, received: int | None) -> str:
@@ -212,10 +279,48 @@ def _sample(options: argparse.Namespace) -> int:
         pictures.save_png(options.output, pictures.grid(images))
     else:
         arrays = {"images": images}
-        if gan.is_conditional:
-            arrays["labels"] = gan.labels_for(options.count, options.label)
+        labels = gan.labels_for(options.count, options.label)
+        if labels is not None:
+            arrays["labels"] = labels
         pictures.save_npz(options.output, **arrays)
     _say(f"{options.count} images: {options.output}")
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    with _without_native_noise():
+        from kgan import data, metrics, report, runs
+        from kgan.images import to_uint8
+    gan = runs.load_gan(options.model, compile=False)
+    config = runs.config_beside(options.model) or runs.RunConfig()
+    name = options.dataset or config.dataset
+    if name is None:
+        raise ValueError(
+            f"Expected --dataset NAME, since no config.json beside {options.model} says which "
+            "images it was trained on."
+        )
+    data_dir = options.data_dir or (config.data_dir if name == config.dataset else None)
+    evaluation = metrics.evaluate(
+        gan,
+        data.load_dataset(name, options.split, data_dir=data_dir),
+        count=options.count,
+        seed=options.seed,
+        features=options.features,
+        bootstrap=options.bootstrap,
+        # Not where the figures go, which another program may read.
+        say=lambda text: print(f"{text} ...", file=sys.stderr, flush=True),
+    )
+    print(json.dumps(evaluation.to_dict(), indent=2) if options.json else evaluation)
+    if options.report is not None:
+        page = report.write_report(
+            options.report,
+            evaluation,
+            model=str(options.model),
+            dataset=f"{name} ({options.split})",
+            history=runs.history_beside(options.model),
+            interpolation=to_uint8(gan.interpolate(8, steps=10, seed=options.seed)),
+        )
+        print(f"Report: {page}", file=sys.stderr)
     return 0
 
 
@@ -242,6 +347,24 @@ def _recipes(options: argparse.Namespace) -> int:
         default = " (default)" if name == recipes.DEFAULT else ""
         print(f"{name}{default}: {recipe.summary}. {recipe.reference}")
     return 0
+
+
+@contextlib.contextmanager
+def _warnings_in_lines(*categories: type[Warning]) -> Iterator[None]:
+    """Shows warnings of these categories as a command does: lines for a person, each of them."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show(message: Any, category: Any, *place: Any, **more: Any) -> None:
+            if issubclass(category, categories):
+                print(f"\nkgan: warning: {message}", file=sys.stderr, flush=True)
+            else:
+                shown(message, category, *place, **more)
+
+        for category in categories:
+            warnings.simplefilter("always", category)
+        warnings.showwarning = show
+        yield
 
 
 def _say(text: str) -> None:

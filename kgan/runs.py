@@ -3,8 +3,8 @@
 gan.keras       the model, from which training goes on
 samples/        a grid of samples after every epoch
 training.gif    the grids as an animation
-history.csv     the logs of every epoch
-losses.png      the same as a picture
+history.csv     the logs of every epoch, with the figures of its samples
+losses.png      losses and scores as a picture
 config.json     what the run was asked for, and with which versions
 """
 
@@ -13,7 +13,7 @@ import json
 import platform
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,13 @@ from kgan import callbacks, data, recipes
 from kgan._core import __version__
 from kgan._files import written_whole
 from kgan.callbacks.checkpoint import save_whole
+from kgan.callbacks.loss_history import read_history
+from kgan.metrics.evaluator import default_features
 from kgan.models import GAN
 
 MODEL = "gan.keras"
 CONFIG = "config.json"
+HISTORY = "history.csv"
 # An epoch of small data spans several passes: recipes count epochs, and a network needs steps.
 FEWEST_IMAGES = 32_000
 
@@ -45,6 +48,7 @@ class RunConfig:
             as many as make `FEWEST_IMAGES`, if that is more.
         batch_size: Integer.
         seed: Integer, for weights, noise and the order of the data.
+        evaluation_count: Integer, how many samples are evaluated after every epoch; 0 for none.
     """
 
     dataset: str | None = None
@@ -54,6 +58,7 @@ class RunConfig:
     steps_per_epoch: int | None = None
     batch_size: int | None = None
     seed: int = 0
+    evaluation_count: int = 2000
 
     def updated(self, given: dict[str, Any]) -> "RunConfig":
         """This configuration with what was `given` (and is not None) in its place.
@@ -109,13 +114,43 @@ def read_config(directory: Path) -> RunConfig:
                 f"Expected a run to resume in {directory}. Received: a directory without {name}. "
                 "Leave --resume out to begin a run there."
             )
+    return _parsed_config(directory / CONFIG)
+
+
+def config_beside(model: Path) -> RunConfig | None:
+    """The configuration of the run that a model is of, or None where it has left its directory.
+
+    Args:
+        model: A `gan.keras`, or the directory it is in.
+
+    Raises:
+        ValueError: The configuration is not one that kgan wrote.
+    """
+    path = _directory_of(model) / CONFIG
+    return _parsed_config(path) if path.is_file() else None
+
+
+def history_beside(model: Path) -> list[dict[str, float]] | None:
+    """The logs of the run that a model is of, or None where it has left its directory.
+
+    Raises:
+        ValueError: They are not what kgan wrote.
+    """
+    path = _directory_of(model) / HISTORY
+    return read_history(path) if path.is_file() else None
+
+
+def _directory_of(model: Path) -> Path:
+    """The directory that a model is in, of its own path or already that of the directory."""
+    return model if model.is_dir() else model.parent
+
+
+def _parsed_config(path: Path) -> RunConfig:
     try:
-        content = json.loads((directory / CONFIG).read_text())
-        return RunConfig(**content["run"])
+        return RunConfig(**json.loads(path.read_text())["run"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"Expected {directory / CONFIG} to be the configuration of a kgan run. "
-            f"Received: {error}"
+            f"Expected {path} to be the configuration of a kgan run. Received: {error}"
         ) from error
 
 
@@ -191,6 +226,7 @@ class Run:
     config: RunConfig
     dataset: Any
     gan: GAN
+    _nan_guard: callbacks.TerminateOnNaN = field(default_factory=callbacks.TerminateOnNaN)
 
     @classmethod
     def begin(cls, directory: Path, config: RunConfig, dataset: Any) -> "Run":
@@ -220,6 +256,11 @@ class Run:
         return run
 
     @property
+    def diverged(self) -> bool:
+        """Whether training ended because something was no longer a finite number."""
+        return self._nan_guard.first is not None
+
+    @property
     def epochs(self) -> int:
         """How many epochs the run has in the end."""
         return self.config.epochs or recipes.get(self.config.recipe).epochs
@@ -241,8 +282,11 @@ class Run:
             The number of the signal that ended training, or None.
         """
         chosen: list[Any] = [
+            *self._evaluation(),
+            callbacks.CollapseAlarm(self.dataset),
+            self._nan_guard,
             callbacks.LossHistory(
-                self.directory / "history.csv",
+                self.directory / HISTORY,
                 plot=self.directory / "losses.png",
                 resume=self.gan.epochs_trained > 0,
             ),
@@ -261,6 +305,12 @@ class Run:
                 verbose=verbose,
             )
         return on_signal.received
+
+    def _evaluation(self) -> list[Any]:
+        # Before those that read the logs. Images that kgan has no features for go without.
+        if not self.config.evaluation_count or default_features(self.dataset) is None:
+            return []
+        return [callbacks.PeriodicEvaluation(self.dataset, count=self.config.evaluation_count)]
 
     def _write_config(self) -> None:
         content = {

@@ -16,7 +16,7 @@ from PIL import Image
 import kgan
 from kgan import cli
 
-SHORT = ("--dataset", "digits", "--steps-per-epoch", "2", "--batch-size", "8")
+SHORT = ("--dataset", "digits", "--steps-per-epoch", "2", "--batch-size", "8", "--evaluate", "20")
 
 
 @pytest.fixture
