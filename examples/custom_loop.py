@@ -23,7 +23,9 @@ train = kgan.data.load_mnist(
 gan = kgan.recipes.get("dcgan").build(train.image_shape, seed=0)
 
 callbacks = keras.callbacks.CallbackList(
-    [kgan.callbacks.SampleGrid(arguments.output)], model=gan, epochs=arguments.epochs
+    [kgan.callbacks.CollapseAlarm(train), kgan.callbacks.SampleGrid(arguments.output)],
+    model=gan,
+    epochs=arguments.epochs,
 )
 callbacks.on_train_begin()
 for epoch in range(arguments.epochs):

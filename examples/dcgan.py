@@ -1,5 +1,5 @@
 # python examples/dcgan.py --data-dir DIR   (DIR holds MNIST's four files; without it: download)
-"""A convolutional GAN, with held-out losses, and a model from which training goes on."""
+"""A convolutional GAN: held-out losses, figures of its samples, and a run that can be resumed."""
 
 import argparse
 from pathlib import Path
@@ -48,8 +48,13 @@ gan.fit(
     initial_epoch=gan.epochs_trained,
     epochs=gan.epochs_trained + arguments.epochs,
     callbacks=[
+        kgan.callbacks.PeriodicEvaluation(train),  # before those that read the logs
+        kgan.callbacks.CollapseAlarm(train),
+        kgan.callbacks.TerminateOnNaN(),
         kgan.callbacks.SampleGrid(output / "samples"),
         kgan.callbacks.LossHistory(output / "history.csv", plot=output / "losses.png", resume=True),
         kgan.callbacks.Checkpoint(saved),
     ],
 )
+
+print(kgan.evaluate(gan, train))

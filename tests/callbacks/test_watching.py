@@ -50,6 +50,22 @@ def test_figures_stand_in_the_logs_for_every_callback_after(make_gan, dataset, t
     assert again.evaluate(saved)["fcd"] == pytest.approx(min(history.history["val_fcd"]))
 
 
+def test_tensorboard_sees_the_figures(make_gan, dataset, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util import tensor_util
+
+    board = keras.callbacks.TensorBoard(tmp_path)
+    history = (
+        make_gan()
+        .fit(dataset, epochs=2, verbose=0, callbacks=[evaluation_of(dataset), board])
+        .history
+    )
+    (events,) = tmp_path.glob("validation/*")
+    read = EventAccumulator(str(events)).Reload()
+    written = [tensor_util.make_ndarray(e.tensor_proto) for e in read.Tensors("epoch_fcd")]
+    np.testing.assert_allclose(written, history["val_fcd"], rtol=1e-6)
+
+
 def test_epochs_between_are_nan_and_no_watcher_takes_them_for_better(make_gan, dataset, tmp_path):
     gan = make_gan()
     table = keras.callbacks.CSVLogger(tmp_path / "log.csv")
