@@ -1,5 +1,6 @@
 """From arrays of images to pictures that a person can look at."""
 
+import io
 import math
 import os
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ import numpy as np
 from PIL import Image
 
 from kgan._files import written_whole
+
+_PART = 1 << 20
 
 
 def to_uint8(images: np.ndarray, value_range: tuple[float, float] = (-1.0, 1.0)) -> np.ndarray:
@@ -30,8 +33,17 @@ def to_uint8(images: np.ndarray, value_range: tuple[float, float] = (-1.0, 1.0))
             "Expected `value_range` to be (low, high) with low < high. "
             f"Received: value_range={value_range!r}."
         )
-    levels = (np.asarray(images, "float64") - low) * (255.0 / (high - low))
-    return np.rint(np.clip(np.nan_to_num(levels), 0.0, 255.0)).astype("uint8")
+    images = np.asarray(images)
+    pixels = np.empty(images.shape, "uint8")
+    source, target = images.reshape(-1), pixels.reshape(-1)
+    # A part at a time: in float64 the whole would take eight times the memory of the result.
+    for first in range(0, len(source), _PART):
+        levels = source[first : first + _PART].astype("float64")
+        levels -= low
+        levels *= 255.0 / (high - low)
+        np.nan_to_num(levels, copy=False)
+        target[first : first + _PART] = np.rint(np.clip(levels, 0.0, 255.0, out=levels))
+    return pixels
 
 
 def grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> np.ndarray:
@@ -68,10 +80,17 @@ def grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> np.nda
     return canvas
 
 
+def png_bytes(picture: np.ndarray) -> bytes:
+    """Encodes a picture, uint8 `(height, width, channels)`, as a PNG."""
+    buffer = io.BytesIO()
+    _as_pillow(picture).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
 def save_png(path: str | os.PathLike[str], picture: np.ndarray) -> None:
     """Writes a picture, uint8 `(height, width, channels)`, as a PNG file."""
     with written_whole(path) as temporary:
-        _as_pillow(picture).save(temporary, format="PNG", optimize=True)
+        temporary.write_bytes(png_bytes(picture))
 
 
 def save_gif(

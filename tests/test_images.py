@@ -50,6 +50,12 @@ def test_png_round_trip(tmp_path, channels):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
 
 
+def test_png_bytes_are_those_of_the_file(tmp_path):
+    picture = np.arange(12, dtype="uint8").reshape(2, 2, 3)
+    images.save_png(tmp_path / "a.png", picture)
+    assert images.png_bytes(picture) == (tmp_path / "a.png").read_bytes()
+
+
 def test_gif_holds_every_frame(tmp_path):
     frames = [np.full((4, 4, 1), level, "uint8") for level in (0, 100, 200)]
     images.save_gif(tmp_path / "a.gif", frames)

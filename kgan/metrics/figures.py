@@ -26,11 +26,13 @@ class Measure:
         title: String, for people.
         better: `"lower"`, `"higher"` or `"floor"`: the nearer to the floor.
         digits: Integer, decimals that are worth printing.
+        explanation: String, one plain sentence about what it tells.
     """
 
     title: str
     better: str
     digits: int = 3
+    explanation: str = ""
 
     def format(self, value: float) -> str:
         """The value as people read it."""
@@ -38,19 +40,80 @@ class Measure:
 
 
 MEASURES = {
-    "fcd": Measure("Fréchet classifier distance", "lower", 2),
-    "kid": Measure("kernel distance", "lower"),
-    "precision": Measure("precision", "higher"),
-    "recall": Measure("recall", "higher"),
-    "density": Measure("density", "higher"),
-    "coverage": Measure("coverage", "higher"),
-    "label_accuracy": Measure("of the class asked for", "higher", 4),
-    "class_divergence": Measure("KL of class shares to real", "lower", 4),
-    "modes": Measure("modes", "higher", 0),
-    "mode_divergence": Measure("KL of modes to uniform", "lower", 4),
-    "inception_score": Measure("inception score", "floor", 2),
-    "support": Measure("support (birthday paradox)", "higher", 0),
-    "authenticity": Measure("authenticity (no copies)", "floor"),
+    "fcd": Measure(
+        "Fréchet classifier distance",
+        "lower",
+        2,
+        "How far the features of samples are from those of real images, on the whole: 0 where they "
+        "are spread alike.",
+    ),
+    "kid": Measure(
+        "kernel distance",
+        "lower",
+        explanation="The same, whatever shape the spread has: 0 where samples cannot be told from "
+        "real images.",
+    ),
+    "precision": Measure(
+        "precision",
+        "higher",
+        explanation="The share of samples that lie among the real images: fidelity.",
+    ),
+    "recall": Measure(
+        "recall",
+        "higher",
+        explanation="The share of real images that lie among the samples: variety.",
+    ),
+    "density": Measure(
+        "density",
+        "higher",
+        explanation="How closely the samples keep to where real images are many: fidelity that odd "
+        "real images cannot raise.",
+    ),
+    "coverage": Measure(
+        "coverage",
+        "higher",
+        explanation="The share of real images with a sample close by: variety that odd samples "
+        "cannot raise.",
+    ),
+    "label_accuracy": Measure(
+        "of the class asked for",
+        "higher",
+        4,
+        "The share of samples in which the classifier sees the class that was asked for.",
+    ),
+    "class_divergence": Measure(
+        "KL of class shares to real",
+        "lower",
+        4,
+        "How far the shares of the classes are from those among real images: 0 where they are the "
+        "same.",
+    ),
+    "modes": Measure("modes", "higher", 0, "How many of the classes have a sample at all."),
+    "mode_divergence": Measure(
+        "KL of modes to uniform",
+        "lower",
+        4,
+        "How unevenly the samples are spread over the modes: 0 where each has as many.",
+    ),
+    "inception_score": Measure(
+        "inception score",
+        "floor",
+        2,
+        "High where each sample is clearly of one class and all classes are there; blind to real "
+        "images.",
+    ),
+    "support": Measure(
+        "support (birthday paradox)",
+        "higher",
+        0,
+        "How many different images there seem to be, judged by how often two samples are the same.",
+    ),
+    "authenticity": Measure(
+        "authenticity (no copies)",
+        "floor",
+        explanation="The share of samples whose nearest training image has a fellow that is "
+        "nearer still.",
+    ),
 }
 
 
