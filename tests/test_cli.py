@@ -323,3 +323,69 @@ def test_interrupted_run_is_usable(tmp_path, number):
     gan = keras.saving.load_model(directory / "gan.keras")
     assert gan.epochs_trained == len(history(directory)) > 0
     assert (directory / "training.gif").is_file()
+
+
+def test_evaluate_prints_figures_and_writes_a_report(command, run_dir, tmp_path):
+    code, out, err = command("evaluate", run_dir, "--count", 60, "--report", tmp_path / "report")
+    assert code == 0, err
+    assert [line.split("  ")[0] for line in out.splitlines()[2:]] == [
+        kgan.metrics.MEASURES[name].title
+        for name in (
+            "fcd", "kid", "precision", "recall", "density", "coverage", "label_accuracy",
+            "class_divergence", "modes", "inception_score", "support", "authenticity",
+        )
+    ]  # fmt: skip
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "digits" in page
+    # The same figures, for whoever asks Python.
+    gan = keras.saving.load_model(run_dir / "gan.keras")
+    found = kgan.evaluate(gan, kgan.data.load_digits("train"), count=60)
+    assert out.strip() == str(found)
+
+
+def test_evaluate_as_json(command, run_dir):
+    code, out, _ = command(
+        "evaluate", run_dir / "gan.keras", "--count", 60, "--json", "--bootstrap", 20, "--seed", 3
+    )
+    read = json.loads(out)
+    assert code == 0
+    assert read["seed"] == 3
+    assert read["figures"]["recall"]["count"] == 60
+    assert len(read["figures"]["recall"]["interval"]) == 2
+
+
+def test_evaluate_needs_to_know_the_images(command, run_dir, tmp_path):
+    alone = tmp_path / "gan.keras"
+    alone.write_bytes((run_dir / "gan.keras").read_bytes())
+    code, _, err = command("evaluate", alone)
+    assert code == 1
+    assert "Expected --dataset NAME, since no config.json beside" in err
+    code, _, err = command("evaluate", alone, "--dataset", "digits", "--count", 60)
+    assert code == 0, err
+    code, _, err = command("evaluate", alone, "--dataset", "digits", "--features", "inception")
+    assert code == 1
+    assert "one of 'mnist', 'stacked_mnist', 'pixels'" in err
+
+
+def test_train_puts_figures_into_the_history_unless_told_not_to(command, run_dir, tmp_path):
+    assert float(history(run_dir)[1]["val_fcd"]) > 0
+    code, _, err = command(
+        "train", *SHORT, "--epochs", 1, "--evaluate", 0, "--output", tmp_path / "plain"
+    )
+    assert code == 0, err
+    assert "val_fcd" not in history(tmp_path / "plain")[0]
+
+
+def test_a_run_that_diverges_says_so_and_keeps_its_last_good_model(command, tmp_path, monkeypatch):
+    from kgan import losses
+
+    def broken(self, real_logits, fake_logits):
+        return keras.ops.mean(real_logits) * float("nan")
+
+    monkeypatch.setattr(losses.NonSaturating, "discriminator_loss", broken)
+    directory = tmp_path / "run"
+    code, _, err = command("train", *SHORT, "--epochs", 2, "--output", directory)
+    assert code == 1
+    assert "kgan: warning: Training ends at epoch 1, batch 1: discriminator_loss is nan" in err
+    assert "kgan: warning: Not saved" in err
+    assert keras.saving.load_model(directory / "gan.keras").epochs_trained == 0

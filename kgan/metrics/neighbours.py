@@ -7,6 +7,7 @@ Matrices of distances are made a block of rows at a time, so that memory stays s
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -149,30 +150,45 @@ def nearest_neighbours(
     Raises:
         ValueError: The arrays differ in shape, hold NaN, or there are fewer than `count`.
     """
-    flat_samples, flat_training = _flat(samples), _flat(training)
+    samples, training = np.asarray(samples), np.asarray(training)
     count = integer("count", count)
-    if flat_samples.shape[1] != flat_training.shape[1] or len(flat_training) < count:
+    if samples.shape[1:] != training.shape[1:] or len(training) < count:
         raise ValueError(
             f"Expected samples (N, ...) and at least {count} training images (M, ...) of the same "
-            f"shape. Received: shapes {np.shape(samples)} and {np.shape(training)}."
+            f"shape. Received: shapes {samples.shape} and {training.shape}."
         )
-    # Candidates by float32, in which the many products are quick; then exact distances of those.
-    candidates = min(count + 4, len(flat_training))
-    lengths = np.einsum("nd,nd->n", flat_training, flat_training)
-    chosen = np.empty((len(flat_samples), candidates), np.int64)
-    step = max(1, _BLOCK_ELEMENTS // len(flat_training))
-    for first in range(0, len(flat_samples), step):
-        block = flat_samples[first : first + step]
-        scores = block @ flat_training.T
-        scores *= -2.0
-        scores += lengths
-        chosen[first : first + step] = np.argpartition(scores, candidates - 1)[:, :candidates]
+    flat = _flat(samples)
+    chosen = _candidates(flat, training, min(count + 4, len(training)))
     distances = np.empty(chosen.shape)
     for row, places in enumerate(chosen):
-        offsets = flat_training[places].astype("float64") - flat_samples[row]
+        offsets = _flat(training[places]).astype("float64") - flat[row]
         distances[row] = np.sqrt(np.einsum("nd,nd->n", offsets, offsets))
     order = np.lexsort((chosen, distances))[:, :count]
     return np.take_along_axis(distances, order, 1), np.take_along_axis(chosen, order, 1)
+
+
+def _candidates(
+    samples: npt.NDArray[np.float32], training: npt.NDArray[Any], count: int
+) -> npt.NDArray[np.int64]:
+    """Places `(N, count)` of about the nearest training images, in no order.
+
+    In float32, in which the many products are quick; a few more than are wanted make up for that.
+    """
+    best = np.full((len(samples), count), np.inf, np.float32)
+    places = np.zeros((len(samples), count), np.int64)
+    step = max(1, 4 * _BLOCK_ELEMENTS // max(len(samples), math.prod(training.shape[1:])))
+    for first in range(0, len(training), step):
+        block = _flat(training[first : first + step])
+        scores = samples @ block.T
+        scores *= -2.0
+        scores += np.einsum("nd,nd->n", block, block)
+        scores = np.concatenate([best, scores], axis=1)
+        kept = np.argpartition(scores, count - 1)[:, :count]
+        best = np.take_along_axis(scores, kept, axis=1)
+        # The first `count` columns are what was best before, the others this block's images.
+        before = np.take_along_axis(places, np.minimum(kept, count - 1), axis=1)
+        places = np.where(kept < count, before, kept - count + first)
+    return places
 
 
 def authenticity(samples: npt.ArrayLike, training: npt.ArrayLike) -> float:
