@@ -407,6 +407,7 @@ def test_verdict_on_classes():
     ]
     # The same shares among few samples may be chance.
     assert verdict_on_shares([0.1, 0.15, 0.25, 0.25, 0.25], even, count=100) == []
+    assert verdict_on_shares([0.0, 0.25, 0.25, 0.25, 0.25], even, count=20) == []
     # A class that real images do not have is no fault of its own.
     assert verdict_on_shares([0.5, 0.5, 0.0], [0.5, 0.5, 0.0]) == [
         "All 2 classes are there, about as often as they should."
