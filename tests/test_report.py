@@ -396,7 +396,7 @@ def verdict_on_shares(fake, real, count=10_000):
 def test_verdict_on_classes():
     even = [0.2] * 5
     assert verdict_on_shares([0.21, 0.19, 0.2, 0.2, 0.2], even) == [
-        "All 5 classes are there, about as often as they should."
+        "All 5 classes are there, about as often as among real images."
     ]
     assert verdict_on_shares([0.1, 0.15, 0.25, 0.25, 0.25], even) == [
         "Classes 0 and 1 are under-produced: at worst 0.50 times their share among real images."
@@ -408,9 +408,10 @@ def test_verdict_on_classes():
     # The same shares among few samples may be chance.
     assert verdict_on_shares([0.1, 0.15, 0.25, 0.25, 0.25], even, count=100) == []
     assert verdict_on_shares([0.0, 0.25, 0.25, 0.25, 0.25], even, count=20) == []
-    # A class that real images do not have is no fault of its own.
+    # A class that real images do not have need not be there; if it is, not all is well.
+    assert verdict_on_shares([0.45, 0.45, 0.1], [0.5, 0.5, 0.0]) == []
     assert verdict_on_shares([0.5, 0.5, 0.0], [0.5, 0.5, 0.0]) == [
-        "All 2 classes are there, about as often as they should."
+        "All 2 classes are there, about as often as among real images."
     ]
     many = [0.0] * 12 + [0.25] * 4
     assert verdict_on_shares(many, [1 / 16] * 16)[0] == (

@@ -140,13 +140,13 @@ def _of_classes(evaluation: Evaluation) -> Iterator[Finding]:
     if fake is None or real is None or counted is None or not 1 < len(real) <= FEW_CLASSES:
         return
     there = real > 0
-    ratios = np.divide(fake, real, out=np.ones(len(real)), where=there)
+    ratios = np.divide(fake, real, out=np.where(fake > 0, np.inf, 1.0), where=there)
     pooled = (fake + real) / 2
     errors = np.sqrt(pooled * (1 - pooled) * 2 / counted.count)
     sure = np.abs(fake - real) > _CHANCE_OF_CLASSES * errors
     missing = np.flatnonzero(sure & (ratios < 0.2))
     few = np.flatnonzero(sure & (ratios >= 0.2) & (ratios < 0.8))
-    many = np.flatnonzero(sure & (ratios > 1.25))
+    many = np.flatnonzero(sure & there & (ratios > 1.25))
     if len(missing):
         yield Finding("bad", f"{_classes(missing)} missing, or nearly so.")
     for places, word, worst in ((few, "under-produced", np.min), (many, "over-produced", np.max)):
@@ -156,7 +156,7 @@ def _of_classes(evaluation: Evaluation) -> Iterator[Finding]:
             yield Finding("fair", f"{_classes(places)} {word}: {how} share among real images.")
     if ((ratios >= 0.8) & (ratios <= 1.25)).all():
         yield Finding(
-            "good", f"All {there.sum()} classes are there, about as often as they should."
+            "good", f"All {there.sum()} classes are there, about as often as among real images."
         )
 
 
