@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 if TYPE_CHECKING:
-    from kgan import callbacks, data, images, losses, metrics, models, networks, recipes
+    from kgan import callbacks, data, images, losses, metrics, models, networks, recipes, report
     from kgan._core import __version__
     from kgan.metrics import evaluate
     from kgan.models import GAN
@@ -42,6 +42,7 @@ __all__ = [
     "models",
     "networks",
     "recipes",
+    "report",
 ]
 
 # Where the names that are no modules come from.

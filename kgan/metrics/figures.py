@@ -76,7 +76,7 @@ MEASURES = {
         "cannot raise.",
     ),
     "label_accuracy": Measure(
-        "of the class asked for",
+        "label accuracy",
         "higher",
         4,
         "The share of samples in which the classifier sees the class that was asked for.",
