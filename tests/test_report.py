@@ -513,7 +513,7 @@ def test_history_charts_put_together_what_belongs_together():
     assert [chart.title for chart in figures] == [
         "Fréchet classifier distance",
         "Inception score",
-        "Of the class asked for",
+        "Label accuracy",
     ]
     # A name still says which of two it is where the other has no value.
     diverged = [{"epoch": 1.0, "generator_loss": math.nan, "discriminator_loss": 0.5}]
