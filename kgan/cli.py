@@ -82,8 +82,9 @@ def _add_train(commands: Any) -> None:
         "--evaluate",
         dest="evaluation_count",
         metavar="N",
-        type=_count,
-        help="samples to evaluate after every epoch, 0 for none (default: 2000)",
+        type=_evaluation_count,
+        help="samples to evaluate after every epoch, 20 or more, or 0 for none (default: 2000; of "
+        "colour images none, but for stacked_mnist)",
     )
     train.add_argument(
         "--time-limit", metavar="SECONDS", type=_seconds, help="end training after this time"
@@ -170,6 +171,14 @@ def _positive(text: str) -> int:
 def _count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected an integer of at least 0, received {text!r}")
+    return int(text)
+
+
+def _evaluation_count(text: str) -> int:
+    if not (text.isdecimal() and (int(text) == 0 or int(text) >= 20)):
+        raise argparse.ArgumentTypeError(
+            f"expected 0 or an integer of at least 20, received {text!r}"
+        )
     return int(text)
 
 
@@ -297,8 +306,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     if name is None:
         raise ValueError(
             f"Expected --dataset NAME, since no config.json beside {options.model} says which "
-            "images it was trained on."
+            "images it was trained on. Received: no --dataset."
         )
+    history = runs.history_beside(options.model)
     data_dir = options.data_dir or (config.data_dir if name == config.dataset else None)
     evaluation = metrics.evaluate(
         gan,
@@ -317,7 +327,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             evaluation,
             model=str(options.model),
             dataset=f"{name} ({options.split})",
-            history=runs.history_beside(options.model),
+            history=history,
             interpolation=to_uint8(gan.interpolate(8, steps=10, seed=options.seed)),
         )
         print(f"Report: {page}", file=sys.stderr)

@@ -24,7 +24,7 @@ from kgan._core import __version__
 from kgan._files import written_whole
 from kgan.callbacks.checkpoint import save_whole
 from kgan.callbacks.loss_history import read_history
-from kgan.metrics.evaluator import default_features
+from kgan.metrics.evaluator import FEWEST, default_features
 from kgan.models import GAN
 
 MODEL = "gan.keras"
@@ -283,7 +283,6 @@ class Run:
         """
         chosen: list[Any] = [
             *self._evaluation(),
-            callbacks.CollapseAlarm(self.dataset),
             self._nan_guard,
             callbacks.LossHistory(
                 self.directory / HISTORY,
@@ -307,10 +306,15 @@ class Run:
         return on_signal.received
 
     def _evaluation(self) -> list[Any]:
-        # Before those that read the logs. Images that kgan has no features for go without.
-        if not self.config.evaluation_count or default_features(self.dataset) is None:
+        """What looks at samples after every epoch, before the callbacks that read the logs."""
+        if len(self.dataset.images) < FEWEST:  # of so few no figure says anything
             return []
-        return [callbacks.PeriodicEvaluation(self.dataset, count=self.config.evaluation_count)]
+        chosen: list[Any] = [callbacks.CollapseAlarm(self.dataset)]
+        count = self.config.evaluation_count
+        # Images that kgan has no features for go without figures.
+        if count and default_features(self.dataset) is not None:
+            chosen.insert(0, callbacks.PeriodicEvaluation(self.dataset, count=count))
+        return chosen
 
     def _write_config(self) -> None:
         content = {

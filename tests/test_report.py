@@ -520,3 +520,15 @@ def test_history_charts_put_together_what_belongs_together():
     (losses,), _ = charts.history_charts(diverged)
     assert losses.named
     assert [(line.name, line.kind) for line in losses.lines] == [("discriminator", 1)]
+
+
+def test_samples_of_two_channels_have_no_pictures(tmp_path):
+    evaluation = Evaluation(
+        {"fcd": Figure(3.0, 10, floor=1.0, floor_count=10)},
+        "pixels",
+        0,
+        np.zeros((10, 8, 8, 2), "uint8"),
+    )
+    page = report.write_report(tmp_path, evaluation, model="m", dataset="d").read_text()
+    assert "3.00" in page
+    assert "data:image/png" not in page

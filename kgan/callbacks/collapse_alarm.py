@@ -11,7 +11,7 @@ import numpy as np
 
 from kgan._arguments import integer
 from kgan.metrics.classes import class_shares
-from kgan.metrics.evaluator import DivergedError, Evaluator, default_features
+from kgan.metrics.evaluator import DivergedError, Evaluator, as_dataset, default_features
 from kgan.metrics.features import Features
 from kgan.metrics.neighbours import duplicate_distance, support_size
 
@@ -54,11 +54,12 @@ class CollapseAlarm(keras.callbacks.Callback):
 
     - `spread`: the samples' features vary far less than those of real images;
     - `missing_classes`: classes that real images have are all but absent (where the features tell
-      classes);
+      classes, and few enough for 20 samples of each);
     - `repeats`: the same images come again and again;
     - `discriminator_certain`, `discriminator_fooled`: the discriminator tells real from fake every
       time, or is wrong every time;
-    - `vanished_gradient`, `exploded_gradient`: of either network, against earlier epochs;
+    - `vanished_gradient of the generator`, `exploded_gradient of the discriminator` and so on:
+      against earlier epochs, or below 1e-6 or above 1e4 whatever they were;
     - `diverged`: samples are NaN or infinite.
 
     The first three ask the model for `generate(n, seed=...)`; the others read the logs of a
@@ -99,15 +100,17 @@ class CollapseAlarm(keras.callbacks.Callback):
         self.patience = integer("patience", patience)
         self.stop = stop
         self.alarms: list[Alarm] = []
+        dataset = as_dataset(dataset)
         if features is None:
-            features = default_features(dataset) if hasattr(dataset, "draw") else None
-        self._evaluator = Evaluator(dataset, count, seed, features or "pixels", thorough=False)
+            features = default_features(dataset) or "pixels"
+        self._evaluator = Evaluator(dataset, count, seed, features, thorough=False)
         self._norms: dict[str, list[float]] = {}
         self._seen: dict[str, int] = {}
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Forgets an earlier training."""
+        """Makes two samples: what does not fit should show before an epoch is trained."""
         del logs
+        self._evaluator.check(self.model)
         self.alarms.clear()
         self._norms.clear()
         self._seen.clear()

@@ -72,9 +72,9 @@ def read_history(path: str | os.PathLike[str]) -> list[dict[str, float]]:
             epochs = [{name: float(n) for name, n in row.items() if n} for row in reader]
         except (TypeError, ValueError) as error:
             raise ValueError(f"Expected {path} to hold numbers. Received: {error}") from error
-    if "epoch" not in (reader.fieldnames or ["epoch"]):
+    if not all("epoch" in logs for logs in epochs):
         raise ValueError(
-            f"Expected {path} to have a column `epoch`, as kgan writes it. "
+            f"Expected {path} to have a column `epoch`, filled in every row, as kgan writes it. "
             f"Received: the columns {reader.fieldnames}."
         )
     return epochs
@@ -92,8 +92,12 @@ def plot_losses(path: str | os.PathLike[str], epochs: list[dict[str, float]]) ->
 
     figure = Figure(figsize=(8, 6), dpi=100, layout="constrained")
     panels = figure.subplots(2, 1, sharex=True)
-    for panel, ending, label in zip(panels, ("loss", "score"), ("loss", "mean logit"), strict=True):
-        names = sorted({name for logs in epochs for name in logs if name.endswith(ending)})
+    every = sorted({name for logs in epochs for name in logs})
+    shown = (
+        ("loss", [name for name in every if name.endswith("loss")]),
+        ("mean logit", [name for name in every if name.endswith(("real_score", "fake_score"))]),
+    )
+    for panel, (label, names) in zip(panels, shown, strict=True):
         for name in names:
             points = [(logs["epoch"], logs[name]) for logs in epochs if name in logs]
             panel.plot(*zip(*points, strict=True), marker="o", markersize=3, label=_words(name))

@@ -17,11 +17,13 @@ class PeriodicEvaluation(keras.callbacks.Callback):
     `val_precision`, `val_recall`, `val_density`, `val_coverage`, and those of the classes. So
     callbacks that stand *after* this one in the list can watch them: `ModelCheckpoint` and
     `EarlyStopping` with `monitor="val_fcd", mode="min"`, `CSVLogger`, `TensorBoard`. In the epochs
-    between they are NaN, which no watcher takes for better; the first epoch of a `fit` is always
-    evaluated, since watchers take the first figure they see for the best so far.
+    between they are NaN, which no watcher takes for better (but EarlyStopping counts them: give it
+    `every` times the patience); the first epoch of a `fit` is always evaluated, since watchers take
+    the first figure they see for the best so far.
 
-    Works in `fit`, and in a loop of one's own through `keras.callbacks.CallbackList`. Training is
-    not affected: a run with it ends in the same weights as one without.
+    Works in `fit`, and in a loop of one's own through `keras.callbacks.CallbackList`, which gives
+    callbacks a copy of the logs: such a loop finds the figures in `evaluations`. Training is not
+    affected: a run with it ends in the same weights as one without.
 
     Args:
         dataset: A `kgan.data.ImageDataset` or uint8 images; see `kgan.evaluate`.
@@ -61,8 +63,9 @@ class PeriodicEvaluation(keras.callbacks.Callback):
         self._evaluator = Evaluator(dataset, count, seed, features, thorough=False)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Forgets an earlier training."""
+        """Makes two samples: what does not fit should show before an epoch is trained."""
         del logs
+        self._evaluator.check(self.model)
         self.evaluations.clear()
         self._is_first = True
 

@@ -35,7 +35,8 @@ class TerminateOnNaN(keras.callbacks.Callback):
     Keras's callback of that name looks at `loss` only, which a GAN does not have. This one looks at
     all logs after every batch, in the order in which a training step works them out: scores, the
     discriminator's loss, penalties, its gradient, then the generator's. It also says which
-    networks' weights are lost already.
+    networks' weights are lost already. Where one log is of several updates (`discriminator_steps`,
+    `steps_per_execution`) it says so, since it cannot tell the first.
 
     Works in `fit`, and in a loop of one's own through `keras.callbacks.CallbackList`.
 
@@ -64,32 +65,49 @@ class TerminateOnNaN(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Looks at the logs, which are means over the epoch: one NaN makes them NaN."""
-        broken = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
+        broken = [name for name, value in (logs or {}).items() if not _is_finite(value)]
         if not broken or self.first is not None:
             return
-        self.first = min(broken, key=_order)
-        lost = networks_with_nan(self.model)
+        broken.sort(key=_order)
+        self.first = broken[0]
         warnings.warn(
             f"Training ends at epoch {self._epoch + 1}, batch {batch + 1}: {self.first} is "
-            f"{logs[self.first]}. {_CAUSES.get(self.first, '')} "
-            + (
-                f"Weights that are no longer finite: {', '.join(lost)}."
-                if lost
-                else "The weights of all networks are still finite."
-            ),
+            f"{logs[self.first]}. {self._cause(broken)} {self._what_is_lost()}",
             NaNWarning,
             stacklevel=2,
         )
         self.model.stop_training = True
 
+    def _cause(self, broken: list[str]) -> str:
+        for name in ("discriminator_steps", "steps_per_execution"):
+            if getattr(self.model, name, 1) > 1:
+                return (
+                    f"With {name} above 1 several updates stand in one log: which of "
+                    f"{', '.join(broken)} went first cannot be told."
+                )
+        return _CAUSES.get(broken[0], "")
+
+    def _what_is_lost(self) -> str:
+        lost = networks_with_nan(self.model)
+        if not lost:
+            return "The weights of all networks are still finite."
+        return f"Weights that are no longer finite: {', '.join(lost)}."
+
 
 def networks_with_nan(model: Any) -> list[str]:
-    """The names of a model's networks (its direct layers) with weights that are not finite."""
+    """The names of a model's networks (its `layers`, if any) with weights that are not finite."""
     return [
         layer.name
-        for layer in model.layers
+        for layer in getattr(model, "layers", ())
         if not all(np.isfinite(ops.convert_to_numpy(v)).all() for v in layer.weights)
     ]
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except TypeError:  # whatever else somebody's own loop puts into the logs
+        return True
 
 
 def _order(name: str) -> int:

@@ -23,9 +23,15 @@ def cached_features(extractor: Any, images: Images) -> Features:
     Returns:
         What `extractor(images)` does.
     """
-    digest = hashlib.sha256(repr((extractor.fingerprint(), images.shape)).encode())
+    fingerprint = extractor.fingerprint()
+    if fingerprint is None:
+        return extractor(images)
+    digest = hashlib.sha256(repr((fingerprint, images.shape)).encode())
     digest.update(np.ascontiguousarray(images).tobytes())
-    path = cache_directory("features") / f"{digest.hexdigest()}.npz"
+    try:
+        path = cache_directory("features") / f"{digest.hexdigest()}.npz"
+    except RuntimeError:  # there is no home directory
+        return extractor(images)
     try:
         # Opened here: of a damaged file, NumPy forgets to close it.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:

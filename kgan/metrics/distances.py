@@ -11,9 +11,9 @@ def frechet_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
     """The Fréchet distance between the Gaussians with the features' means and covariances.
 
     With the features of InceptionV3 it is the FID; with those of another classifier it is called
-    FCD here. It falls with the number of samples even where the distributions stay the same, by
-    about `D / N`, so only figures of the same N are to be compared, and the real-against-real
-    floor tells how far down they can go.
+    FCD here. It falls with the number of samples even where the distributions stay the same, in
+    inverse proportion to N and the more the more features there are; so only figures of the same N
+    are to be compared, and the real-against-real floor tells how far down they can go.
 
     Args:
         real: Features, float `(N, D)`.
@@ -90,9 +90,9 @@ def kernel_distance(
     real, fake = _arguments.feature_pair(real, fake)
     fewest = min(len(real), len(fake))
     size = min(1000, fewest) if subset_size is None else subset_size
-    if not 2 <= size <= fewest:
+    if not isinstance(size, (int, np.integer)) or not 2 <= size <= fewest:
         raise ValueError(
-            f"Expected `subset_size` to be from 2 to {fewest}, the samples there are. "
+            f"Expected `subset_size` to be an integer from 2 to {fewest}, the samples there are. "
             f"Received: subset_size={subset_size!r}."
         )
     # Subsets that are the whole set are all the same one.

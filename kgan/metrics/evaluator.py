@@ -18,7 +18,7 @@ from kgan.metrics.evaluation import Evaluation
 from kgan.metrics.features import Features, Images
 from kgan.metrics.figures import MEASURES, Figure, compare, support_figure
 
-_FEWEST = 20  # below this, neighbours and covariances say nothing
+FEWEST = 20  # below this, neighbours and covariances say nothing
 # Pixels are many: nearest neighbours among all training images are sought for this many samples.
 _COPIES_SOUGHT = 1000
 # Enough for whoever wants to look, without holding on to all of them.
@@ -48,16 +48,18 @@ def evaluate(
 
     Args:
         model: Anything with `generate(n, seed=...)` that returns float images `(n, H, W, C)` in the
-            dataset's `value_range`. If it has a `num_classes` that is not None, it is asked for the
-            classes of the real images, `generate(n, labels=..., seed=...)`.
+            dataset's `value_range`. If it has a `num_classes` that is not None, or a true
+            `is_conditional`, it is asked for the classes of the real images,
+            `generate(n, labels=..., seed=...)`.
         dataset: A `kgan.data.ImageDataset`, or uint8 images `(N, H, W)` or `(N, H, W, C)` for a
             model in [-1, 1]. The training set, as a rule: copies are sought in it.
         count: Integer, how many samples are compared with as many real images; fewer if the dataset
             has fewer. Figures of different counts are not to be compared.
         seed: Integer.
         features: What distances are taken in: see `kgan.metrics.get_features`. Defaults to kgan's
-            classifier of digits for grey images and for Stacked-MNIST; photographs need a model
-            such as InceptionV3, in a `kgan.metrics.FeatureExtractor`.
+            classifier of digits for grey images and for Stacked-MNIST: of grey images that are no
+            digits, distances in it tell little and classes nothing. Photographs need a model such
+            as InceptionV3, in a `kgan.metrics.FeatureExtractor`.
         bootstrap: Integer, how many resamples 95% intervals are taken from; 0 for no intervals.
         say: Called with a line of text about each step of the work.
 
@@ -104,12 +106,11 @@ class Evaluator:
         thorough: bool = True,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        integer("count", count, least=_FEWEST)
-        if not hasattr(dataset, "draw"):
-            dataset = ImageDataset(dataset, batch_size=1)
+        integer("count", count, least=FEWEST)
+        dataset = as_dataset(dataset)
         self.dataset = dataset
         self.seed = seed
-        self.bootstrap = bootstrap
+        self.bootstrap = integer("bootstrap", bootstrap, least=0)
         self.thorough = thorough
         if features is None:
             features = default_features(dataset)
@@ -123,8 +124,8 @@ class Evaluator:
         self.extractor = extractors.get(features)
         self._say = say or _say_nothing
         there = 2 * count if isinstance(dataset, StackedImageDataset) else len(dataset.images)
-        if there < _FEWEST:
-            raise ValueError(f"Expected at least {_FEWEST} real images. Received: {there}.")
+        if there < FEWEST:
+            raise ValueError(f"Expected at least {FEWEST} real images. Received: {there}.")
         self.count = min(count, there)
         images, labels = dataset.draw(min(2 * self.count, there), seed)
         self._images = to_uint8(images, dataset.value_range)
@@ -187,15 +188,7 @@ class Evaluator:
             DivergedError: They are not finite.
         """
         self._say(f"{self.count:,} samples and their features")
-        labels = self._labels[: self.count] if self._asks_for_labels(model) else None
-        told = {} if labels is None else {"labels": labels}
-        images = np.asarray(model.generate(self.count, seed=self.seed, **told))
-        expected = (self.count, *self._images.shape[1:])
-        if images.shape != expected:
-            raise ValueError(
-                f"Expected generate({self.count}) to give images as the dataset has them, "
-                f"{expected}. Received: shape {images.shape}."
-            )
+        images, labels = self._generate(model, self.count)
         broken = ~np.isfinite(images).reshape(self.count, -1).all(axis=1)
         if broken.any():
             raise DivergedError(
@@ -205,18 +198,51 @@ class Evaluator:
         pictures = to_uint8(images, self.dataset.value_range)
         return pictures, labels, self.extractor(pictures)
 
+    def check(self, model: Any) -> None:
+        """Makes two samples: what does not fit should show before an epoch is trained.
+
+        Raises:
+            ValueError: They are no images as the dataset has them.
+        """
+        self._generate(model, 2)
+
+    def _generate(self, model: Any, count: int) -> tuple[np.ndarray, Any]:
+        """Samples, and the labels they were asked for or None."""
+        labels = self._labels[:count] if self._asks_for_labels(model) else None
+        told = {} if labels is None else {"labels": labels}
+        images = np.asarray(model.generate(count, seed=self.seed, **told))
+        expected = (count, *self._images.shape[1:])
+        if images.shape != expected or not np.issubdtype(images.dtype, np.floating):
+            raise ValueError(
+                f"Expected generate({count}) to give float images as the dataset has them, "
+                f"{expected} in {self.dataset.value_range}. "
+                f"Received: {images.dtype} of shape {images.shape}."
+            )
+        return images, labels
+
     def names_for(self, model: Any) -> list[str]:
         """The names of the figures that `evaluate(model)` gives."""
         unasked = () if self._asks_for_labels(model) else ("label_accuracy",)
         return [name for name in MEASURES if name in self.floors and name not in unasked]
 
     def _asks_for_labels(self, model: Any) -> bool:
-        return self._labels is not None and getattr(model, "num_classes", None) is not None
+        is_conditional = getattr(model, "is_conditional", False)
+        knows_classes = getattr(model, "num_classes", None) is not None
+        return self._labels is not None and (is_conditional or knows_classes)
 
     def _figures(
         self, real: Features, fake: Features, labels: Any, resamples: int = 0
     ) -> dict[str, Figure]:
-        figures = compare(real, fake, self.extractor.num_classes, labels, resamples, self.seed)
+        # Labels of other classes than the extractor's cannot be held against what it sees.
+        same_classes = self.dataset.num_classes == self.extractor.num_classes
+        figures = compare(
+            real,
+            fake,
+            num_classes=self.extractor.num_classes,
+            labels=labels if same_classes else None,
+            resamples=resamples,
+            seed=self.seed,
+        )
         if self.thorough:
             figures["support"] = support_figure(real, fake)
         return figures
@@ -225,12 +251,13 @@ class Evaluator:
     def floors(self) -> dict[str, Figure]:
         """The figures that real images get in the samples' place."""
         if len(self._images) == 2 * self.count:
-            real, others = self.real, cached_features(self.extractor, self._images[self.count :])
+            first = self.count
+            real, others = self.real, cached_features(self.extractor, self._images[first:])
         else:
-            half = self.count // 2
-            real, others = _rows(self.real, 0, half), _rows(self.real, half, 2 * half)
+            first = self.count // 2
+            real, others = _rows(self.real, 0, first), _rows(self.real, first, 2 * first)
         self._say("the floors: figures of real images")
-        labels = None if self._labels is None else self._labels[-len(others) :]
+        labels = None if self._labels is None else self._labels[first : first + len(others)]
         figures = self._figures(real, others, labels)
         if self._training is not None:
             figures["authenticity"] = _authenticity_of_held_out(self._images, self._training)
@@ -246,10 +273,15 @@ def _say_nothing(text: str) -> None:
     del text
 
 
-def default_features(dataset: Any) -> str | None:
-    """The name of the features for a dataset, or None where kgan has none of its own."""
+def as_dataset(images: Any) -> Any:
+    """The dataset that was given, or one of the images that were."""
+    return images if hasattr(images, "draw") else ImageDataset(images, batch_size=1)
+
+
+def default_features(dataset: Any) -> Any:
+    """The features for a dataset, by name or object, or None where kgan has none of its own."""
     if isinstance(dataset, StackedImageDataset):
-        return "stacked_mnist"
+        return extractors.ChannelFeatures(extractors.mnist_features(), dataset.stack)
     return "mnist" if dataset.image_shape[2] == 1 else None
 
 

@@ -72,6 +72,11 @@ class FeatureExtractor:
         self.value_range = value_range
         self.name = name or model.name
         self.batch_size = batch_size
+        if not isinstance(model.input_shape, tuple) or len(model.input_shape) != 4:
+            raise ValueError(
+                f"Expected {self.name} to take images (batch, height, width, channels). "
+                f"Received: inputs of shape {model.input_shape}."
+            )
         height, width, self.channels = model.input_shape[1:]
         self.image_size = image_size or (height, width)
         if None in self.image_size:
@@ -130,6 +135,11 @@ class FeatureExtractor:
         digest = hashlib.sha256(repr((self.name, self.value_range, self.image_size)).encode())
         for variable in self.model.weights:
             digest.update(np.ascontiguousarray(ops.convert_to_numpy(variable)).tobytes())
+        # Of models with the same weights, what they make of an image tells one from another.
+        shape = (2, *self.image_size, self.channels)
+        probe = np.random.default_rng(0).uniform(*self.value_range, shape).astype("float32")
+        for output in keras.tree.flatten(self.model(probe, training=False)):
+            digest.update(ops.convert_to_numpy(output).tobytes())
         return digest.hexdigest()
 
 
@@ -180,9 +190,8 @@ class PixelFeatures:
         """Takes the pixels of uint8 images `(N, H, W, C)`, as floats in [0, 1]."""
         return Features(images.reshape(len(images), -1).astype("float32") / np.float32(255.0))
 
-    def fingerprint(self) -> str:
-        """Digest of everything that the features of an image hang on."""
-        return self.name
+    def fingerprint(self) -> None:
+        """None: what is so quick to take is not kept."""
 
 
 def mnist_features() -> FeatureExtractor:
@@ -208,7 +217,7 @@ def get(features: Any) -> Any:
     Args:
         features: A key of `EXTRACTORS`, a `keras.Model` for images in [-1, 1], or an extractor,
             which is returned as it is: a callable from uint8 images to `Features`, with a `name`, a
-            `num_classes` and a `fingerprint()`.
+            `num_classes` and a `fingerprint()` of all that the features hang on, or None.
 
     Returns:
         An extractor.
@@ -223,7 +232,15 @@ def get(features: Any) -> Any:
                 f"keras.Model or an extractor. Received: {features!r}."
             )
         return EXTRACTORS[features]()
-    return FeatureExtractor(features) if isinstance(features, keras.Model) else features
+    if isinstance(features, keras.Model):
+        return FeatureExtractor(features)
+    lacking = [n for n in ("name", "num_classes", "fingerprint") if not hasattr(features, n)]
+    if lacking or not callable(features):
+        raise ValueError(
+            "Expected features by name, a keras.Model or an extractor. "
+            f"Received: {features!r}, which lacks {', '.join(lacking) or 'a call'}."
+        )
+    return features
 
 
 def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

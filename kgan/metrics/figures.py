@@ -1,7 +1,8 @@
 """All figures that the features of two sets of images give, from one pass over them."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -161,19 +162,26 @@ def compare(
     """
 
     def figure(statistic: Callable[..., float], *samples: Any) -> Figure:
-        interval = None
-        if resamples:
+        value, interval = float(statistic(*samples)), None
+        if resamples and math.isfinite(value):
             interval = bootstrap_interval(statistic, *samples, resamples=resamples, seed=seed)
-        return Figure(float(statistic(*samples)), len(fake), interval=interval)
+        return Figure(value, len(fake), interval=interval)
+
+    def share(there: Any) -> Figure:
+        found = figure(np.mean, there)
+        if found.interval is None:
+            return found
+        low, high = found.interval
+        return replace(found, interval=(max(low, 0.0), min(high, 1.0)))
 
     compared = compare_neighbours(real.vectors, fake.vectors)
     figures = {
         "fcd": figure(frechet_distance, real.vectors, fake.vectors),
         "kid": _kernel_figure(real, fake, with_interval=resamples > 0, seed=seed),
-        "precision": figure(np.mean, compared.precise),
-        "recall": figure(np.mean, compared.recalled),
+        "precision": share(compared.precise),
+        "recall": share(compared.recalled),
         "density": figure(np.mean, compared.density),
-        "coverage": figure(np.mean, compared.covered),
+        "coverage": share(compared.covered),
     }
     real_classes = real.classes
     if fake.classes is not None and real_classes is not None and num_classes is not None:
@@ -186,7 +194,7 @@ def compare(
                 lambda shown: class_divergence(shown, real_classes, num_classes), fake.classes
             )
         if labels is not None:
-            figures["label_accuracy"] = figure(np.mean, fake.classes == labels)
+            figures["label_accuracy"] = share(fake.classes == labels)
     if fake.probabilities is not None:
         score, spread = inception_score(fake.probabilities)
         figures["inception_score"] = Figure(score, len(fake), spread=spread)
@@ -199,8 +207,9 @@ def _kernel_figure(real: Features, fake: Features, with_interval: bool, seed: in
     mean, spread = kernel_distance(real.vectors, fake.vectors, _KID_SUBSETS, size, seed=seed)
     interval = None
     if with_interval:
-        # The variance of a mean falls with its number: from subsets' size to that of the sets.
-        error = 1.96 * spread * np.sqrt(size / fewest)
+        # The variance of a mean falls with its number, from subsets' size to that of the sets; and
+        # subsets that hold much of their set differ less than new sets of their size would.
+        error = 1.96 * spread * math.sqrt(size / fewest / (1 - size / fewest))
         interval = (mean - error, mean + error)
     return Figure(mean, len(fake), spread, interval)
 

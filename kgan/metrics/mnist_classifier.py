@@ -70,11 +70,11 @@ def load_mnist_classifier() -> Any:
     """The trained network, as `build_mnist_classifier` makes it; the same object every time.
 
     Raises:
-        RuntimeError: The file of weights is not the one that this version of kgan came with.
+        ValueError: The file of weights is not the one that this version of kgan came with.
     """
     digest = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
     if digest != WEIGHTS_SHA256:
-        raise RuntimeError(
+        raise ValueError(
             f"Expected {WEIGHTS} to be the file that came with kgan, SHA-256 {WEIGHTS_SHA256}. "
             f"Received: {digest}. Install kgan again."
         )

@@ -157,29 +157,31 @@ def nearest_neighbours(
             f"Expected samples (N, ...) and at least {count} training images (M, ...) of the same "
             f"shape. Received: shapes {samples.shape} and {training.shape}."
         )
-    flat = _flat(samples)
-    chosen = _candidates(flat, training, min(count + 4, len(training)))
+    chosen = _candidates(samples, training, min(count + 4, len(training)))
     distances = np.empty(chosen.shape)
     for row, places in enumerate(chosen):
-        offsets = _flat(training[places]).astype("float64") - flat[row]
+        near = training[places].reshape(len(places), -1).astype("float64")
+        offsets = near - samples[row].reshape(-1)
         distances[row] = np.sqrt(np.einsum("nd,nd->n", offsets, offsets))
     order = np.lexsort((chosen, distances))[:, :count]
     return np.take_along_axis(distances, order, 1), np.take_along_axis(chosen, order, 1)
 
 
 def _candidates(
-    samples: npt.NDArray[np.float32], training: npt.NDArray[Any], count: int
+    samples: npt.NDArray[Any], training: npt.NDArray[Any], count: int
 ) -> npt.NDArray[np.int64]:
     """Places `(N, count)` of about the nearest training images, in no order.
 
     In float32, in which the many products are quick; a few more than are wanted make up for that.
     """
+    centre = training.mean(axis=0, dtype="float64")
+    shown = _flat(samples - centre)
     best = np.full((len(samples), count), np.inf, np.float32)
     places = np.zeros((len(samples), count), np.int64)
     step = max(1, 4 * _BLOCK_ELEMENTS // max(len(samples), math.prod(training.shape[1:])))
     for first in range(0, len(training), step):
-        block = _flat(training[first : first + step])
-        scores = samples @ block.T
+        block = _flat(training[first : first + step] - centre)
+        scores = shown @ block.T
         scores *= -2.0
         scores += np.einsum("nd,nd->n", block, block)
         scores = np.concatenate([best, scores], axis=1)
@@ -195,8 +197,8 @@ def authenticity(samples: npt.ArrayLike, training: npt.ArrayLike) -> float:
     """How many samples are no copies.
 
     A sample counts as a copy where it lies nearer to a training image than any other training image
-    does to that one. Of new images from the very same distribution about half do, by chance; of
-    copies all do, if they are somewhat noisy too.
+    does to that one. Of new images from the very same distribution a third to a half do, by chance;
+    of copies all do, if they are somewhat noisy too.
 
     Args:
         samples: Array `(N, ...)`, images or features.
@@ -241,7 +243,9 @@ def support_size(samples: npt.ArrayLike, threshold: float) -> float:
         [Arora and Zhang, 2017](https://arxiv.org/abs/1706.08224).
     """
     samples = _arguments.features("samples", samples)
-    same = sum(int((squares <= threshold**2).sum()) for squares in _pair_blocks(samples))
+    # A little more than the square, lest the pair be left out whose distance the threshold is.
+    bound = threshold**2 * (1 + 1e-12)
+    same = sum(int((squares <= bound).sum()) for squares in _pair_blocks(samples))
     pairs = len(samples) * (len(samples) - 1) / 2
     return pairs / same if same else float("inf")
 
@@ -259,7 +263,7 @@ def duplicate_distance(real: npt.ArrayLike, pairs: int = 10) -> float:
     Raises:
         ValueError: The array is no features, holds NaN, or too few samples for so many pairs.
     """
-    real = _arguments.features("real", real)
+    real, pairs = _arguments.features("real", real), integer("pairs", pairs)
     if pairs > len(real) * (len(real) - 1) // 2:
         raise ValueError(f"Expected enough samples for {pairs} pairs. Received: {len(real)}.")
     nearest = np.full(pairs, np.inf)
@@ -285,15 +289,15 @@ def _blocks(real: Array, fake: Array) -> Iterator[tuple[slice, Array]]:
     centre = real.mean(axis=0)  # near the origin, less is lost in the difference of squares
     real, fake = real - centre, fake - centre
     real_squares, fake_squares = np.sum(real**2, axis=1), np.sum(fake**2, axis=1)
-    rounding = _ROUNDING * (real_squares.max() + fake_squares.max())
     step = max(1, _BLOCK_ELEMENTS // len(fake))
     for first in range(0, len(real), step):
         rows = slice(first, min(first + step, len(real)))
+        sums = real_squares[rows, np.newaxis] + fake_squares
         squares = real[rows] @ fake.T
         squares *= -2.0
-        squares += real_squares[rows, np.newaxis]
-        squares += fake_squares
-        squares[squares < rounding] = 0.0
+        squares += sums
+        sums *= _ROUNDING
+        squares[squares < sums] = 0.0
         yield rows, squares
 
 

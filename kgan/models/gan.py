@@ -333,9 +333,10 @@ class GAN(GenerativeModel):
             seed: Integer, chooses the ends.
 
         Returns:
-            Float32 array `(n, steps, height, width, channels)`. The ways are arcs of great circles
-            (spherical interpolation): points on a straight line between normal latents lie nearer
-            to the origin than any that the generator was trained on.
+            Float32 array `(n, steps, height, width, channels)`. The ways are arcs around the origin
+            (spherical interpolation, of the directions; lengths go evenly from one to the other):
+            points on a straight line between normal latents lie nearer to the origin than any that
+            the generator was trained on.
 
         Raises:
             ValueError: As `generate`, or `steps` is less than 2.
@@ -474,16 +475,26 @@ def _gradient_norm(gradient: Any, optimizer: Any) -> Tensor:
     squares = [ops.sum(ops.square(part)) for part in there]
     norm = ops.sqrt(sum(squares, 0.0)) / optimizer.scale_loss(1.0)
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        # Such an optimizer leaves out a step whose gradient overflowed, and so does the mean.
+        # A step whose gradient overflowed is left out by such an optimizer: one of no length.
         norm = ops.where(ops.isfinite(norm), norm, 0.0)
     return norm
 
 
 def _arcs(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     """Points `(n, steps, latent_dim)` on the arcs from `start` to `end`, both `(n, latent_dim)`."""
-    lengths = np.linalg.norm(start, axis=1) * np.linalg.norm(end, axis=1)
-    angles = np.arccos(np.clip(np.sum(start * end, axis=1) / lengths, -1.0, 1.0))[:, None, None]
+    lengths = [np.linalg.norm(latents, axis=1)[:, None, None] for latents in (start, end)]
+    directions = [
+        latents[:, None] / length for latents, length in zip((start, end), lengths, strict=True)
+    ]
+    cosines = np.sum(directions[0] * directions[1], axis=2, keepdims=True)
+    angles = np.arccos(np.clip(cosines, -1.0, 1.0))
     shares = np.linspace(0.0, 1.0, steps)[:, None]
     weights = np.sin((1 - shares) * angles), np.sin(shares * angles)
-    points = (weights[0] * start[:, None] + weights[1] * end[:, None]) / np.sin(angles)
-    return points.astype("float32")
+    points = weights[0] * directions[0] + weights[1] * directions[1]
+    # Opposite directions have no one arc between them: there, the way is the straight line.
+    sines = np.sin(angles)
+    has_arc = sines > 1e-3
+    points = points / np.where(has_arc, sines, 1.0)
+    points *= (1 - shares) * lengths[0] + shares * lengths[1]
+    line = (1 - shares) * start[:, None] + shares * end[:, None]
+    return np.where(has_arc, points, line).astype("float32")

@@ -199,7 +199,9 @@ def _bar(better: str, figure: Figure) -> tuple[float, float] | None:
 
 
 def _panels(evaluation: Evaluation, interpolation: np.ndarray | None) -> list[Panel]:
-    panels = []
+    panels: list[Panel] = []
+    if evaluation.samples.shape[3] not in {1, 3}:
+        return panels  # of two channels there is no picture
     if len(evaluation.samples):
         shown = evaluation.samples[:_SAMPLES]
         caption = f"The first {len(shown)} samples, chosen by no one."
@@ -227,7 +229,8 @@ def _class_panels(evaluation: Evaluation) -> list[Panel]:
     if classes is None or not len(classes):
         return []
     shares = evaluation.sample_shares
-    total = int(classes.max()) + 1 if shares is None else len(shares)
+    # Asked-for classes need not be those that the classifier tells.
+    total = int(classes.max()) + 1 if asked or shares is None else len(shares)
     if total > FEW_CLASSES:
         return []
     shown = range(min(total, _SHOWN_CLASSES))

@@ -128,7 +128,6 @@ def test_all_of_them_in_a_loop_of_ones_own(dataset):
         """Anything with `generate` that a CallbackList takes."""
 
         stop_training = False
-        layers = ()
 
         def generate(self, n, seed=None):
             return dataset.draw(n, seed=7)[0]
@@ -281,6 +280,11 @@ def test_images_without_features_of_their_own_are_seen_as_pixels():
     assert [found.sign for found in alarm.alarms] == ["spread", "repeats"]
 
 
+def test_plain_arrays_are_seen_as_a_dataset_of_them_is(digits):
+    one = Fixed(digits.draw(1, seed=9)[0])
+    assert alarmed(digits.images, one, {}) == alarmed(digits, one, {})
+
+
 # ---- NaN -----------------------------------------------------------------------------------------
 
 
@@ -320,6 +324,35 @@ def test_a_root_of_nothing_shows_in_the_gradient_first(make_gan, dataset):
     with pytest.warns(kgan.callbacks.NaNWarning, match=r"batch 1: discriminator_gradient_norm"):
         gan.fit(dataset, verbose=0, callbacks=[nan])
     assert nan.first == "discriminator_gradient_norm"
+
+
+@pytest.mark.parametrize("many", [{"discriminator_steps": 2}, {"steps_per_execution": 3}])
+def test_of_several_updates_the_first_is_not_guessed(make_gan, dataset, many):
+    class Rooted(kgan.losses.NonSaturating):
+        def discriminator_loss(self, real_logits, fake_logits):
+            zero = keras.ops.sum(real_logits - real_logits)
+            return super().discriminator_loss(real_logits, fake_logits) + keras.ops.sqrt(zero)
+
+    gan, nan = make_gan(loss=Rooted(), **many), kgan.callbacks.TerminateOnNaN()
+    (name,) = many
+    with pytest.warns(kgan.callbacks.NaNWarning, match=rf"With {name} above 1 .*cannot be told"):
+        gan.fit(dataset, verbose=0, callbacks=[nan])
+
+
+def test_logs_that_are_no_numbers_are_passed_over():
+    nan = kgan.callbacks.TerminateOnNaN()
+    nan.set_model(Fixed(np.zeros((1, 4, 4, 1))))
+    nan.on_train_batch_end(0, {"stage": "warm-up", "matrix": np.zeros((2, 2)), "loss": 1.0})
+    assert nan.first is None
+
+
+def test_what_does_not_fit_shows_before_training(make_gan, dataset):
+    other = np.zeros((60, 9, 9, 1), "uint8")
+    gan = make_gan()
+    for watcher in (kgan.callbacks.PeriodicEvaluation, kgan.callbacks.CollapseAlarm):
+        with pytest.raises(ValueError, match=r"as the dataset has them, \(2, 9, 9, 1\)"):
+            gan.fit(dataset, verbose=0, callbacks=[watcher(other, count=20)])
+    assert gan.epochs_trained == 0
 
 
 def test_a_term_of_ones_own_comes_between_loss_and_gradient():

@@ -97,6 +97,18 @@ def test_bootstrap_interval_holds_the_true_distance_though_the_figure_is_too_hig
     assert low < high
 
 
+def test_kernel_interval_holds_the_true_distance_as_often_as_it_says():
+    from kgan.metrics.figures import compare
+
+    held = 0
+    for seed in range(100):
+        real, fake = np.random.default_rng(seed).standard_normal((2, 120, 4)).astype("float32")
+        figures = compare(metrics.Features(real), metrics.Features(fake), resamples=1)
+        low, high = figures["kid"].interval
+        held += low <= 0 <= high
+    assert 88 <= held <= 100
+
+
 def test_bootstrap_interval_of_nonsense():
     with pytest.raises(ValueError, match=r"Received: level=1\.5"):
         metrics.bootstrap_interval(np.mean, [1.0, 2.0], level=1.5)

@@ -29,6 +29,16 @@ class Generator:
         return np.stack([generator.choice(self.images[self.labels == label]) for label in labels])
 
 
+class Fixed:
+    """A generator of the images that it was given, as they are."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def generate(self, n, seed=None):
+        return self.images[:n]
+
+
 @pytest.fixture(scope="module")
 def digits():
     return kgan.data.load_digits("train", value_range=(0, 1))
@@ -131,6 +141,47 @@ def test_a_conditional_model_is_asked_for_the_classes_of_the_real_images(digits)
     assert swapped["fcd"] == pytest.approx(found["fcd"], rel=0.5)
 
 
+@pytest.mark.parametrize("there", [100, 101, 150, 199, 200])
+def test_labels_stay_beside_their_images(digits, there):
+    class Told:
+        """Sees the class of an image without fail."""
+
+        name, num_classes = "told", 10
+
+        def __call__(self, images):
+            flat = images.reshape(len(images), -1).astype("float32")
+            return metrics.Features(
+                flat, known[:, 0, 0, 0][: len(flat)] * 0 + flat[:, 0].astype(int)
+            )
+
+        def fingerprint(self):
+            return None
+
+    known = digits.images[:there].copy()
+    known[:, 0, 0, 0] = digits.labels[:there]
+    marked = kgan.data.ImageDataset(known, digits.labels[:there], batch_size=8)
+    generator = Generator(known, num_classes=10, labels=digits.labels[:there])
+    generator.images = known / np.float32(127.5) - 1
+    found = Evaluator(marked, 100, features=Told()).evaluate(generator)
+    assert found.figures["label_accuracy"].floor == 1.0
+    assert found["label_accuracy"] == 1.0
+
+
+def test_labels_of_other_classes_are_not_held_against_the_features(digits):
+    half = kgan.data.ImageDataset(digits.images, digits.labels // 2, batch_size=8)
+    generator = Generator(digits.images, num_classes=5, labels=digits.labels // 2)
+    found = metrics.evaluate(generator, half, count=100)
+    assert generator.asked is not None
+    assert "label_accuracy" not in found.figures
+
+
+def test_a_conditional_model_that_cannot_tell_its_classes_is_asked_too(digits):
+    generator = Generator(digits.images, labels=digits.labels)
+    generator.is_conditional = True
+    metrics.evaluate(generator, digits, count=40, features="pixels")
+    np.testing.assert_array_equal(generator.asked, digits.draw(40, seed=0)[1])
+
+
 def test_neighbours_are_the_training_images_themselves(digits):
     found = metrics.evaluate(Generator(digits.images, (0, 1)), digits, count=100)
     np.testing.assert_array_equal(found.neighbours, found.samples[: len(found.neighbours)])
@@ -157,6 +208,12 @@ def test_stacked_digits_are_judged_by_their_modes(digits):
     assert not {"class_divergence", "inception_score", "authenticity"} & set(found.figures)
 
 
+def test_two_channels_are_judged_each_by_itself(digits):
+    pairs = kgan.data.StackedImageDataset(digits.images, digits.labels, stack=2, batch_size=8)
+    found = Evaluator(pairs, 60, thorough=False).evaluate(Fixed(pairs.draw(60, seed=3)[0]))
+    assert found.real_shares.shape == (100,)
+
+
 def test_what_cannot_be_evaluated(digits):
     colour = kgan.data.ImageDataset(np.zeros((50, 8, 8, 3), "uint8"), batch_size=8)
     with pytest.raises(ValueError, match=r"`features` for other images.*\(8, 8, 3\)"):
@@ -166,6 +223,10 @@ def test_what_cannot_be_evaluated(digits):
         Evaluator(digits, count=19)
     with pytest.raises(ValueError, match="at least 20 real images"):
         Evaluator(digits.images[:19])
+    with pytest.raises(ValueError, match=r"float images .*Received: uint8"):
+        Evaluator(digits, 20).evaluate(Fixed(digits.images))
+    with pytest.raises(ValueError, match="`bootstrap` to be an integer of at least 0"):
+        Evaluator(digits, 20, bootstrap=-1)
     with pytest.raises(ValueError, match=r"as the dataset has them, \(20, 28, 28, 1\)"):
         Evaluator(digits, 20).evaluate(Generator(np.zeros((20, 9, 28, 1))))
     broken = digits.images[:40].astype("float32")

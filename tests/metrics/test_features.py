@@ -138,7 +138,7 @@ def test_other_weights_are_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(mnist_classifier, "WEIGHTS", other)
     mnist_classifier.load_mnist_classifier.cache_clear()
     try:
-        with pytest.raises(RuntimeError, match="to be the file that came with kgan"):
+        with pytest.raises(ValueError, match="to be the file that came with kgan"):
             mnist_classifier.load_mnist_classifier()
     finally:
         mnist_classifier.load_mnist_classifier.cache_clear()
@@ -209,7 +209,41 @@ def test_fingerprints_tell_extractors_apart():
         metrics.FeatureExtractor(flatten_model((4, 4, 1), with_logits=True)).fingerprint(),
         metrics.mnist_features().fingerprint(),
         metrics.stacked_mnist_features().fingerprint(),
-        metrics.PixelFeatures().fingerprint(),
     }
-    assert len(prints) == 6
+    assert len(prints) == 5
     assert metrics.FeatureExtractor(model).fingerprint() in prints
+
+
+def test_fingerprints_tell_models_of_the_same_weights_apart():
+    def pooled(layer):
+        image = keras.Input((6, 6, 1))
+        x = keras.layers.Conv2D(3, 3, kernel_initializer="ones")(image)
+        return keras.Model(image, layer()(x), name="pooled")
+
+    prints = {
+        metrics.FeatureExtractor(pooled(layer)).fingerprint()
+        for layer in (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
+        for _ in range(2)
+    }
+    assert len(prints) == 2
+
+
+def test_pixels_are_not_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert len(cached_features(metrics.PixelFeatures(), levels(3, 4, 4, 1))) == 3
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_what_is_no_extractor():
+    flat = keras.Sequential([keras.Input((16,)), keras.layers.Dense(2)], name="dense")
+    with pytest.raises(ValueError, match=r"dense to take images \(batch, height"):
+        metrics.FeatureExtractor(flat)
+    with pytest.raises(ValueError, match="lacks num_classes, fingerprint"):
+        metrics.get_features(lambda_of_a_kind)
+
+
+def lambda_of_a_kind(images):
+    return images
+
+
+lambda_of_a_kind.name = "mine"

@@ -81,6 +81,22 @@ def test_nearest_neighbours_of_images(count):
     assert distances[4, 0] == 0.0
 
 
+@pytest.mark.parametrize("offset", [1e3, 1e5])
+def test_nearest_neighbours_of_features_far_from_the_origin(offset):
+    training, samples = normal(80, 16) + offset, normal(30, 16, seed=1) + offset
+    distances, places = metrics.nearest_neighbours(samples, training)
+    gaps = np.linalg.norm(samples[:, None] - training[None], axis=2)
+    np.testing.assert_array_equal(places[:, 0], gaps.argmin(axis=1))
+    np.testing.assert_allclose(distances[:, 0], gaps.min(axis=1), rtol=1e-9)
+
+
+def test_one_outlier_changes_nothing_for_the_others():
+    real, fake = normal(60, 4), normal(60, 4, seed=1) + 50.0
+    fake[7] = 1e8
+    assert metrics.precision_recall(real, fake) == (0.0, 0.0)
+    assert metrics.density_coverage(real, fake) == (0.0, 0.0)
+
+
 def test_a_training_set_smaller_than_the_candidates():
     distances, places = metrics.nearest_neighbours(np.zeros((2, 3)), np.eye(3), count=3)
     np.testing.assert_array_equal(np.sort(places, axis=1), [[0, 1, 2]] * 2)
@@ -135,7 +151,7 @@ def test_duplicate_distance_is_that_of_the_nearest_pairs():
         distance = metrics.duplicate_distance(real, pairs)
         assert distance == pytest.approx(np.sort(gaps)[pairs - 1], rel=1e-9)
     # By it, the real set itself has a support of all its pairs among ten.
-    assert metrics.support_size(real, distance * (1 + 1e-9)) == 120 * 119 / 2 / 10
+    assert metrics.support_size(real, distance) == 120 * 119 / 2 / 10
 
 
 def test_too_few_for_the_neighbours_asked_for():

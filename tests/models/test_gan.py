@@ -7,7 +7,7 @@ from keras import ops
 
 import kgan
 from kgan._backend import gradients
-from kgan.models.gan import _scores
+from kgan.models.gan import _arcs, _scores
 
 LOGS = {
     "discriminator_loss",
@@ -521,11 +521,19 @@ def test_interpolate_goes_from_one_sample_to_another_along_an_arc(make_gan):
     latents = np.random.default_rng(2).standard_normal((2, 3, 4), "float32")
     np.testing.assert_allclose(images[:, 0], gan.predict(latents[0], verbose=0), atol=1e-5)
     np.testing.assert_allclose(images[:, -1], gan.predict(latents[1], verbose=0), atol=1e-5)
-    # Half way along the arc of a circle through both ends, seen from the origin.
-    start, end = latents[0, 0], latents[1, 0]
-    angle = np.arccos(start @ end / (np.linalg.norm(start) * np.linalg.norm(end)))
-    middle = (start + end) * np.sin(angle / 2) / np.sin(angle)
-    np.testing.assert_allclose(images[0, 2], gan.predict(middle[None], verbose=0)[0], atol=1e-5)
+    # Half way: between the directions, and as long as the two ends in the mean.
+    lengths = np.linalg.norm(latents[:, 0], axis=1)
+    middle = (latents[0, 0] / lengths[0] + latents[1, 0] / lengths[1])[None]
+    middle *= lengths.mean() / np.linalg.norm(middle)
+    np.testing.assert_allclose(images[0, 2], gan.predict(middle, verbose=0)[0], atol=1e-5)
+
+
+def test_ways_between_opposite_latents_are_straight():
+    start = np.array([[1.0, 0.0], [2.0, 0.0]], "float32")
+    end = np.array([[-3.0, 0.0], [0.0, 1.0]], "float32")
+    straight, arc = _arcs(start, end, 3)
+    np.testing.assert_allclose(straight, [[1, 0], [-1, 0], [-3, 0]], atol=1e-6)
+    np.testing.assert_allclose(arc[1], np.array([1.5, 1.5]) / np.sqrt(2), rtol=1e-6)
 
 
 def test_interpolate_keeps_the_class_of_each_way(make_gan):
