@@ -74,7 +74,7 @@ def _add_train(commands: Any) -> None:
         "--steps-per-epoch",
         metavar="N",
         type=_positive,
-        help="batches to an epoch (default: all, and 1000 at least)",
+        help="batches to an epoch (default: all, and as many as make 32000 images)",
     )
     train.add_argument("--batch-size", metavar="N", type=_positive, help="images to a batch")
     train.add_argument("--seed", metavar="N", type=_seed, help="for all randomness (default: 0)")
@@ -163,14 +163,18 @@ def _add_recipes(commands: Any) -> None:
 
 
 def _positive(text: str) -> int:
-    if not (text.isdecimal() and int(text) >= 1):
-        raise argparse.ArgumentTypeError(f"expected an integer of at least 1, received {text!r}")
-    return int(text)
+    return _integer(text, least=1)
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected an integer of at least 0, received {text!r}")
+    return _integer(text, least=0)
+
+
+def _integer(text: str, least: int) -> int:
+    if not (text.isdecimal() and int(text) >= least):
+        raise argparse.ArgumentTypeError(
+            f"expected an integer of at least {least}, received {text!r}"
+        )
     return int(text)
 
 

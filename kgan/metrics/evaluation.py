@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kgan.metrics.features import Images
-from kgan.metrics.figures import MEASURES, Figure, Measure
+from kgan.metrics.figures import MEASURES, Figure, Measure, notes_on
 
 
 @dataclass(frozen=True)
@@ -63,17 +63,11 @@ class Evaluation:
 
 
 def _row(measure: Measure, figure: Figure) -> tuple[str, ...]:
-    notes = []
-    if figure.spread is not None:
-        notes.append(f"± {measure.format(figure.spread)}")
-    if figure.interval is not None:
-        low, high = map(measure.format, figure.interval)
-        notes.append(f"95%: {low} to {high}")
     floor, floor_count = "", ""
     if figure.floor is not None:
         floor, floor_count = measure.format(figure.floor), f"{figure.floor_count:,}"
-    value = measure.format(figure.value)
-    return measure.title, value, f"{figure.count:,}", floor, floor_count, ", ".join(notes)
+    value, notes = measure.format(figure.value), ", ".join(notes_on(measure, figure))
+    return measure.title, value, f"{figure.count:,}", floor, floor_count, notes
 
 
 def _plain(value: Any) -> Any:

@@ -281,7 +281,7 @@ def as_dataset(images: Any) -> Any:
 def default_features(dataset: Any) -> Any:
     """The features for a dataset, by name or object, or None where kgan has none of its own."""
     if isinstance(dataset, StackedImageDataset):
-        return extractors.ChannelFeatures(extractors.mnist_features(), dataset.stack)
+        return extractors.stacked_mnist_features(dataset.stack)
     return "mnist" if dataset.image_shape[2] == 1 else None
 
 

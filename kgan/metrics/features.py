@@ -199,9 +199,9 @@ def mnist_features() -> FeatureExtractor:
     return FeatureExtractor(load_mnist_classifier())
 
 
-def stacked_mnist_features() -> ChannelFeatures:
-    """The features of kgan's own classifier for each channel: 384 of them, and 1,000 classes."""
-    return ChannelFeatures(mnist_features())
+def stacked_mnist_features(stack: int = 3) -> ChannelFeatures:
+    """The features of kgan's own classifier for each channel: of 3, 384 and 1,000 classes."""
+    return ChannelFeatures(mnist_features(), stack)
 
 
 EXTRACTORS: dict[str, Callable[[], Any]] = {

@@ -15,8 +15,9 @@ from kgan.metrics.neighbours import compare_neighbours, duplicate_distance, supp
 
 _KID_SUBSETS = 100
 _KID_SUBSET_SIZE = 1000
-# With more classes than this, the shares of the real images are themselves mostly chance.
-_FEW_CLASSES = 100
+# More classes than this are modes: no one reads their names, and their shares among the real images
+# are themselves mostly chance.
+FEW_CLASSES = 100
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,17 @@ class Figure:
     floor_count: int | None = None
 
 
+def notes_on(measure: Measure, figure: Figure) -> list[str]:
+    """How sure a figure is, as people read it: its spread and its interval, if it has them."""
+    notes = []
+    if figure.spread is not None:
+        notes.append(f"± {measure.format(figure.spread)}")
+    if figure.interval is not None:
+        low, high = map(measure.format, figure.interval)
+        notes.append(f"95%: {low} to {high}")
+    return notes
+
+
 def compare(
     real: Features,
     fake: Features,
@@ -187,7 +199,7 @@ def compare(
     if fake.classes is not None and real_classes is not None and num_classes is not None:
         modes, to_uniform = mode_coverage(fake.classes, num_classes)
         figures["modes"] = Figure(modes, len(fake))
-        if num_classes > _FEW_CLASSES:
+        if num_classes > FEW_CLASSES:
             figures["mode_divergence"] = Figure(to_uniform, len(fake))
         else:
             figures["class_divergence"] = figure(

@@ -16,8 +16,9 @@ from kgan._core import __version__
 from kgan._files import written_whole
 from kgan.images import grid, png_bytes
 from kgan.metrics import MEASURES, Evaluation, Figure
+from kgan.metrics.figures import FEW_CLASSES, notes_on
 from kgan.report import charts
-from kgan.report.verdict import FEW_CLASSES, verdict
+from kgan.report.verdict import verdict
 
 _SAMPLES = 100
 _PAIRS = 24
@@ -163,12 +164,6 @@ def _row(name: str, figure: Figure) -> Row:
     def printed(value: float) -> str:
         return measure.format(value) if math.isfinite(value) else "∞"
 
-    notes = []
-    if figure.spread is not None:
-        notes.append(f"± {printed(figure.spread)}")
-    if figure.interval is not None:
-        low, high = map(printed, figure.interval)
-        notes.append(f"95%: {low} to {high}")
     floor, floor_count = None, None
     if figure.floor is not None:
         floor, floor_count = printed(figure.floor), f"{figure.floor_count:,}"
@@ -178,7 +173,7 @@ def _row(name: str, figure: Figure) -> Row:
         *_BETTER[measure.better],
         printed(figure.value),
         f"{figure.count:,}",
-        notes,
+        notes_on(measure, figure),
         floor,
         floor_count,
         _bar(measure.better, figure),

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from kgan.metrics import MEASURES, Evaluation, Figure
+from kgan.metrics.figures import FEW_CLASSES
 
 # Differences of fewer standard errors than this are put down to chance.
 _CHANCE = 3.0
 # There are many classes to be mistaken about.
 _CHANCE_OF_CLASSES = 4.0
-# Of more classes than this no one reads the names: they are modes.
-FEW_CLASSES = 100
 
 
 @dataclass(frozen=True)
