@@ -30,17 +30,7 @@ class ImperativeSteps:
 
 
 def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tuple[list[Any], Any]:
-    """Differentiates what `fn` computes.
-
-    Args:
-        fn: Takes nothing and returns `(loss, aux)`: a scalar tensor, and a structure of tensors
-            that is handed through. It may assign to variables, and may itself call `gradients`
-            for other variables.
-        variables: The `keras.Variable`s to differentiate with respect to.
-
-    Returns:
-        `(gradients, aux)`, a gradient for each variable, in order.
-    """
+    """Differentiates what `fn` computes, as `kgan._backend` says."""
     values = [variable.value for variable in variables]
     # Only these variables are watched: a tape that watched all would hold on to the work of
     # every other network that `fn` passes through.
@@ -48,6 +38,20 @@ def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tu
         tape.watch(values)
         loss, aux = fn()
     return tape.gradient(loss, values), aux
+
+
+def input_gradient(fn: Callable[[Any], Any], x: Any) -> Any:
+    """Differentiates `fn(x)` with respect to `x`, as `kgan._backend` says."""
+    x = tf.convert_to_tensor(x)
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(fn(x))
+    return tape.gradient(total, x, unconnected_gradients="zero")
+
+
+def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> None:
+    """Updates variables by an optimizer that was built for them, as `kgan._backend` says."""
+    optimizer.apply(list(gradient), list(variables))
 
 
 def readable(dataset: Any) -> Any:

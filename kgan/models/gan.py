@@ -6,9 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kgan import losses
+from kgan import _backend, losses
 from kgan._arguments import integer
-from kgan._backend import gradients
 from kgan.models import checks
 from kgan.models.generative_model import GenerativeModel
 from kgan.models.optimizer_pair import OptimizerPair
@@ -181,7 +180,7 @@ class GAN(GenerativeModel):
         parts = self._split(*self._unpack(data))
         for real, labels in parts[:-1]:
             fake = self._generate_fakes(real, labels, self.training_noise, training=True)
-            self._update_discriminator(real, fake, labels)
+            self._update_discriminator(real, ops.stop_gradient(fake), labels)
 
         real, labels = parts[-1]
 
@@ -195,9 +194,9 @@ class GAN(GenerativeModel):
             return self.optimizer.generator_optimizer.scale_loss(loss), loss
 
         variables = self.generator.trainable_variables
-        gradient, loss = gradients(generator_objective, variables)
+        gradient, loss = _backend.gradients(generator_objective, variables)
         norm = _gradient_norm(gradient, self.optimizer.generator_optimizer)
-        self.optimizer.generator_optimizer.apply(gradient, variables)
+        _backend.apply(self.optimizer.generator_optimizer, gradient, variables)
         self._track(real, generator_loss=loss, generator_gradient_norm=norm)
         return self.get_metrics_result()
 
@@ -211,9 +210,9 @@ class GAN(GenerativeModel):
             return scaled, {"discriminator_loss": loss, **_scores(real_logits, fake_logits)}
 
         variables = self.discriminator.trainable_variables
-        gradient, logs = gradients(objective, variables)
+        gradient, logs = _backend.gradients(objective, variables)
         norm = _gradient_norm(gradient, self.optimizer.discriminator_optimizer)
-        self.optimizer.discriminator_optimizer.apply(gradient, variables)
+        _backend.apply(self.optimizer.discriminator_optimizer, gradient, variables)
         self._track(real, **logs, discriminator_gradient_norm=norm)
 
     def _generator_loss(

@@ -1,0 +1,63 @@
+"""The PyTorch backend: autograd, and steps that run as they stand."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import torch
+
+Logs = dict[str, Any]
+
+
+class ImperativeSteps:
+    """Shows Keras's PyTorch trainer the steps that a model states imperatively."""
+
+    def training_step(self, data: Any) -> Logs:
+        """Updates the model on one batch and returns the logs."""
+        raise NotImplementedError
+
+    def evaluation_step(self, data: Any) -> Logs:
+        """Measures the model on one batch and returns the logs."""
+        raise NotImplementedError
+
+    def train_step(self, data: Any) -> Logs:
+        """What Keras's trainer calls for a batch of training data."""
+        return self.training_step(data)
+
+    def test_step(self, data: Any) -> Logs:
+        """What Keras's trainer calls for a batch of held-out data."""
+        return self.evaluation_step(data)
+
+
+def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tuple[list[Any], Any]:
+    """Differentiates what `fn` computes, as `kgan._backend` says."""
+    with torch.enable_grad():
+        loss, aux = fn()
+        # Not `loss.backward()`, which would also fill the gradients of every other network that
+        # `fn` passes through.
+        gradient = torch.autograd.grad(loss, [v.value for v in variables], allow_unused=True)
+    # What is handed on would else keep all that was computed on the way.
+    return list(gradient), keras.tree.map_structure(_detached, aux)
+
+
+def _detached(value: Any) -> Any:
+    return value.detach() if torch.is_tensor(value) else value
+
+
+def input_gradient(fn: Callable[[Any], Any], x: Any) -> Any:
+    """Differentiates `fn(x)` with respect to `x`, as `kgan._backend` says."""
+    with torch.enable_grad():
+        if not x.requires_grad:
+            x = x.detach().requires_grad_()
+        return torch.autograd.grad(keras.ops.sum(fn(x)), x, create_graph=True)[0]
+
+
+def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> None:
+    """Updates variables by an optimizer that was built for them, as `kgan._backend` says."""
+    with torch.no_grad():
+        optimizer.apply(list(gradient), list(variables))
+
+
+def readable(dataset: Any) -> Any:
+    """A `PyDataset` in the form that Keras's trainer reads fastest here: as it is."""
+    return dataset
