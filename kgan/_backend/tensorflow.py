@@ -37,7 +37,13 @@ def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tu
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(values)
         loss, aux = fn()
-    return tape.gradient(loss, values), aux
+    # An embedding's gradient comes as slices, in which a row that was looked up twice stands twice:
+    # right for an optimizer, wrong for whoever squares it.
+    gradient = [
+        tf.convert_to_tensor(part) if isinstance(part, tf.IndexedSlices) else part
+        for part in tape.gradient(loss, values)
+    ]
+    return gradient, aux
 
 
 def input_gradient(fn: Callable[[Any], Any], x: Any) -> Any:

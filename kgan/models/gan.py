@@ -10,7 +10,7 @@ from kgan import _backend, losses
 from kgan._arguments import integer
 from kgan.models import checks
 from kgan.models.generative_model import GenerativeModel
-from kgan.models.optimizer_pair import OptimizerPair
+from kgan.models.optimizer_pair import OptimizerPair, serialize
 
 Tensor = Any
 
@@ -259,6 +259,7 @@ class GAN(GenerativeModel):
     def _unpack(self, data: Any) -> tuple[Tensor, Tensor | None]:
         images, labels = checks.split_batch(data)
         checks.check_batch(tuple(images.shape), images.dtype, labels is not None, model=self)
+        images = ops.convert_to_tensor(images)  # on PyTorch, train_on_batch hands arrays through
         if not self.is_conditional:
             return images, None
         expected = self.generator.inputs[1].shape[1:]
@@ -428,8 +429,8 @@ class GAN(GenerativeModel):
         if not self.compiled:
             return None
         return {
-            "generator_optimizer": self.optimizer.generator_optimizer,
-            "discriminator_optimizer": self.optimizer.discriminator_optimizer,
+            "generator_optimizer": serialize(self.optimizer.generator_optimizer),
+            "discriminator_optimizer": serialize(self.optimizer.discriminator_optimizer),
             "learning_rate_ratio": self.optimizer.learning_rate_ratio,
             "loss": self.adversarial_loss,
             "discriminator_steps": self.discriminator_steps,

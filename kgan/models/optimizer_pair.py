@@ -114,8 +114,8 @@ class OptimizerPair(keras.optimizers.Optimizer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, for saving."""
         return {
-            "generator_optimizer": keras.optimizers.serialize(self.generator_optimizer),
-            "discriminator_optimizer": keras.optimizers.serialize(self.discriminator_optimizer),
+            "generator_optimizer": serialize(self.generator_optimizer),
+            "discriminator_optimizer": serialize(self.discriminator_optimizer),
             "learning_rate_ratio": self.learning_rate_ratio,
             "name": self.name,
         }
@@ -127,6 +127,22 @@ class OptimizerPair(keras.optimizers.Optimizer):
         for key in ("generator_optimizer", "discriminator_optimizer"):
             config[key] = keras.optimizers.deserialize(config[key], custom_objects=custom_objects)
         return cls(**config)
+
+
+def serialize(optimizer: Any) -> dict[str, Any]:
+    """An optimizer's configuration, from which every backend can make its own."""
+    return _portable(keras.optimizers.serialize(optimizer))
+
+
+def _portable(config: dict[str, Any]) -> dict[str, Any]:
+    # On PyTorch, Keras makes an `Adam` of a class that is that backend's, and serializes it as one.
+    # Other backends would load that very class, and fail at the first step.
+    if config["module"].startswith("keras.src.backend."):
+        config = {**config, "module": "keras.optimizers", "registered_name": None}
+    inner = config["config"].get("inner_optimizer")
+    if inner is not None:
+        config["config"] = {**config["config"], "inner_optimizer": _portable(inner)}
+    return config
 
 
 def _innermost(optimizer: Any) -> Any:

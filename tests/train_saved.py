@@ -1,0 +1,63 @@
+"""Trains saved GANs on the backend that KERAS_BACKEND names: run by test_backends.py.
+
+`python train_saved.py JOBS.json`, a list of objects: the file `start` is loaded, trained one batch
+for each entry of `steps` on the images, labels and latents of that number in `data` (.npz), and
+saved as `end`, with all its variables and the last logs in `figures` (.npz).
+"""
+
+import json
+import sys
+
+import kgan  # noqa: F401  (first, and so that Keras finds its classes)
+import keras
+import numpy as np
+from keras import ops
+
+
+def train(job):
+    data = np.load(job["data"])
+    gan = keras.saving.load_model(job["start"])
+    logs = {}
+    for step in job["steps"]:
+        latents = data["latents"][step]
+        with drawing(latents):
+            images, labels = data["images"][step], data["labels"][step]
+            # Made anew, since what was compiled holds the latents that it was compiled with.
+            gan.make_train_function(force=True)
+            batch = (images, labels) if gan.is_conditional else (images,)
+            logs = gan.train_on_batch(*batch, return_dict=True)
+    gan.save(job["end"])
+    figures = {f"log/{name}": value for name, value in logs.items()}
+    for variable in [*gan.variables, *gan.optimizer.variables]:
+        if variable.name != "seed_generator_state":  # whose dtype is each backend's own
+            # Not by path, which is not the same for all optimizers on all backends.
+            figures[f"{len(figures):03}/{variable.name}"] = np.asarray(variable)
+    np.savez(job["figures"], **figures)
+
+
+class drawing:  # noqa: N801
+    """Within it, random normal numbers are these. The generators of the backends differ."""
+
+    def __init__(self, latents):
+        self.latents = latents
+
+    def __enter__(self):
+        self.normal = keras.random.normal
+
+        self.taken = 0
+
+        def normal(shape, seed=None, **options):
+            seed.next()
+            first, self.taken = self.taken, self.taken + shape[0]
+            return ops.convert_to_tensor(self.latents[first : self.taken])
+
+        keras.random.normal = normal
+
+    def __exit__(self, *error):
+        keras.random.normal = self.normal
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1]) as file:
+        for job in json.load(file):
+            train(job)
