@@ -10,10 +10,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from keras import ops
 
 import kgan
-from kgan import _backend
 
 BACKENDS = ("tensorflow", "jax", "torch")
 STEPS = 4

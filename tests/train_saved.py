@@ -7,11 +7,13 @@ saved as `end`, with all its variables and the last logs in `figures` (.npz).
 
 import json
 import sys
+from pathlib import Path
 
-import kgan  # noqa: F401  (first, and so that Keras finds its classes)
 import keras
 import numpy as np
 from keras import ops
+
+import kgan  # noqa: F401  (first, and so that Keras finds its classes)
 
 
 def train(job):
@@ -58,6 +60,5 @@ class drawing:  # noqa: N801
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1]) as file:
-        for job in json.load(file):
-            train(job)
+    for job in json.loads(Path(sys.argv[1]).read_text()):
+        train(job)

@@ -8,36 +8,28 @@ import keras
 
 Logs = dict[str, Any]
 
+MULTIPLE_STEPS = True
+
 
 class ImperativeSteps:
     """Shows Keras's JAX trainer pure functions in place of the steps that a model states."""
 
-    def training_step(self, data: Any) -> Logs:
-        """Updates the model on one batch and returns the logs."""
-        raise NotImplementedError
-
-    def evaluation_step(self, data: Any) -> Logs:
-        """Measures the model on one batch and returns the logs."""
-        raise NotImplementedError
-
-    def train_step(self, state: Any, data: Any) -> tuple[Logs, Any]:
+    def train_step(self: Any, state: Any, data: Any) -> tuple[Logs, Any]:
         """What Keras's trainer calls for a batch of training data: `(logs, new state)`."""
-        model: Any = self
         variables = (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-            model.metrics_variables,
+            self.trainable_variables,
+            self.non_trainable_variables,
+            self.optimizer.variables,
+            self.metrics_variables,
         )
         return _purely(self.training_step, data, variables, state)
 
-    def test_step(self, state: Any, data: Any) -> tuple[Logs, Any]:
+    def test_step(self: Any, state: Any, data: Any) -> tuple[Logs, Any]:
         """What Keras's trainer calls for a batch of held-out data: `(logs, new state)`."""
-        model: Any = self
         variables = (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.metrics_variables,
+            self.trainable_variables,
+            self.non_trainable_variables,
+            self.metrics_variables,
         )
         return _purely(self.evaluation_step, data, variables, state)
 
@@ -93,7 +85,7 @@ def _gradient(
 
 def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tuple[list[Any], Any]:
     """Differentiates what `fn` computes, as `kgan._backend` says."""
-    return _gradient(lambda values: fn(), [variable.value for variable in variables], variables)
+    return _gradient(lambda _: fn(), [variable.value for variable in variables], variables)
 
 
 def input_gradient(fn: Callable[[Any], Any], x: Any) -> Any:

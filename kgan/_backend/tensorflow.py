@@ -8,23 +8,17 @@ import tensorflow as tf
 
 Logs = dict[str, Any]
 
+MULTIPLE_STEPS = True
+
 
 class ImperativeSteps:
     """Shows Keras's TensorFlow trainer the steps that a model states imperatively."""
 
-    def training_step(self, data: Any) -> Logs:
-        """Updates the model on one batch and returns the logs."""
-        raise NotImplementedError
-
-    def evaluation_step(self, data: Any) -> Logs:
-        """Measures the model on one batch and returns the logs."""
-        raise NotImplementedError
-
-    def train_step(self, data: Any) -> Logs:
+    def train_step(self: Any, data: Any) -> Logs:
         """What Keras's trainer calls for a batch of training data."""
         return self.training_step(data)
 
-    def test_step(self, data: Any) -> Logs:
+    def test_step(self: Any, data: Any) -> Logs:
         """What Keras's trainer calls for a batch of held-out data."""
         return self.evaluation_step(data)
 

@@ -1,6 +1,7 @@
 """The PyTorch backend: autograd, and steps that run as they stand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -8,25 +9,35 @@ import torch
 
 Logs = dict[str, Any]
 
+MULTIPLE_STEPS = False
+
 
 class ImperativeSteps:
     """Shows Keras's PyTorch trainer the steps that a model states imperatively."""
 
-    def training_step(self, data: Any) -> Logs:
-        """Updates the model on one batch and returns the logs."""
-        raise NotImplementedError
-
-    def evaluation_step(self, data: Any) -> Logs:
-        """Measures the model on one batch and returns the logs."""
-        raise NotImplementedError
-
-    def train_step(self, data: Any) -> Logs:
+    def train_step(self: Any, data: Any) -> Logs:
         """What Keras's trainer calls for a batch of training data."""
-        return self.training_step(data)
+        with _random_numbers_after(self.training_noise):
+            return self.training_step(data)
 
-    def test_step(self, data: Any) -> Logs:
+    def test_step(self: Any, data: Any) -> Logs:
         """What Keras's trainer calls for a batch of held-out data."""
         return self.evaluation_step(data)
+
+
+@contextmanager
+def _random_numbers_after(noise: Any) -> Iterator[None]:
+    """Starts PyTorch's own random numbers from the state of a `SeedGenerator`, and puts them back.
+
+    A `Dropout` layer without a seed draws from them here, and no file holds their state: a resumed
+    run would drop out other units than the run that was not stopped.
+    """
+    state = noise.state.value
+    start, count = state.tolist()
+    with torch.random.fork_rng([state.device] if state.device.type == "cuda" else []):
+        # Scattered, since `keras.random` seeds generators with the sum: not the latents' numbers.
+        torch.manual_seed((start * 0x9E3779B1 + (count + 1) * 0x85EBCA6B) & 0xFFFFFFFF)
+        yield
 
 
 def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tuple[list[Any], Any]:

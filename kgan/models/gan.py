@@ -73,16 +73,14 @@ class GAN(GenerativeModel):
         name: str | None = None,
     ) -> None:
         checks.check_networks(generator, discriminator)
-        super().__init__(name=name)
+        super().__init__(seed=seed, name=name)
         self.generator = generator
         self.discriminator = discriminator
-        self.seed = seed
         self.latent_dim: int = generator.inputs[0].shape[1]
         self.image_shape: tuple[int | None, ...] = tuple(generator.outputs[0].shape[1:])
         self.is_conditional = len(generator.inputs) == 2
         self.num_classes = checks.resolve_num_classes(generator, discriminator, num_classes)
         self.discriminator_steps = 1
-        self.training_noise = keras.random.SeedGenerator(seed)
         self._trackers = [
             keras.metrics.Mean(name=name)
             for name in (
@@ -133,6 +131,12 @@ class GAN(GenerativeModel):
                 f"GAN.compile() got unexpected arguments {sorted(unknown)}. A GAN has a "
                 "generator_optimizer, a discriminator_optimizer and an adversarial loss; metrics "
                 "and loss weights do not apply to it."
+            )
+        if not _backend.MULTIPLE_STEPS and kwargs.get("steps_per_execution", 1) != 1:
+            raise ValueError(
+                f"Keras's {keras.backend.backend()} backend executes one step at a time. Expected "
+                "steps_per_execution=1. Received: "
+                f"steps_per_execution={kwargs['steps_per_execution']}."
             )
         self.adversarial_loss = losses.get(loss)
         self.discriminator_steps = discriminator_steps
@@ -443,6 +447,8 @@ class GAN(GenerativeModel):
         """Compiles a loaded GAN as it was; its optimizers are built, ready for their state."""
         options = dict(keras.saving.deserialize_keras_object(config))
         ratio = options.pop("learning_rate_ratio")
+        if not _backend.MULTIPLE_STEPS:  # whatever the backend that saved it had
+            options["steps_per_execution"] = 1
         self.compile(**options)
         self.optimizer.learning_rate_ratio = ratio
 

@@ -22,14 +22,25 @@ class GenerativeModel(ImperativeSteps, keras.Model):
     and saves what Keras's files leave out: that count, and the state of every source of noise.
 
     Args:
+        seed: Integer, starts the noise of training. Defaults to a random one.
         name: String.
     """
 
-    def __init__(self, name: str | None = None) -> None:
+    def __init__(self, seed: int | None = None, name: str | None = None) -> None:
         super().__init__(name=name)
+        self.seed = seed
         self.epochs_trained = 0
+        self.training_noise = keras.random.SeedGenerator(seed)
         # Held-out data gets noise of its own: validating must not change the training that follows.
         self.evaluation_noise = keras.random.SeedGenerator(0)
+
+    def training_step(self, data: Any) -> dict[str, Any]:
+        """Updates the model on one batch and returns the logs."""
+        raise NotImplementedError
+
+    def evaluation_step(self, data: Any) -> dict[str, Any]:
+        """Measures the model on one batch and returns the logs."""
+        raise NotImplementedError
 
     def _check_data(self, x: Any, y: Any, training: bool, **options: Any) -> None:
         """Raises a ValueError about data that the model cannot train on or measure.

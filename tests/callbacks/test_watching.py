@@ -183,6 +183,7 @@ def alarmed(dataset, model, *epochs, **options):
     alarm.on_train_begin()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", "__array__ implementation")  # Keras meeting NumPy 2
         for epoch, logs in enumerate(epochs):
             alarm.on_epoch_end(epoch, logs)
     assert [str(w.message) for w in caught] == [a.message for a in alarm.alarms]

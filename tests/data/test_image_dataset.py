@@ -322,13 +322,16 @@ class Recorder(keras.Model):
         self.steps = []
         self.epochs = []
 
-    def train_step(self, data):
-        images = data[0] if isinstance(data, tuple) else data
-        self.steps.append(numbers(images))
-        return {"loss": keras.ops.zeros(())}
+    def train_step(self, *args):
+        data = args[-1]  # before it, JAX's trainer hands the model's state in, and wants it back
+        images = data[0] if isinstance(data, (tuple, list)) else data
+        self.steps.append(numbers(keras.ops.convert_to_numpy(images)))
+        logs = {"loss": keras.ops.zeros(())}
+        return (logs, args[0]) if len(args) == 2 else logs
 
-    def test_step(self, data):
-        return {"loss": keras.ops.zeros(())}
+    def test_step(self, *args):
+        logs = {"loss": keras.ops.zeros(())}
+        return (logs, args[0]) if len(args) == 2 else logs
 
     def call(self, inputs):
         return inputs

@@ -46,7 +46,7 @@ def test_a_model_is_shown_its_size_and_its_channels():
     extractor = metrics.FeatureExtractor(flatten_model((8, 8, 3)), value_range=(0, 1))
     shown = extractor(images).vectors.reshape(3, 8, 8, 3)
     np.testing.assert_array_equal(shown[..., 0], shown[..., 2])
-    expected = ops.image.resize(images / 255.0, (8, 8), antialias=True)
+    expected = ops.image.resize((images / 255.0).astype("float32"), (8, 8), antialias=True)
     np.testing.assert_allclose(shown[..., :1], np.asarray(expected), atol=1e-5)
 
 
