@@ -403,7 +403,18 @@ class GAN(GenerativeModel):
         return labels.astype("int32")
 
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
-        """Exports the generator for serving: `keras.Model.export`."""
+        """Exports the generator for serving: `keras.Model.export`.
+
+        Args:
+            filepath: Where to.
+            *args: As for `keras.Model.export`: the format, which depends on the backend. "onnx" is
+                there on all of them, with what Keras says it needs installed; the default,
+                "tf_saved_model", on TensorFlow, and on JAX where TensorFlow is installed.
+            **kwargs: Likewise.
+        """
+        # Keras exports to ONNX only what has been called.
+        labels = np.zeros(1, "int32") if self.is_conditional else None
+        self._images_from(np.zeros((1, self.latent_dim), "float32"), labels)
         return self.generator.export(filepath, *args, **kwargs)
 
     # ---- saving ----------------------------------------------------------------------------------

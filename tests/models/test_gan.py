@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 import kgan
-from kgan._backend import gradients
+from kgan import _backend
 from kgan.models.gan import _arcs, _scores
 
 LOGS = {
@@ -215,7 +215,7 @@ def test_the_generators_gradient_ignores_the_discriminators_update(make_gan, dat
     def objective():
         return ops.mean(ops.softplus(-gan.discriminator(gan.generator(z, training=True)))), None
 
-    gradient, _ = gradients(objective, gan.generator.trainable_variables)
+    gradient, _ = _backend.gradients(objective, gan.generator.trainable_variables)
     gradient = [np.asarray(g) for g in gradient]
     gan.train_on_batch(dataset[0][0])
     for b, g, v in zip(before, gradient, gan.generator.trainable_variables, strict=True):
@@ -272,6 +272,7 @@ def test_trains_on_arrays_and_generators(make_gan, dataset, labels):
     assert int(gan.optimizer.iterations) == 4
 
 
+@pytest.mark.skipif(not _backend.MULTIPLE_STEPS, reason="Keras has no several steps at once here")
 def test_steps_per_execution_trains_the_same(make_gan, images):
     results = []
     for steps in (1, 3):
@@ -281,6 +282,12 @@ def test_steps_per_execution_trains_the_same(make_gan, images):
         results.append(gan.get_weights())
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.skipif(_backend.MULTIPLE_STEPS, reason="Keras runs several steps at once here")
+def test_steps_per_execution_is_refused_early(make_gan):
+    with pytest.raises(ValueError, match=r"Expected steps_per_execution=1\. Received: .*=3"):
+        make_gan(steps_per_execution=3)
 
 
 def test_epochs_trained_sets_the_datasets_epoch(make_gan, images):
@@ -398,6 +405,9 @@ def test_a_subclass_keeps_its_own_metrics(dataset):
     assert gan.fit(dataset, epochs=2, verbose=0).history["batches"] == [6, 6]
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="PyTorch's compiler takes minutes for the first step"
+)
 def test_jit_compile_trains(make_gan, dataset):
     gan = make_gan("mlp", jit_compile=True)
     assert np.isfinite(gan.fit(dataset, verbose=0).history["generator_loss"]).all()
