@@ -15,14 +15,13 @@ print(kgan.evaluate(gan, train))
 """
 
 import importlib
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# TensorFlow leaves oneDNN off on many CPUs, where convolutions then take up to four times as
-# long. It reads this once, when it is first imported, which nothing below does yet.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+from kgan import _environment
+
+_environment.prepare()  # before anything below can import Keras
 
 if TYPE_CHECKING:
     from kgan import callbacks, data, images, losses, metrics, models, networks, recipes, report
@@ -69,4 +68,5 @@ def __dir__() -> list[str]:
 # The command does so itself, when it knows that it needs them: `kgan --help` need not wait for a
 # backend to load, nor show what backends print while they do.
 if Path(sys.argv[0]).stem != "kgan":
+    _environment.require_backend()
     importlib.import_module("kgan.models")

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from kgan import _environment
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
@@ -28,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
+        if options.run is not _help_or_version:
+            _environment.require_backend()
         return int(options.run(options))
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)

@@ -10,8 +10,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 import kgan
+from kgan import _backend
+from kgan.models.optimizer_pair import serialize
 
 BACKENDS = ("tensorflow", "jax", "torch")
 STEPS = 4
@@ -126,3 +129,113 @@ def assert_same(figures, expected, tolerance, where):
         np.testing.assert_allclose(
             value, expected[name], rtol=tolerance, atol=tolerance, err_msg=f"{name}, {where}"
         )
+
+
+# ---- each of them --------------------------------------------------------------------------------
+
+
+def variable(value):
+    return keras.Variable(np.asarray(value, "float32"))
+
+
+def number(tensor):
+    return ops.convert_to_numpy(tensor).tolist()
+
+
+def test_gradients_are_of_the_variables_that_are_named():
+    a, b, unused = variable([1.0, 2.0]), variable(3.0), variable(1.0)
+
+    def fn():
+        return ops.sum(a.value**2) * b.value, {"a": ops.sum(a.value)}
+
+    (of_a, of_unused), aux = _backend.gradients(fn, [a, unused])
+    assert number(of_a) == [6.0, 12.0]
+    assert of_unused is None or number(of_unused) == 0.0
+    assert number(aux["a"]) == 3.0
+
+
+def test_what_fn_assigns_is_there_afterwards_and_within():
+    weight, count = variable(2.0), variable(0.0)
+
+    def fn():
+        count.assign(count + 1.0)
+        return weight.value * count.value, None
+
+    for step in (1.0, 2.0):
+        (gradient,), _ = _backend.gradients(fn, [weight])
+        assert number(gradient) == step
+        assert number(count) == step
+
+
+def test_an_update_within_is_seen_by_what_follows_and_not_differentiated():
+    """The discriminator's step inside the generator's objective, with one number each."""
+    inner, outer = variable(1.0), variable(2.0)
+    optimizer = keras.optimizers.SGD(0.5)
+    optimizer.build([inner])
+
+    def objective():
+        loss = outer.value * inner.value**2  # d/d inner = 2 outer inner = 4
+        gradient, _ = _backend.gradients(
+            lambda: (ops.stop_gradient(outer.value) * inner.value**2, None), [inner]
+        )
+        _backend.apply(optimizer, gradient, [inner])  # inner = 1 - 0.5 * 4 = -1
+        return loss + outer.value * inner.value, None  # d/d outer = 1 + -1
+
+    (gradient,), _ = _backend.gradients(objective, [outer])
+    assert number(inner) == -1.0
+    assert number(gradient) == 0.0
+    assert int(optimizer.iterations) == 1
+
+
+def test_an_input_gradient_can_be_differentiated():
+    weight = variable([0.5, -2.0])
+    x = ops.convert_to_tensor(np.array([[1.0, 3.0], [-2.0, 0.5]], "float32"))
+
+    def penalty():
+        # f(x) = sum w x^2: its gradient is 2 w x, whose squares sum to 4 w^2 sum x^2.
+        gradient = _backend.input_gradient(lambda x: ops.sum(weight * x**2, axis=1), x)
+        return ops.sum(gradient**2), gradient
+
+    (of_weight,), gradient = _backend.gradients(penalty, [weight])
+    np.testing.assert_allclose(ops.convert_to_numpy(gradient), [[1.0, -12.0], [-2.0, -2.0]])
+    # d/dw 4 w^2 sum x^2 = 8 w sum x^2
+    np.testing.assert_allclose(ops.convert_to_numpy(of_weight), [8 * 0.5 * 5, 8 * -2.0 * 9.25])
+
+
+def test_an_input_gradient_through_a_network_against_finite_differences():
+    network = keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            keras.layers.Conv2D(3, 3, activation="tanh"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1),
+        ]
+    )
+    layer = network.layers[1]
+    random = np.random.default_rng(3)
+    x = random.standard_normal((4, 6, 6, 1)).astype("float32")
+    gradient = ops.convert_to_numpy(
+        _backend.input_gradient(lambda x: network(x, training=True), ops.convert_to_tensor(x))
+    )
+    # What the network keeps of the batch, it keeps once.
+    features = ops.convert_to_numpy(network.layers[0](x)).mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(ops.convert_to_numpy(layer.moving_mean), 0.01 * features, atol=1e-6)
+    for _ in range(5):
+        direction = random.standard_normal(x.shape).astype("float32")
+        ahead, behind = (
+            ops.convert_to_numpy(network(x + step * direction, training=True)).sum()
+            for step in (1e-2, -1e-2)
+        )
+        slope = (gradient * direction).sum()
+        np.testing.assert_allclose((ahead - behind) / 2e-2, slope, rtol=2e-2, atol=2e-3)
+
+
+def test_one_optimizer_serves_every_backend(make_gan, tmp_path):
+    """What a file says of an optimizer is the same, whichever backend wrote it."""
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.AdamW(1e-3))
+    for config in (serialize(scaled), serialize(scaled)["config"]["inner_optimizer"]):
+        assert config["module"] == "keras.optimizers"
+    again = keras.optimizers.deserialize(serialize(scaled))
+    assert again.get_config() == scaled.get_config()
+    assert isinstance(again.inner_optimizer, keras.optimizers.AdamW)

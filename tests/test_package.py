@@ -1,5 +1,6 @@
 """What `import kgan` gives and does."""
 
+import json
 import os
 import subprocess
 import sys
@@ -25,11 +26,76 @@ def test_onednn_is_on_unless_the_user_says_otherwise(own):
     environment = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
     if own is not None:
         environment["TF_ENABLE_ONEDNN_OPTS"] = own
-    look = "import os, kgan; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    # As the command starts, which loads no backend before it has one to load.
+    look = "import sys; sys.argv = ['kgan']; import os, kgan; print(os.environ[sys.stdin.read()])"
     out = subprocess.run(
-        [sys.executable, "-c", look], check=True, capture_output=True, text=True, env=environment
+        [sys.executable, "-c", look],
+        input="TF_ENABLE_ONEDNN_OPTS",
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment,
     ).stdout
     assert out.strip() == (own or "1")
+
+
+def import_kgan(tmp_path, installed, own=None, configured=None):
+    """The backend that `import kgan` has Keras load, where only `installed` are; or the error."""
+    environment = {k: v for k, v in os.environ.items() if k != "KERAS_BACKEND"}
+    environment["KERAS_HOME"] = str(tmp_path)
+    if own is not None:
+        environment["KERAS_BACKEND"] = own
+    if configured is not None:
+        (tmp_path / "keras.json").write_text(json.dumps({"backend": configured}))
+    # Stand-ins for installed packages; Keras itself is not imported.
+    for name in installed:
+        (tmp_path / "site" / name).mkdir(parents=True)
+        (tmp_path / "site" / name / "__init__.py").touch()
+    look = (
+        "import importlib.util, os, sys\n"
+        "find = importlib.util.find_spec\n"
+        "hidden = {'tensorflow', 'jax', 'torch'} - set(sys.argv[1:])\n"
+        "importlib.util.find_spec = lambda name: None if name in hidden else find(name)\n"
+        "sys.argv = ['kgan']\n"
+        "from kgan import _environment\n"
+        "_environment.require_backend()\n"
+        "print(os.environ.get('KERAS_BACKEND'))\n"
+    )
+    environment["PYTHONPATH"] = str(tmp_path / "site")
+    done = subprocess.run(
+        [sys.executable, "-c", look, *installed],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    return done.stdout.strip() or done.stderr
+
+
+@pytest.mark.parametrize(
+    ("installed", "own", "configured", "expected"),
+    [
+        (["tensorflow", "jax", "torch"], None, None, "None"),  # Keras's own default, untouched
+        (["jax", "torch"], None, None, "jax"),
+        (["torch"], None, None, "torch"),
+        (["tensorflow", "torch"], None, "torch", "None"),
+        (["tensorflow", "torch"], None, "jax", "tensorflow"),
+        (["tensorflow", "torch"], "torch", None, "torch"),
+    ],
+)
+def test_keras_takes_a_backend_that_is_installed(tmp_path, installed, own, configured, expected):
+    assert import_kgan(tmp_path, installed, own, configured) == expected
+
+
+@pytest.mark.parametrize(
+    ("installed", "own", "expected"),
+    [
+        ([], None, "'tensorflow', which is not installed. Install it with `pip install 'kgan[te"),
+        (["jax"], "torch", "'torch', which is not installed. Installed: jax. Install it with"),
+    ],
+)
+def test_a_missing_backend_is_said(tmp_path, installed, own, expected):
+    assert expected in import_kgan(tmp_path, installed, own)
 
 
 def test_import_kgan_is_enough_for_keras_to_load_a_gan(make_gan, tmp_path):

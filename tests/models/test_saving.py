@@ -124,18 +124,6 @@ def test_keras_backup_and_restore_resumes_exactly(make_gan, images, tmp_path):
     assert_same_state(whole, resumed)
 
 
-def test_mixed_float16_round_trip(make_gan, dataset, tmp_path):
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        gan = make_gan("mlp")
-        gan.fit(dataset, verbose=0)
-        gan.save(tmp_path / "gan.keras")
-        loaded = keras.saving.load_model(tmp_path / "gan.keras")
-        assert_same_state(gan, loaded)
-    finally:
-        keras.config.set_dtype_policy("float32")
-
-
 def test_loading_under_another_policy_keeps_the_optimizers(make_gan, dataset, tmp_path):
     gan = make_gan()
     gan.fit(dataset, verbose=0)
