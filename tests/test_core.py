@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from kgan import _core
 
+pytestmark = pytest.mark.backend_free
+
 DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 # The first four are worked out by vector arithmetic, the others looked up.
 VALUE_RANGES = [(-1, 1), (0, 1), (0, 255), (-2.5, 2.5), (0.1, 0.9), (-1e3, 1e-3), (-0.0, 1.0)]

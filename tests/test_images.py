@@ -4,6 +4,8 @@ from PIL import Image
 
 from kgan import images
 
+pytestmark = pytest.mark.backend_free
+
 
 def test_to_uint8_rounds_and_clips():
     values = np.array([-2.0, -1.0, -0.5, 0.0, 0.999, 1.0, 3.0, np.nan])

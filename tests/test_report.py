@@ -14,6 +14,8 @@ from kgan import images, report
 from kgan.metrics import MEASURES, Evaluation, Figure
 from kgan.report import charts
 
+pytestmark = pytest.mark.backend_free
+
 VOID = {"meta", "link", "img"}
 CELLS = {"th", "td", "li", "h1", "dd"}
 

@@ -13,7 +13,9 @@ import keras
 import numpy as np
 from keras import ops
 
-import kgan  # noqa: F401  (first, and so that Keras finds its classes)
+import kgan
+
+FEATURES = kgan.metrics.mnist_features()
 
 
 def train(job):
@@ -30,6 +32,8 @@ def train(job):
             logs = gan.train_on_batch(*batch, return_dict=True)
     gan.save(job["end"])
     figures = {f"log/{name}": value for name, value in logs.items()}
+    # What an evaluation would see: the features of a batch.
+    figures["features"] = FEATURES(kgan.images.to_uint8(data["images"][0], (-1, 1))).vectors
     for variable in [*gan.variables, *gan.optimizer.variables]:
         if variable.name != "seed_generator_state":  # whose dtype is each backend's own
             # Not by path, which is not the same for all optimizers on all backends.

@@ -6,6 +6,8 @@ from sklearn import datasets
 
 import kgan
 
+pytestmark = pytest.mark.backend_free
+
 
 @pytest.fixture(scope="module")
 def everything():

@@ -20,6 +20,8 @@ import kgan
 from kgan.data import _download, mnist
 from kgan.data._published import FilePair, PublishedFile
 
+pytestmark = pytest.mark.backend_free
+
 NAMES = (
     "train-images-idx3-ubyte.gz",
     "train-labels-idx1-ubyte.gz",

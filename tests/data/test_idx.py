@@ -16,6 +16,8 @@ from hypothesis.extra import numpy as hnp
 
 from kgan.data import idx_header, read_idx, read_idx_images, read_idx_labels, write_idx
 
+pytestmark = pytest.mark.backend_free
+
 CODES = {"uint8": 8, "int8": 9, "int16": 11, "int32": 12, "float32": 13, "float64": 14}
 SHAPES = [(), (0,), (5,), (2, 3), (3, 0, 2), (2, 3, 4), (1, 2, 3, 2), (1,) * 30]
 

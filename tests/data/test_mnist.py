@@ -14,6 +14,8 @@ import kgan
 from kgan.data import _locate, mnist
 from kgan.data._published import SOURCES, FilePair, PublishedFile, sha256_of
 
+pytestmark = pytest.mark.backend_free
+
 REAL_DIRECTORY = os.environ.get("KGAN_DATA_DIR", "")
 REAL_FOLDERS = [
     folder

@@ -7,6 +7,8 @@ import pytest
 
 import kgan
 
+pytestmark = pytest.mark.backend_free
+
 
 @pytest.mark.parametrize("name", kgan.data.DATASETS)
 def test_every_loader_names_its_splits(name):

@@ -10,7 +10,10 @@ import kgan
 tfds = pytest.importorskip("tensorflow_datasets")
 
 # tensorflow-datasets asks protobuf a question that some versions of it deprecate.
-pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
+pytestmark = [
+    pytest.mark.backend_free,
+    pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning"),
+]
 
 NUM_CLASSES = 4
 

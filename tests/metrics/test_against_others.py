@@ -6,6 +6,8 @@ from prdc import compute_prdc
 
 from kgan import metrics
 
+pytestmark = pytest.mark.backend_free
+
 
 def drawn():
     """Features and logits that no version of NumPy draws otherwise."""

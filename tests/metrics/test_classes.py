@@ -5,6 +5,8 @@ import pytest
 
 from kgan import metrics
 
+pytestmark = pytest.mark.backend_free
+
 
 def test_inception_score_at_its_ends():
     sure = np.eye(10)[np.arange(1000) % 10]

@@ -6,6 +6,8 @@ from scipy import linalg
 
 from kgan import metrics
 
+pytestmark = pytest.mark.backend_free
+
 
 def with_moments(mean, covariance, count=400, seed=0):
     """Samples whose mean and covariance are exactly these."""

@@ -7,6 +7,8 @@ from sklearn.neighbors import NearestNeighbors
 from kgan import metrics
 from kgan.metrics import neighbours as module
 
+pytestmark = pytest.mark.backend_free
+
 
 @pytest.fixture(params=[2**21, 700], ids=["one block", "many blocks"])
 def _blocks(request, monkeypatch):
