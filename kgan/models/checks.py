@@ -193,7 +193,7 @@ def check_data(
 
     Args:
         x: What `fit` or `evaluate` got: an array, a `keras.utils.PyDataset`, a `tf.data.Dataset`,
-            a generator.
+            a PyTorch `DataLoader`, a generator.
         y: The labels beside an array.
         model: The `GAN`.
         batch_size: Integer, where `x` is an array.
@@ -224,8 +224,9 @@ def check_data(
         size = min(batch_size or 32, count)
         for length in {size, count % size or size} if size else ():
             check_divides(length, steps)
-    elif not hasattr(x, "__next__"):
+    elif isinstance(x, (list, tuple, dict)) or not hasattr(x, "__iter__"):
         _check_is_tensor(x)
+    # Generators and PyTorch's DataLoader cannot be looked into: each step checks what they give.
 
 
 def split_batch(data: Any) -> tuple[Any, Any]:

@@ -1,5 +1,7 @@
 """The algorithm: one step against the same step written out, and what surrounds it."""
 
+import importlib.util
+
 import keras
 import numpy as np
 import pytest
@@ -270,6 +272,34 @@ def test_trains_on_arrays_and_generators(make_gan, dataset, labels):
     gan = make_gan(num_classes=3)
     gan.fit(endless, steps_per_epoch=4, verbose=0)
     assert int(gan.optimizer.iterations) == 4
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's, of arrays that may not be written to
+def test_what_other_libraries_give_trains_as_arrays_do(make_gan, dataset):
+    """Tensors of the backend, `tf.data`, a PyTorch DataLoader: the same batches, the same weights."""
+    batches = list(dataset)
+    x, y = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+
+    def trained(*data, **options):
+        keras.utils.set_random_seed(2)
+        gan = make_gan("mlp", 3)
+        gan.fit(*data, verbose=0, **options)
+        return gan.get_weights()
+
+    expected = trained(x, y, batch_size=16, shuffle=False)
+    tensors = ops.convert_to_tensor(x), ops.convert_to_tensor(y)
+    found = {"tensors": trained(*tensors, batch_size=16, shuffle=False)}
+    if importlib.util.find_spec("tensorflow"):
+        tf = importlib.import_module("tensorflow")
+        found["tf.data"] = trained(tf.data.Dataset.from_tensor_slices((x, y)).batch(16))
+    if importlib.util.find_spec("torch"):
+        data = importlib.import_module("torch.utils.data")
+        found["DataLoader"] = trained(
+            data.DataLoader(list(zip(x, y, strict=True)), batch_size=16, num_workers=0)
+        )
+    for name, weights in found.items():
+        for a, b in zip(weights, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.skipif(not _backend.MULTIPLE_STEPS, reason="Keras has no several steps at once here")
