@@ -71,10 +71,11 @@ class GenerativeModel(ImperativeSteps, keras.Model):
 
         Args:
             x: A `kgan.data.ImageDataset` or whatever else `keras.Model.fit` takes: arrays, a
-                `tf.data.Dataset`, a PyTorch `DataLoader`, a `PyDataset`, a generator; of `images` or
-                `(images, labels)` (a generator or a loader: of `(images,)`). Images are float, in
-                the range of the generator's output. Of an ImageDataset the model takes the epoch after those that it was
-                trained, so that a reloaded model goes on with the batches it would have had.
+                `tf.data.Dataset`, a PyTorch `DataLoader`, a `PyDataset`, a generator; of `images`
+                or `(images, labels)` (a generator or a loader: of `(images,)`). Images are float,
+                in the range of the generator's output. Of an ImageDataset the model takes the
+                epoch after those that it was trained, so that a reloaded model goes on with the
+                batches it would have had.
             y: Integer `(samples,)`, the labels where `x` is an array and the model conditional.
             batch_size: Integer, where `x` is an array. Defaults to 32.
             epochs: Integer, as for `keras.Model.fit`: the number of the last epoch.

@@ -276,7 +276,7 @@ def test_trains_on_arrays_and_generators(make_gan, dataset, labels):
 
 @pytest.mark.filterwarnings("ignore")  # PyTorch's, of arrays that may not be written to
 def test_what_other_libraries_give_trains_as_arrays_do(make_gan, dataset):
-    """Tensors of the backend, `tf.data`, a PyTorch DataLoader: the same batches, the same weights."""
+    """Tensors of the backend, `tf.data`, PyTorch's DataLoader: the same batches and weights."""
     batches = list(dataset)
     x, y = (np.concatenate(parts) for parts in zip(*batches, strict=True))
 
