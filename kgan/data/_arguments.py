@@ -125,6 +125,27 @@ def checked_pad_to(pad_to: Any, images: npt.NDArray[np.uint8]) -> tuple[int, int
     return height, width
 
 
+def part_of(rows: npt.NDArray[np.int64], part: Any) -> npt.NDArray[np.int64]:
+    """The rows of part `i` of `n` equal ones, `part` being `(i, n)`."""
+    try:
+        index, count = (operator.index(value) for value in part)
+    except (TypeError, ValueError):
+        index, count = 0, 0
+    if not 0 <= index < count:
+        raise ValueError(
+            "part must be two ints (i, n), the number of a part, from 0, and how many there are. "
+            f"Received: part={part!r}"
+        )
+    if len(rows) % count:
+        raise ValueError(
+            f"A batch must have as many images in each of its parts. Received: part={part!r} of a "
+            f"batch of {len(rows)}. Choose a batch_size that is a multiple of {count}, and "
+            "drop_remainder=True for the last batch"
+        )
+    size = len(rows) // count
+    return rows[index * size : (index + 1) * size]
+
+
 def checked_stack(stack: Any, images: npt.NDArray[np.uint8], num_classes: int | None) -> int:
     """How many of the images make one, such that the labels of what they make fit in int32."""
     if images.shape[3] != 1:

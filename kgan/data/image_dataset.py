@@ -101,6 +101,7 @@ class ImageDataset(keras.utils.PyDataset):
         self._batch_size = integer("batch_size", batch_size, 1)
         self._shuffle = bool(shuffle)
         self._drop_remainder = bool(drop_remainder)
+        self._seed_was_given = seed is not None
         self._seed = _arguments.drawn_seed() if seed is None else integer("seed", seed, 0)
         self._value_range = _arguments.checked_value_range(value_range)
         self._dtype = _arguments.checked_dtype(dtype)
@@ -168,6 +169,11 @@ class ImageDataset(keras.utils.PyDataset):
         return self._seed
 
     @property
+    def is_reproducible(self) -> bool:
+        """Whether another dataset, made alike, has the same batches: not if its seed was drawn."""
+        return self._seed_was_given or not self._shuffle
+
+    @property
     def value_range(self) -> tuple[float, float]:
         """What pixels 0 and 255 become."""
         return self._value_range
@@ -225,20 +231,31 @@ class ImageDataset(keras.utils.PyDataset):
             self._served.add(index)
         return self.batch(epoch, index)
 
-    def batch(self, epoch: int, index: int) -> Any:
-        """Makes any epoch's batch, whatever `epoch` the dataset is at.
+    def batch(self, epoch: int, index: int, part: tuple[int, int] = (0, 1)) -> Any:
+        """Makes any epoch's batch, or a part of it, whatever `epoch` the dataset is at.
 
         Args:
             epoch: int, from 0.
             index: int from 0 to `len(self) - 1`.
+            part: pair of ints `(i, n)`: of n equal parts of the batch, number i from 0. Only its
+                images are made. Datasets made alike in n processes, with the same `seed`, so give
+                together the batches that one would.
 
         Returns:
             Images `(B, H, W, C)`, or the tuple `(images, labels)`.
+
+        Raises:
+            ValueError: When the batch does not have n equal parts, or there is no part i.
+
+        Example:
+        ```python
+        first, second = (train.batch(0, 0, part=(i, 2)) for i in range(2))
+        ```
         """
         pass_number, position = divmod(epoch * self._length + index, self._batches_per_pass)
         first = position * self._batch_size
         rows = self._permutation(pass_number)[first : first + self._batch_size]
-        images, labels = self._pick(rows)
+        images, labels = self._pick(_arguments.part_of(rows, part))
         return images if labels is None else (images, labels)
 
     def draw(self, count: int, seed: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32] | None]:

@@ -231,6 +231,45 @@ def test_wrong_draws_are_named(arguments, match):
         make().draw(*arguments)
 
 
+@pytest.mark.parametrize("count", [1, 2, 4, 8])
+def test_the_parts_of_a_batch_are_its_rows_in_order(count):
+    whole = make(labels=LABELS)
+    alike = [make(labels=LABELS) for _ in range(count)]  # as processes have them
+    for epoch, index in itertools.product((0, 3), range(6)):
+        parts = [data.batch(epoch, index, part=(i, count)) for i, data in enumerate(alike)]
+        assert [len(images) for images, _ in parts] == [8 // count] * count
+        images, labels = (np.concatenate(of_all) for of_all in zip(*parts, strict=True))
+        np.testing.assert_array_equal(images, whole.batch(epoch, index)[0])
+        np.testing.assert_array_equal(labels, whole.batch(epoch, index)[1])
+
+
+def test_of_a_part_no_other_images_are_made(monkeypatch):
+    picked = []
+    monkeypatch.setattr(ImageDataset, "_gather", lambda self, rows: picked.extend(rows))
+    make(shuffle=False).batch(0, 2, part=(1, 4))
+    assert picked == [18, 19]
+
+
+@pytest.mark.parametrize("part", [(2, 2), (-1, 2), (0, 0), 1, (0,), (0, 1, 2), (0.0, 2.0)])
+def test_parts_that_there_are_not(part):
+    with pytest.raises(ValueError, match=r"part must be two ints \(i, n\).*Received: part="):
+        make().batch(0, 0, part=part)
+
+
+def test_parts_are_equal():
+    dataset = make(drop_remainder=False)  # the last batch holds 2 images
+    assert len(dataset.batch(0, 6, part=(1, 2))) == 1
+    with pytest.raises(ValueError, match=r"part=\(0, 4\) of a batch of 2\. .*multiple of 4"):
+        dataset.batch(0, 6, part=(0, 4))
+
+
+def test_a_dataset_can_be_made_again_where_its_seed_was_given_or_is_not_asked():
+    assert make(seed=3).is_reproducible
+    assert not make(seed=None).is_reproducible
+    assert make(seed=None, shuffle=False).is_reproducible
+    assert not pickle.loads(pickle.dumps(make(seed=None))).is_reproducible
+
+
 @pytest.mark.parametrize("index", [-1, 6, 10**30])
 def test_index_outside_the_epoch(index):
     with pytest.raises(IndexError, match=f"below 6.*Received: index={index}"):

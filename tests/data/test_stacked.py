@@ -148,6 +148,13 @@ def test_a_resumed_epoch_goes_on_with_the_same_batches():
     np.testing.assert_array_equal(whole.batch(2, 1)[0], batches[9][0])
 
 
+def test_the_parts_of_a_batch_are_its_rows_in_order():
+    dataset = make(labels=LABELS)
+    parts = [dataset.batch(1, 2, part=(i, 2)) for i in range(2)]
+    for joined, whole in zip(zip(*parts, strict=True), dataset.batch(1, 2), strict=True):
+        np.testing.assert_array_equal(np.concatenate(joined), whole)
+
+
 def test_pickles():
     dataset = make(labels=LABELS, dtype="bfloat16", pad_to=(8, 8), stack=2)
     dataset.epoch = 2
