@@ -13,9 +13,30 @@ Everything else in kgan is written in `keras.ops`. A backend's module gives:
 - `input_gradient(fn, x) -> gradient`: differentiates the sum of the tensor `fn(x)` with respect to
   the tensor `x`; within `gradients`, the result can be differentiated once more;
 - `apply(optimizer, gradients, variables)`: updates variables by a built optimizer;
-- `readable(dataset)`: a `PyDataset` whose batches depend on nothing but their index and the epoch,
-  in the form that Keras's trainer reads fastest there;
-- `MULTIPLE_STEPS`: whether Keras's trainer can run several steps in one call there.
+- `readable(part, model)`: what Keras's trainer reads fastest there in place of a `PyDataset` whose
+  batches depend on nothing but their index and the epoch. `part(index, count)` gives that dataset
+  for one of the `count` processes that train the model together: with its rows of every batch;
+- `multiple_steps(model)`: whether Keras's trainer can run several steps in one call there.
+
+A model may be trained on several devices, in one process or several: by the `tf.distribute`
+strategy it was made in, or by `keras.distribution` on JAX. Each device then works out its equal
+part of every batch, and a backend's module says how that is:
+
+- `devices(model)`: how many devices share a batch;
+- `is_chief(model)`: whether this process is the one, of those that train the model together, that
+  writes files;
+- `replicas() -> (index, count)`: within a step, which of how many parts of the batch it sees. On
+  JAX that is always the whole one, `(0, 1)`, of arrays that span the devices. `gradients` are the
+  mean over all parts, and `apply` takes them as that;
+- `dealt_out(batch, model)`: a batch in the form that `train_on_batch` takes, from which each device
+  gets its part;
+- `scope(model)`: a context, to make variables in that belong to the model;
+- `belongs(variable, model)`: whether a variable was made for the same devices as the model's own;
+- `alone(call)`: `call()`, in which variables may be made without the other processes;
+- `predict_on_batch(model, x)`: `model.predict_on_batch(x)` on one device, and without the other
+  processes, so that one may call it alone;
+- `average_statistics(model)`: makes what each device has counted up for itself on its parts of the
+  batches, as `BatchNormalization` does, the mean of all. Every process calls it.
 """
 
 import importlib
@@ -36,13 +57,31 @@ gradients = _module.gradients
 input_gradient = _module.input_gradient
 apply = _module.apply
 readable = _module.readable
-MULTIPLE_STEPS: bool = _module.MULTIPLE_STEPS
+devices = _module.devices
+is_chief = _module.is_chief
+replicas = _module.replicas
+scope = _module.scope
+belongs = _module.belongs
+predict_on_batch = _module.predict_on_batch
+alone = _module.alone
+average_statistics = _module.average_statistics
+dealt_out = _module.dealt_out
+multiple_steps = _module.multiple_steps
 
 __all__ = [
-    "MULTIPLE_STEPS",
     "ImperativeSteps",
+    "alone",
     "apply",
+    "average_statistics",
+    "belongs",
+    "dealt_out",
+    "devices",
     "gradients",
     "input_gradient",
+    "is_chief",
+    "multiple_steps",
+    "predict_on_batch",
     "readable",
+    "replicas",
+    "scope",
 ]

@@ -1,5 +1,7 @@
 """The JAX backend: imperative steps as pure functions of the trainer's state."""
 
+import contextlib
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,8 +9,6 @@ import jax
 import keras
 
 Logs = dict[str, Any]
-
-MULTIPLE_STEPS = True
 
 
 class ImperativeSteps:
@@ -105,6 +105,108 @@ def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> 
         variable.assign(value)
 
 
-def readable(dataset: Any) -> Any:
-    """A `PyDataset` in the form that Keras's trainer reads fastest here: as it is."""
-    return dataset
+# ---- several devices -----------------------------------------------------------------------------
+
+
+def devices(model: Any) -> int:
+    """How many devices share a batch."""
+    del model
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return 1
+    mesh = distribution.device_mesh
+    return int(mesh.shape[mesh.axis_names.index(distribution.batch_dim_name)])
+
+
+def _process(model: Any) -> tuple[int, int]:
+    """Which of how many parts of every batch this process reads."""
+    if keras.distribution.distribution() is None:
+        return 0, 1
+    # Several processes read the same part where a model is spread over them.
+    count = min(jax.process_count(), devices(model))
+    return jax.process_index() * count // jax.process_count(), count
+
+
+def multiple_steps(model: Any) -> bool:
+    """Whether Keras's trainer can run several steps in one call."""
+    del model
+    return True
+
+
+def is_chief(model: Any) -> bool:
+    """Whether this process is the one that writes files."""
+    del model
+    return keras.distribution.distribution() is None or jax.process_index() == 0
+
+
+def replicas() -> tuple[int, int]:
+    """Within a step: which of how many parts of the batch this is. Always the whole."""
+    return 0, 1
+
+
+def scope(model: Any) -> Any:
+    """A context, to make variables in that belong to the model."""
+    del model
+    return contextlib.nullcontext()  # the distribution is set for all models
+
+
+def belongs(variable: Any, model: Any) -> bool:
+    """Whether a variable was made for the same devices as the model's own."""
+    del model
+    is_local = isinstance(variable.value.sharding, jax.sharding.SingleDeviceSharding)
+    return keras.distribution.distribution() is None or not is_local
+
+
+def dealt_out(batch: Any, model: Any) -> Any:
+    """A batch in the form that `train_on_batch` takes, from which each device gets its part."""
+    # Keras makes one array of what the processes have.
+    index, count = _process(model)
+
+    def own(array: Any) -> Any:
+        size = len(array) // count
+        return array[index * size : (index + 1) * size]
+
+    return keras.tree.map_structure(lambda array: None if array is None else own(array), batch)
+
+
+def alone(call: Callable[[], Any]) -> Any:
+    """`call()`, in which variables may be made without the other processes."""
+    distribution = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        return call()
+    finally:
+        keras.distribution.set_distribution(distribution)
+
+
+_compiled: Any = weakref.WeakKeyDictionary()
+
+
+def predict_on_batch(model: Any, x: Any) -> Any:
+    """`model.predict_on_batch(x)` on one device, and without the other processes."""
+    if devices(model) == 1:
+        return model.predict_on_batch(x)
+    model.jax_state_sync()  # within an epoch, Keras's trainer has the values
+    variables = model.trainable_variables, model.non_trainable_variables
+    if not all(v.value.is_fully_replicated for group in variables for v in group):
+        return model.predict_on_batch(x)  # no device has all of such a model
+    if model not in _compiled:
+        reference: Any = weakref.ref(model)
+        _compiled[model] = jax.jit(
+            lambda values, x: reference().stateless_call(*values, x, training=False)[0]
+        )
+    values = [[v.value.addressable_data(0) for v in group] for group in variables]
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, _compiled[model](values, x))
+
+
+def average_statistics(model: Any) -> None:
+    """Makes what each device has counted up for itself the mean of all: here they share it."""
+    del model
+
+
+# ---- data ----------------------------------------------------------------------------------------
+
+
+def readable(part: Callable[[int, int], Any], model: Any) -> Any:
+    """What Keras's trainer reads: the `PyDataset` that this process is to read, as it is."""
+    return part(*_process(model))

@@ -1,6 +1,8 @@
 """The TensorFlow backend: gradient tapes, steps that Keras compiles as they stand, tf.data."""
 
+import weakref
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -8,19 +10,31 @@ import tensorflow as tf
 
 Logs = dict[str, Any]
 
-MULTIPLE_STEPS = True
-
 
 class ImperativeSteps:
     """Shows Keras's TensorFlow trainer the steps that a model states imperatively."""
 
     def train_step(self: Any, data: Any) -> Logs:
         """What Keras's trainer calls for a batch of training data."""
-        return self.training_step(data)
+        return _reducible(self.training_step(data))
 
     def test_step(self: Any, data: Any) -> Logs:
         """What Keras's trainer calls for a batch of held-out data."""
-        return self.evaluation_step(data)
+        return _reducible(self.evaluation_step(data))
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Keras would build the model from a batch here, in a way that fails for the pairs of
+        # images and labels that several processes read. kgan's models are built already.
+        del iterator, data_batch
+
+
+def _reducible(logs: Logs) -> Logs:
+    """A replica's logs as Keras can reduce them to one."""
+    # Of several processes Keras reduces their first axis, which a number does not have:
+    # https://github.com/tensorflow/tensorflow/issues/72388.
+    if tf.distribute.get_strategy().extended._in_multi_worker_mode():
+        return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
+    return logs
 
 
 def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tuple[list[Any], Any]:
@@ -37,7 +51,16 @@ def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tu
         tf.convert_to_tensor(part) if isinstance(part, tf.IndexedSlices) else part
         for part in tape.gradient(loss, values)
     ]
-    return gradient, aux
+    return _mean_over_replicas(gradient), aux
+
+
+def _mean_over_replicas(gradient: list[Any]) -> list[Any]:
+    there = [part for part in gradient if part is not None]
+    if replicas()[1] == 1 or not there:
+        return gradient
+    context = tf.distribute.get_replica_context()
+    means = iter(context.all_reduce(tf.distribute.ReduceOp.MEAN, there))
+    return [None if part is None else next(means) for part in gradient]
 
 
 def input_gradient(fn: Callable[[Any], Any], x: Any) -> Any:
@@ -51,26 +74,175 @@ def input_gradient(fn: Callable[[Any], Any], x: Any) -> Any:
 
 def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> None:
     """Updates variables by an optimizer that was built for them, as `kgan._backend` says."""
+    if replicas()[1] > 1:
+        # Keras's optimizers would sum over the replicas what is their mean already. A mean divided
+        # by their number would not do: gradients are clipped before that sum.
+        innermost = getattr(optimizer, "inner_optimizer", optimizer)
+        innermost._all_reduce_sum_gradients = list
     optimizer.apply(list(gradient), list(variables))
 
 
-def readable(dataset: Any) -> Any:
+# ---- several devices -----------------------------------------------------------------------------
+
+
+def _strategy(model: Any) -> Any:
+    # A model knows the strategy that it was made in; any other object has the present one.
+    return getattr(model, "distribute_strategy", None) or tf.distribute.get_strategy()
+
+
+def devices(model: Any) -> int:
+    """How many devices share a batch."""
+    return int(_strategy(model).num_replicas_in_sync)
+
+
+def multiple_steps(model: Any) -> bool:
+    """Whether Keras's trainer can run several steps in one call."""
+    return devices(model) == 1  # of several devices, the graph that Keras makes does not run
+
+
+def is_chief(model: Any) -> bool:
+    """Whether this process is the one that writes files."""
+    return bool(_strategy(model).extended.should_checkpoint)
+
+
+def replicas() -> tuple[Any, int]:
+    """Within a step: which of how many parts of the batch this is. The first may be a tensor."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return 0, 1
+    return context.replica_id_in_sync_group, int(context.num_replicas_in_sync)
+
+
+def scope(model: Any) -> Any:
+    """A context, to make variables in that belong to the model."""
+    return _strategy(model).scope()
+
+
+def belongs(variable: Any, model: Any) -> bool:
+    """Whether a variable was made for the same devices as the model's own."""
+    return bool(_strategy(model).extended.variable_created_in_scope(variable.value))
+
+
+def dealt_out(batch: Any, model: Any) -> Any:
+    """A batch in the form that `train_on_batch` takes, from which each device gets its part."""
+    strategy = _strategy(model)
+
+    def deal(array: Any) -> Any:
+        size = len(array) // strategy.num_replicas_in_sync
+
+        def own(context: Any) -> Any:
+            first = context.replica_id_in_sync_group * size
+            return tf.convert_to_tensor(array[first : first + size])
+
+        return strategy.experimental_distribute_values_from_function(own)
+
+    return keras.tree.map_structure(lambda array: None if array is None else deal(array), batch)
+
+
+def alone(call: Callable[[], Any]) -> Any:
+    """`call()`, in which variables may be made without the other processes."""
+    if not tf.distribute.get_strategy().extended._in_multi_worker_mode():
+        return call()
+    # Within a strategy's scope all processes have to make a variable. A scope is its thread's.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(call).result()
+
+
+# Not attributes of the models: TensorFlow would take them for a part of what is exported.
+_compiled: Any = weakref.WeakKeyDictionary()
+
+
+def predict_on_batch(model: Any, x: Any) -> Any:
+    """`model.predict_on_batch(x)` on one device, and without the other processes."""
+    if devices(model) == 1:
+        return model.predict_on_batch(x)
+    x = keras.tree.map_structure(tf.convert_to_tensor, x)
+    if model.run_eagerly:
+        outputs = model(x, training=False)
+    else:
+        if model not in _compiled:
+            reference: Any = weakref.ref(model)
+            _compiled[model] = tf.function(
+                lambda x: reference()(x, training=False), reduce_retracing=True
+            )
+        outputs = _compiled[model](x)
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+
+
+def average_statistics(model: Any) -> None:
+    """Makes what each device has counted up for itself the mean of all."""
+    strategy = _strategy(model)
+    if strategy.num_replicas_in_sync == 1:
+        return
+    # Keras tells TensorFlow nothing about how its layers' own variables go together, so that each
+    # replica has its own value, of which that of the first is read and saved.
+    own = [
+        variable.value
+        for variable in model.non_trainable_variables
+        if variable.aggregation == "none" and keras.backend.is_float_dtype(variable.dtype)
+    ]
+    if not own:
+        return
+
+    def average() -> None:
+        context = tf.distribute.get_replica_context()
+        means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [v.read_value() for v in own])
+        for variable, mean in zip(own, means, strict=True):
+            variable.assign(mean)
+
+    strategy.run(average)
+
+
+# ---- data ----------------------------------------------------------------------------------------
+
+
+def readable(part: Callable[[int, int], Any], model: Any) -> Any:
+    """What Keras's trainer reads in place of a `PyDataset`, as `kgan._backend` says.
+
+    Args:
+        part: `part(index, count)` gives a `keras.utils.PyDataset`, the rows of every batch that are
+            for one of `count` processes; batch `i` is a function of `i` and of the epoch alone.
+        model: The model that is to read it.
+
+    Returns:
+        A `tf.data.Dataset` of the same batches in the same order, read anew each time; of a model
+        on several devices a `tf.distribute.DistributedDataset`; of a dataset that wants worker
+        processes, on one device, the dataset itself, for Keras to manage them.
+    """
+    strategy = _strategy(model)
+    if strategy.num_replicas_in_sync == 1:
+        dataset = part(0, 1)
+        return dataset if dataset.use_multiprocessing else _pipeline(dataset)
+    # By itself TensorFlow would have each process make whole batches and throw away the parts of
+    # the others.
+    parts = strategy.distribute_datasets_from_function(lambda context: _parts(part, context))
+    # TensorFlow counts a process's parts, and Keras takes that number for the steps of an epoch.
+    parts._cardinality = len(part(0, 1))
+    return parts
+
+
+def _parts(part: Callable[[int, int], Any], context: Any) -> Any:
+    """What one process reads: of each batch, a part for each of its devices."""
+    batches = _pipeline(part(context.input_pipeline_id, context.num_input_pipelines))
+    count = context.num_replicas_in_sync // context.num_input_pipelines
+    if count == 1:
+        return batches
+
+    def split(tensor: Any) -> Any:
+        size = tensor.shape[0] or tf.shape(tensor)[0]
+        return tf.reshape(tensor, (count, size // count, *tensor.shape[1:]))
+
+    return batches.map(lambda *batch: keras.tree.map_structure(split, batch)).unbatch()
+
+
+def _pipeline(dataset: Any) -> Any:
     """Turns a `PyDataset` into a `tf.data.Dataset` that costs a step next to nothing.
 
     Keras's own way, `from_generator` with autotuning, has two costs that this one avoids. A
     generator makes TensorFlow have the C library give memory back at once (M_TRIM_THRESHOLD), so
     that every step faults its pages in anew. And an iterator that is done with waits for the
     autotuner to wake, which it does ever more seldom: up to half the time of a short epoch.
-
-    Args:
-        dataset: A `keras.utils.PyDataset`; batch `i` is a function of `i` and of the epoch alone.
-            One that wants worker processes is returned as it is, for Keras to manage them.
-
-    Returns:
-        A `tf.data.Dataset` of the same batches in the same order, read anew each time.
     """
-    if dataset.use_multiprocessing:
-        return dataset
     first, last = dataset[0], dataset[len(dataset) - 1]
     specs = keras.tree.map_structure(_spec, first, last)
     types = [spec.dtype for spec in keras.tree.flatten(specs)]

@@ -1,15 +1,13 @@
 """The PyTorch backend: autograd, and steps that run as they stand."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
 import torch
 
 Logs = dict[str, Any]
-
-MULTIPLE_STEPS = False
 
 
 class ImperativeSteps:
@@ -69,6 +67,69 @@ def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> 
         optimizer.apply(list(gradient), list(variables))
 
 
-def readable(dataset: Any) -> Any:
-    """A `PyDataset` in the form that Keras's trainer reads fastest here: as it is."""
-    return dataset
+# ---- one device ----------------------------------------------------------------------------------
+
+
+def devices(model: Any) -> int:
+    """How many devices share a batch: Keras trains on one here."""
+    del model
+    return 1
+
+
+def multiple_steps(model: Any) -> bool:
+    """Whether Keras's trainer can run several steps in one call."""
+    del model
+    return False
+
+
+def is_chief(model: Any) -> bool:
+    """Whether this process is the one that writes files."""
+    del model
+    return True
+
+
+def replicas() -> tuple[int, int]:
+    """Within a step: which of how many parts of the batch this is."""
+    return 0, 1
+
+
+def scope(model: Any) -> Any:
+    """A context, to make variables in that belong to the model."""
+    del model
+    return nullcontext()
+
+
+def belongs(variable: Any, model: Any) -> bool:
+    """Whether a variable was made for the same devices as the model's own."""
+    del variable, model
+    return True
+
+
+def dealt_out(batch: Any, model: Any) -> Any:
+    """A batch in the form that `train_on_batch` takes: as it is."""
+    del model
+    return batch
+
+
+def alone(call: Callable[[], Any]) -> Any:
+    """`call()`."""
+    return call()
+
+
+def predict_on_batch(model: Any, x: Any) -> Any:
+    """`model.predict_on_batch(x)`."""
+    return model.predict_on_batch(x)
+
+
+def average_statistics(model: Any) -> None:
+    """Makes what each device has counted up for itself the mean of all: there is one."""
+    del model
+
+
+# ---- data ----------------------------------------------------------------------------------------
+
+
+def readable(part: Callable[[int, int], Any], model: Any) -> Any:
+    """What Keras's trainer reads: the `PyDataset` as it is."""
+    del model
+    return part(0, 1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kgan import _backend
 from kgan._arguments import integer
 from kgan._files import written_whole
 from kgan.callbacks.terminate_on_nan import NaNWarning, networks_with_nan
@@ -18,7 +19,7 @@ class Checkpoint(keras.callbacks.Callback):
     Keras's `ModelCheckpoint` writes over the file itself: a run that is killed while it does loses
     the model. Here the file at `path` is always a whole one, from which training goes on. A model
     with weights that are NaN or infinite never replaces one that is sound: it is not saved, with a
-    `NaNWarning`.
+    `NaNWarning`. Of several processes that train a model together, the chief saves it.
 
     Args:
         path: Where the model is saved; ends in `.keras`.
@@ -45,7 +46,8 @@ class Checkpoint(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Makes the directory: if that cannot be, it should show before an epoch is trained."""
         del logs
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if _backend.is_chief(self.model):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Saves, if it is this epoch's turn."""
@@ -61,6 +63,8 @@ class Checkpoint(keras.callbacks.Callback):
             self._save()
 
     def _save(self) -> None:
+        if not _backend.is_chief(self.model):
+            return
         lost = networks_with_nan(self.model)
         if not lost:
             save_whole(self.model, self.path)

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kgan import _backend
 from kgan._files import written_whole
 
 
@@ -14,7 +15,8 @@ class LossHistory(keras.callbacks.Callback):
     """Writes the logs of every epoch so far to a CSV file, and draws them if asked to.
 
     Unlike Keras's `CSVLogger` it takes logs that turn up in some epochs only, and the files are
-    whole at any moment. Epochs are counted from 1.
+    whole at any moment. Epochs are counted from 1. Of several processes that train a model
+    together, the chief writes.
 
     Args:
         path: The CSV file.
@@ -48,6 +50,8 @@ class LossHistory(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes, and draws."""
+        if not _backend.is_chief(self.model):
+            return
         row = {"epoch": epoch + 1.0} | {name: float(value) for name, value in (logs or {}).items()}
         self._epochs = [before for before in self._epochs if before["epoch"] <= epoch] + [row]
         write_history(self.path, self._epochs)

@@ -1,5 +1,6 @@
 """Grids of samples from the same latents, as training goes on."""
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kgan import _backend
 from kgan import images as pictures
 from kgan._arguments import integer
 
@@ -21,6 +23,8 @@ class SampleGrid(keras.callbacks.Callback):
     Writes `epoch_0001.png`, `epoch_0002.png`, ... into a directory (`batch_000100.png`, ... with
     `every_batches`), and at the end of training all of them as an animation. A conditional model
     gets a row per class; if it has more classes than there are rows, they are spread over all.
+
+    Of several processes that train a model together, the chief draws.
 
     Works in `fit`, and in a loop of one's own through `keras.callbacks.CallbackList`. The model
     needs one method, `generate(n, seed=...)`, and where it has a `num_classes` that is not None,
@@ -90,8 +94,9 @@ class SampleGrid(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Makes a grid and throws it away: what is wrong should show before an epoch is trained."""
         del logs
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self._grid()
+        if _backend.is_chief(self.model):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._grid()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Notes where the epoch's batches begin."""
@@ -118,6 +123,8 @@ class SampleGrid(keras.callbacks.Callback):
     def on_train_end(self, logs: Any = None) -> None:
         """Makes the animation out of the grids in the directory."""
         del logs
+        if not _backend.is_chief(self.model):
+            return
         if self.animation is not None and (paths := self._written()):
             # So that a long run's film stays one that people wait for; the last grid is kept.
             chosen = np.unique(np.linspace(0, len(paths) - 1, _MOST_FRAMES).round().astype(int))
@@ -128,6 +135,8 @@ class SampleGrid(keras.callbacks.Callback):
             self._events.flush()
 
     def _draw(self, unit: str, number: int, digits: int) -> None:
+        if not _backend.is_chief(self.model):
+            return
         self._last = number
         grid = self._grid()
         path = self.directory / f"{unit}_{number:0{digits}}.png"
@@ -179,7 +188,8 @@ class _ImageEvents:
             ) from error
         self._event = event_pb2.Event
         self._summary = summary_pb2.Summary
-        self._writer = EventFileWriter(str(log_dir))
+        # Made with the first image: processes that draw none are to leave no file.
+        self._writer = functools.cache(lambda: EventFileWriter(str(log_dir)))
 
     def add(self, tag: str, png: bytes, shape: tuple[int, ...], step: int) -> None:
         """Writes one PNG."""
@@ -188,9 +198,10 @@ class _ImageEvents:
             height=height, width=width, colorspace=channels, encoded_image_string=png
         )
         value = self._summary.Value(tag=tag, image=image)
-        self._writer.add_event(self._event(step=step, summary=self._summary(value=[value])))
-        self._writer.flush()
+        event = self._event(step=step, summary=self._summary(value=[value]))
+        self._writer().add_event(event)
+        self._writer().flush()
 
     def flush(self) -> None:
         """Waits until all is on disk."""
-        self._writer.flush()
+        self._writer().flush()

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from kgan import _backend
 from kgan.metrics.mnist_classifier import load_mnist_classifier
 
 Images = npt.NDArray[np.uint8]
@@ -109,7 +110,7 @@ class FeatureExtractor:
         return Features(np.concatenate(vectors), probabilities.argmax(axis=1), probabilities)
 
     def _run(self, batch: Any) -> list[npt.NDArray[np.float32]]:
-        outputs = keras.tree.flatten(self.model.predict_on_batch(batch))
+        outputs = keras.tree.flatten(_backend.predict_on_batch(self.model, batch))
         return [np.asarray(output, "float32") for output in outputs]
 
     def _prepared(self, batch: Images) -> Any:

@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kgan import _backend
+
 # ---- networks ------------------------------------------------------------------------------------
 
 
@@ -151,6 +153,36 @@ def _embedded_classes(network: Any) -> int | None:
     return int(sizes.pop()) if len(sizes) == 1 else None
 
 
+# ---- devices -------------------------------------------------------------------------------------
+
+
+def check_same_devices(model: Any, optimizer: Any) -> None:
+    """Refuses networks and optimizers that were made for other devices than their model.
+
+    Args:
+        model: The `GAN`.
+        optimizer: Its `OptimizerPair`.
+    """
+    parts = {
+        "the generator": model.generator.variables,
+        "the discriminator": model.discriminator.variables,
+        "the generator's optimizer": [optimizer.generator_optimizer.iterations],
+        "the discriminator's optimizer": [optimizer.discriminator_optimizer.iterations],
+    }
+    others = [
+        name
+        for name, variables in parts.items()
+        if not all(_backend.belongs(variable, model) for variable in variables)
+    ]
+    if others:
+        raise ValueError(
+            "Expected networks, optimizers and the GAN to be made for the same devices: all of "
+            "them in one `with strategy.scope():` on TensorFlow, all of them after "
+            "keras.distribution.set_distribution(...) on JAX. "
+            f"Received: {' and '.join(others)}, made elsewhere than the GAN."
+        )
+
+
 # ---- data ----------------------------------------------------------------------------------------
 
 
@@ -187,6 +219,7 @@ def check_data(
     model: Any,
     batch_size: int | None = None,
     steps: int = 1,
+    devices: int = 1,
     validation_split: float = 0.0,
 ) -> None:
     """Refuses data that the model would stumble over, as far as they tell before they are read.
@@ -197,7 +230,8 @@ def check_data(
         y: The labels beside an array.
         model: The `GAN`.
         batch_size: Integer, where `x` is an array.
-        steps: `discriminator_steps`, which must divide every batch.
+        steps: `discriminator_steps`.
+        devices: Integer, how many devices share a batch. Times `steps`, it must divide every one.
         validation_split: Float, the part of an array that is held out.
     """
     if isinstance(x, keras.utils.PyDataset):
@@ -207,15 +241,17 @@ def check_data(
             # All of them where they are at hand; of stacked images those are their channels' own.
             check_labels(getattr(x, "labels", labels), model.num_classes)
             check_labels(labels, model.num_classes)
-        check_divides(len(images), steps)
+        check_divides(len(images), steps, devices)
         if x.num_batches:
-            check_divides(len(split_batch(x[x.num_batches - 1])[0]), steps)
+            check_divides(len(split_batch(x[x.num_batches - 1])[0]), steps, devices)
     elif hasattr(x, "element_spec"):
         images, labels = split_batch(x.element_spec)
+        if not hasattr(images, "shape") and not keras.tree.is_nested(images):
+            return  # parts for several devices, which somebody has distributed already
         _check_is_tensor(images)
         if images.shape.rank is not None:
             check_batch(tuple(images.shape), images.dtype.name, labels is not None, model=model)
-            _check_spec_divides(images.shape[0], steps)
+            _check_spec_divides(images.shape[0], steps, devices)
     elif hasattr(x, "shape") and hasattr(x, "dtype"):
         check_batch(tuple(x.shape), x.dtype, y is not None, model=model)
         if model.is_conditional:
@@ -223,7 +259,7 @@ def check_data(
         count = math.floor(len(x) * (1.0 - validation_split))
         size = min(batch_size or 32, count)
         for length in {size, count % size or size} if size else ():
-            check_divides(length, steps)
+            check_divides(length, steps, devices)
     elif isinstance(x, (list, tuple, dict)) or not hasattr(x, "__iter__"):
         _check_is_tensor(x)
     # Generators and PyTorch's DataLoader cannot be looked into: each step checks what they give.
@@ -263,23 +299,45 @@ def check_batch(shape: tuple[Any, ...], dtype: Any, has_labels: bool, *, model: 
         )
 
 
-def check_divides(batch: int | None, steps: int) -> None:
-    """Refuses a batch, of a size that is known, which cannot be split into equal parts."""
-    if batch is not None and batch % steps:
-        raise ValueError(
-            f"Expected batches that discriminator_steps={steps} divides, since each batch is "
-            f"split into that many equal parts. Received: a batch of {batch}. Choose a batch size "
-            "that is a multiple, and drop_remainder=True for the last batch."
-        )
+def check_divides(batch: int | None, steps: int, devices: int = 1) -> None:
+    """Refuses a batch, of a size that is known, which cannot be split into equal parts.
+
+    Args:
+        batch: Integer, the images in it, or None.
+        steps: `discriminator_steps`.
+        devices: Integer, how many devices share the batch.
+    """
+    if batch is None or batch % (steps * devices) == 0:
+        return
+    parts, why = _parts(steps, devices)
+    raise ValueError(
+        f"Expected batches that {parts} divides, since {why}. Received: a batch of {batch}. Choose "
+        f"a batch size that is a multiple of {steps * devices}, and drop_remainder=True for the "
+        "last batch."
+    )
 
 
-def _check_spec_divides(batch: int | None, steps: int) -> None:
-    if batch is None and steps > 1:
+def _check_spec_divides(batch: int | None, steps: int, devices: int) -> None:
+    if batch is None and steps * devices > 1:
+        parts, why = _parts(steps, devices)
         raise ValueError(
-            f"Expected batches of one size, which discriminator_steps={steps} divides. Received: a "
+            f"Expected batches of one size, which {parts} divides, since {why}. Received: a "
             "tf.data.Dataset whose batches have no fixed size. Batch it with drop_remainder=True."
         )
-    check_divides(batch, steps)
+    check_divides(batch, steps, devices)
+
+
+def _parts(steps: int, devices: int) -> tuple[str, str]:
+    """What a batch is split by, and why."""
+    if devices == 1:
+        return f"discriminator_steps={steps}", "each batch is split into that many equal parts"
+    why = f"each of the {devices} devices gets as large a part of every batch"
+    if steps == 1:
+        return f"the number of devices, {devices},", why
+    return (
+        f"discriminator_steps={steps} times the number of devices, {devices},",
+        f"{why}, and splits it into {steps} equal ones",
+    )
 
 
 def _check_is_tensor(images: Any) -> None:

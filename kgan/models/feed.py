@@ -8,7 +8,7 @@ import keras
 from kgan import _backend
 
 
-def feed(dataset: Any, epoch: Callable[[], int], steps: int | None = None) -> Any:
+def feed(dataset: Any, epoch: Callable[[], int], steps: int | None = None, *, model: Any) -> Any:
     """What to give Keras's trainer in a dataset's place.
 
     Args:
@@ -16,13 +16,25 @@ def feed(dataset: Any, epoch: Callable[[], int], steps: int | None = None) -> An
             `kgan.data.ImageDataset` has, is read through it; all others are returned as they are.
         epoch: Says, when an epoch begins, which one it is.
         steps: Integer, batches to an epoch. Defaults to the dataset's own number.
+        model: The model that is to read it. Where several processes train it together, each reads
+            its part of every batch.
 
     Returns:
         What the backend's trainer reads fastest.
     """
     if not hasattr(dataset, "batch") or not isinstance(dataset, keras.utils.PyDataset):
         return dataset
-    return _backend.readable(_EpochBatches(dataset, epoch, steps or len(dataset)))
+
+    def part(index: int, count: int) -> _EpochBatches:
+        if count > 1 and not getattr(dataset, "is_reproducible", True):
+            raise ValueError(
+                f"Expected a dataset with a seed, the same in each of the {count} processes that "
+                "train the model: each makes its part of the same batches. Received: one made "
+                "with seed=None, which draws another in every process. Give it seed=0."
+            )
+        return _EpochBatches(dataset, epoch, steps or len(dataset), (index, count))
+
+    return _backend.readable(part, model)
 
 
 class _EpochBatches(keras.utils.PyDataset):
@@ -32,7 +44,9 @@ class _EpochBatches(keras.utils.PyDataset):
     away: what counts batches or epochs by the calls it gets would count those too.
     """
 
-    def __init__(self, dataset: Any, epoch: Callable[[], int], steps: int) -> None:
+    def __init__(
+        self, dataset: Any, epoch: Callable[[], int], steps: int, part: tuple[int, int]
+    ) -> None:
         super().__init__(
             workers=dataset.workers,
             use_multiprocessing=dataset.use_multiprocessing,
@@ -41,10 +55,13 @@ class _EpochBatches(keras.utils.PyDataset):
         self.dataset = dataset
         self.epoch = epoch
         self.steps = steps
+        # A dataset of somebody's own need not know of parts as long as one process has them all.
+        self.part = {} if part == (0, 1) else {"part": part}
 
     def __len__(self) -> int:
         return self.steps
 
     def __getitem__(self, index: int) -> Any:
         # Epochs of another length than the dataset's follow on each other all the same.
-        return self.dataset.batch(*divmod(self.epoch() * self.steps + index, len(self.dataset)))
+        place = divmod(self.epoch() * self.steps + index, len(self.dataset))
+        return self.dataset.batch(*place, **self.part)

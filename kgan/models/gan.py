@@ -112,9 +112,9 @@ class GAN(GenerativeModel):
                 `Adam(2e-4, beta_1=0.5)`.
             discriminator_optimizer: Likewise; an object of its own.
             loss: A name out of `kgan.losses.names()`, or a `kgan.losses.AdversarialLoss`.
-            discriminator_steps: Integer n. Each batch is split into n equal parts, with one
-                discriminator update on each, then one generator update. The batch size must be a
-                multiple of n.
+            discriminator_steps: Integer n. Each batch is split into n equal parts, the images
+                dealt out in turn, with one discriminator update on each part, then one generator
+                update. The batch size must be a multiple of n.
             **kwargs: Keras's own `run_eagerly`, `steps_per_execution` and `jit_compile`.
 
         Raises:
@@ -132,23 +132,27 @@ class GAN(GenerativeModel):
                 "generator_optimizer, a discriminator_optimizer and an adversarial loss; metrics "
                 "and loss weights do not apply to it."
             )
-        if not _backend.MULTIPLE_STEPS and kwargs.get("steps_per_execution", 1) != 1:
+        if kwargs.get("steps_per_execution", 1) != 1 and not _backend.multiple_steps(self):
             raise ValueError(
-                f"Keras's {keras.backend.backend()} backend executes one step at a time. Expected "
-                "steps_per_execution=1. Received: "
+                f"Keras's {keras.backend.backend()} backend executes one step at a time on "
+                f"{_backend.devices(self)} device(s). Expected steps_per_execution=1. Received: "
                 f"steps_per_execution={kwargs['steps_per_execution']}."
             )
         self.adversarial_loss = losses.get(loss)
         self.discriminator_steps = discriminator_steps
         # As given: "auto" must be resolved anew on the machine that loads the model.
         self._given_jit_compile = kwargs.get("jit_compile", "auto")
-        optimizer = OptimizerPair(
-            self._resolve_optimizer(generator_optimizer),
-            self._resolve_optimizer(discriminator_optimizer),
-        )
-        # Built before Keras sees it: a checkpoint is loaded only into variables that exist.
-        optimizer.build(self.generator.trainable_variables, self.discriminator.trainable_variables)
-        super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
+        with _backend.scope(self):
+            optimizer = OptimizerPair(
+                self._resolve_optimizer(generator_optimizer),
+                self._resolve_optimizer(discriminator_optimizer),
+            )
+            checks.check_same_devices(self, optimizer)
+            # Built before Keras sees it: a checkpoint is loaded only into variables that exist.
+            optimizer.build(
+                self.generator.trainable_variables, self.discriminator.trainable_variables
+            )
+            super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
 
     def _resolve_optimizer(self, optimizer: Any) -> Any:
         if optimizer is None:
@@ -247,7 +251,13 @@ class GAN(GenerativeModel):
         self, real: Tensor, labels: Tensor | None, noise: Any, training: bool
     ) -> Tensor:
         """As many fake images as there are real ones, with their labels."""
-        latents = keras.random.normal((ops.shape(real)[0], self.latent_dim), seed=noise)
+        count = ops.shape(real)[0]
+        # Where several devices work out parts of a batch, each draws the noise for all and takes
+        # its own: so the images get the latents that they would get on one device.
+        replica, replicas = _backend.replicas()
+        latents = keras.random.normal((replicas * count, self.latent_dim), seed=noise)
+        if replicas > 1:
+            latents = ops.reshape(latents, (replicas, count, self.latent_dim))[replica]
         return self._run(self.generator, latents, labels, training)
 
     def _score(self, images: Tensor, labels: Tensor | None, training: bool) -> Tensor:
@@ -274,8 +284,12 @@ class GAN(GenerativeModel):
         if steps == 1:
             return [(images, labels)]
         checks.check_divides(images.shape[0], steps)
-        label_parts = [None] * steps if labels is None else ops.split(labels, steps)
-        return list(zip(ops.split(images, steps), label_parts, strict=True))
+        # Dealt out, not cut: each of several devices can then do so with the images it has, and
+        # all together have the parts that one device would have.
+        return [
+            (images[first::steps], None if labels is None else labels[first::steps])
+            for first in range(steps)
+        ]
 
     def _track(self, images: Tensor, **values: Tensor) -> None:
         count = ops.shape(images)[0]  # so that a short last batch counts for what it is
@@ -285,7 +299,8 @@ class GAN(GenerativeModel):
 
     def _check_data(self, x: Any, y: Any, training: bool, **options: Any) -> None:
         steps = self.discriminator_steps if training else 1
-        checks.check_data(x, y, model=self, steps=steps, **options)
+        devices = _backend.devices(self)
+        checks.check_data(x, y, model=self, steps=steps, devices=devices, **options)
 
     # ---- images ----------------------------------------------------------------------------------
 
@@ -362,7 +377,16 @@ class GAN(GenerativeModel):
         if labels is not None:
             inputs = [latents, labels.reshape(-1, *self.generator.inputs[1].shape[1:])]
         size = min(len(latents), batch_size)
-        return np.asarray(self.predict(inputs, batch_size=size, verbose=0), "float32")
+        if _backend.devices(self) == 1:
+            return np.asarray(self.predict(inputs, batch_size=size, verbose=0), "float32")
+        # `predict` would wait for the other processes, and for a number that the devices divide.
+        parts = [
+            _backend.predict_on_batch(
+                self, keras.tree.map_structure(lambda x, at=first: x[at : at + size], inputs)
+            )
+            for first in range(0, len(latents), size)
+        ]
+        return np.concatenate(parts).astype("float32", copy=False)
 
     def labels_for(self, n: int, labels: Any = None) -> np.ndarray | None:
         """The labels with which `generate(n, labels)` makes its images.
@@ -458,7 +482,7 @@ class GAN(GenerativeModel):
         """Compiles a loaded GAN as it was; its optimizers are built, ready for their state."""
         options = dict(keras.saving.deserialize_keras_object(config))
         ratio = options.pop("learning_rate_ratio")
-        if not _backend.MULTIPLE_STEPS:  # whatever the backend that saved it had
+        if not _backend.multiple_steps(self):  # whatever saved it could do
             options["steps_per_execution"] = 1
         self.compile(**options)
         self.optimizer.learning_rate_ratio = ratio

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from kgan._backend import ImperativeSteps
-from kgan.models.checks import split_batch
+from kgan import _backend
+from kgan.models.checks import check_divides, split_batch
 from kgan.models.feed import feed
 
 
-class GenerativeModel(ImperativeSteps, keras.Model):
+class GenerativeModel(_backend.ImperativeSteps, keras.Model):
     """A model that makes images, whose training can be stopped and taken up again exactly.
 
     A family subclasses it and states its algorithm: `training_step(data)` and
@@ -105,7 +105,7 @@ class GenerativeModel(ImperativeSteps, keras.Model):
         kwargs["validation_data"] = self._held_out(kwargs.get("validation_data"))
         kwargs.setdefault("shuffle", hasattr(x, "shape"))
         steps = kwargs.get("steps_per_epoch")
-        dataset, x = x, feed(x, epoch=lambda: self.epochs_trained, steps=steps)
+        dataset, x = x, feed(x, epoch=lambda: self.epochs_trained, steps=steps, model=self)
         if x is not dataset:
             kwargs["steps_per_epoch"] = None
         keeper = _EpochKeeper(self, dataset)
@@ -127,20 +127,54 @@ class GenerativeModel(ImperativeSteps, keras.Model):
             return None
         x, y = split_batch(data) if isinstance(data, (list, tuple)) else (data, None)
         self._check_data(x, y, training=False)
-        return feed(data, epoch=lambda: 0)
+        return feed(data, epoch=lambda: 0, model=self)
 
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def evaluate(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, **kwargs: Any
+    ) -> Any:
         """Measures the losses on held-out images: `keras.Model.evaluate`.
 
         The same images get the same latents each time, so that a change in the figures is one of
         the networks. For that, an ImageDataset is read as in its epoch 0.
         """
+        if not kwargs.get("_use_cached_eval_dataset"):  # which `fit` has checked
+            self._check_data(x, y, training=False, batch_size=batch_size)
         self.evaluation_noise.state.assign([0, 0])
-        return super().evaluate(feed(x, epoch=lambda: 0), *args, **kwargs)
+        x = feed(x, epoch=lambda: 0, model=self)
+        return super().evaluate(x, y, batch_size, *args, **kwargs)
+
+    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Updates the model on one batch: `keras.Model.train_on_batch`.
+
+        Of a model on several devices each gets its part of the batch, as in `fit`.
+        """
+        return super().train_on_batch(*self._dealt_out(x, y), *args, **kwargs)
+
+    def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Measures the model on one batch: `keras.Model.test_on_batch`.
+
+        Of a model on several devices each gets its part of the batch, as in `evaluate`.
+        """
+        return super().test_on_batch(*self._dealt_out(x, y), *args, **kwargs)
+
+    def _dealt_out(self, x: Any, y: Any) -> tuple[Any, Any]:
+        devices = _backend.devices(self)
+        if devices == 1:
+            return x, y
+        check_divides(len(x), 1, devices)
+        return _backend.dealt_out((x, y), self)
 
     def _noise_states(self) -> list[Any]:
         """Every random generator's state: the GAN's latents, the networks' dropout."""
         return [v for v in self.variables if v.name == "seed_generator_state"]
+
+    def save(self, *args: Any, **kwargs: Any) -> Any:
+        """Saves the model: `keras.Model.save`. One of several processes may do so alone."""
+        return _backend.alone(lambda: super(GenerativeModel, self).save(*args, **kwargs))
+
+    def save_weights(self, *args: Any, **kwargs: Any) -> Any:
+        """Saves the state: `keras.Model.save_weights`. One of several processes may do so alone."""
+        return _backend.alone(lambda: super(GenerativeModel, self).save_weights(*args, **kwargs))
 
     def save_own_variables(self, store: Any) -> None:
         """Stores what Keras's files leave out: the noise's states and the count of epochs."""
@@ -176,6 +210,8 @@ class _EpochKeeper(keras.callbacks.Callback):
         del epoch, logs
         self.counted.epochs_trained += 1
         self._tell_dataset()
+        # So that samples and files are the same in whichever process they are made.
+        _backend.average_statistics(self.counted)
 
     def _tell_dataset(self) -> None:
         if hasattr(self.dataset, "epoch"):
