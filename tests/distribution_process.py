@@ -42,25 +42,38 @@ def held_out():
     return dataset(shuffle=False)
 
 
-def networks(num_classes=None, decay=None):
+def plain_networks():
     """Networks without what is another thing on several devices: batch statistics and dropout."""
-    generator, _ = kgan.networks.mlp((8, 8, 1), 4, num_classes=num_classes, width=4)
-    inputs = x = keras.Input((8, 8, 1))
-    x = keras.layers.Flatten()(x)
-    if num_classes is not None:
-        inputs = [inputs, keras.Input((), dtype="int32")]
-        x = keras.layers.Concatenate()([x, keras.layers.Embedding(num_classes, 4)(inputs[1])])
+    generator, _ = kgan.networks.mlp((8, 8, 1), 4, width=4)
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Dense(8, activation="leaky_relu")(keras.layers.Flatten()(image))
+    return generator, keras.Model(image, keras.layers.Dense(1)(x))
+
+
+def conditional_networks():
+    """Networks with embeddings, a regularizer, and statistics of the whole batch."""
+    latent, image, label = keras.Input((4,)), keras.Input((8, 8, 1)), keras.Input((), dtype="int32")
+
+    def with_label(x):
+        return keras.layers.Concatenate()([x, keras.layers.Embedding(3, 4)(label)])
+
+    x = keras.layers.Dense(8)(with_label(latent))
+    x = keras.layers.BatchNormalization(synchronized=BACKEND == "tensorflow")(x)
+    x = keras.layers.Dense(64, activation="tanh")(keras.layers.LeakyReLU()(x))
+    generator = keras.Model([latent, label], keras.layers.Reshape((8, 8, 1))(x))
+    decay = keras.regularizers.L2(0.05)
+    x = with_label(keras.layers.Flatten()(image))
     x = keras.layers.Dense(8, activation="leaky_relu", kernel_regularizer=decay)(x)
-    return generator, keras.Model(inputs, keras.layers.Dense(1)(x))
+    return generator, keras.Model([image, label], keras.layers.Dense(1)(x))
 
 
 def make_gan(case):
     keras.utils.set_random_seed(1)
     if case == "non_saturating":
-        gan = kgan.GAN(*networks(), seed=3)
+        gan = kgan.GAN(*plain_networks(), seed=3)
         gan.compile()
     else:
-        gan = kgan.GAN(*networks(3, keras.regularizers.L2(0.05)), seed=3)
+        gan = kgan.GAN(*conditional_networks(), seed=3)
         # Gradients longer than that must be clipped as the whole batch's.
         clipped = [keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.2) for _ in range(2)]
         gan.compile(*clipped, loss="relativistic", discriminator_steps=2)
@@ -262,6 +275,7 @@ def resumed(job, folder):
     write(folder, "measured", **measured(gan))
     if job["index"] == 0:  # alone: nobody else has to ask for images too
         write(folder, "samples", **samples(gan))
+        kgan.metrics.get_features("mnist")
     write(folder, "on_batches", **on_batches(gan))
     try:
         gan.fit(dataset(seed=None))

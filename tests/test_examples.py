@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -30,6 +31,11 @@ def test_example(example, data_dir, tmp_path):
     source = [f"--data-dir={data_dir}"]
     if example.stem == "idx_file":
         source = [str(data_dir / "train-images-idx3-ubyte.gz")]
+    if example.stem.startswith("distributed_"):
+        backend = example.stem.removeprefix("distributed_")
+        if backend != keras.backend.backend():
+            pytest.skip(f"is for {backend}")
+        source.append("--cpus=2")
     output = tmp_path / "output"
     run = [
         sys.executable,

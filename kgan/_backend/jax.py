@@ -153,8 +153,10 @@ def scope(model: Any) -> Any:
 def belongs(variable: Any, model: Any) -> bool:
     """Whether a variable was made for the same devices as the model's own."""
     del model
-    is_local = isinstance(variable.value.sharding, jax.sharding.SingleDeviceSharding)
-    return keras.distribution.distribution() is None or not is_local
+    distribution = keras.distribution.distribution()
+    if distribution is None or distribution.device_mesh.devices.size == 1:
+        return True
+    return not isinstance(variable.value.sharding, jax.sharding.SingleDeviceSharding)
 
 
 def dealt_out(batch: Any, model: Any) -> Any:

@@ -184,13 +184,13 @@ def average_statistics(model: Any) -> None:
     if not own:
         return
 
-    def average() -> None:
+    def average_own() -> None:
         context = tf.distribute.get_replica_context()
         means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [v.read_value() for v in own])
         for variable, mean in zip(own, means, strict=True):
             variable.assign(mean)
 
-    strategy.run(average)
+    tf.function(lambda: strategy.run(average_own))()
 
 
 # ---- data ----------------------------------------------------------------------------------------
