@@ -102,12 +102,14 @@ def test_a_run_that_was_killed_in_its_first_epoch_can_be_resumed(command, tmp_pa
     assert not (directory / ".0123abcd-gan.keras").exists()
 
 
+@pytest.mark.backend_free
 def test_resume_of_a_finished_run_says_so(command, run_dir):
     code, out, _ = command("train", "--resume", "--output", run_dir)
     assert code == 0
     assert "has its 2 epochs" in out
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -127,6 +129,7 @@ def test_train_refuses_and_changes_nothing(command, run_dir, arguments, message)
     assert (run_dir / "gan.keras").read_bytes() == before
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -208,6 +211,7 @@ def test_sample_of_an_unconditional_gan(command, tmp_path):
     assert "unconditional" in err
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize("damage", ["truncated", "other", "text"])
 def test_sample_of_a_damaged_model(command, run_dir, tmp_path, damage):
     path = tmp_path / "damaged.keras"
@@ -222,6 +226,7 @@ def test_sample_of_a_damaged_model(command, run_dir, tmp_path, damage):
     assert not (tmp_path / "s.png").exists()
 
 
+@pytest.mark.backend_free
 def test_data_says_what_idx_files_hold(command, tmp_path):
     kgan.data.write_idx(tmp_path / "a.gz", np.zeros((3, 4, 5), "uint8"))
     kgan.data.write_idx(tmp_path / "b", np.zeros(7, "float32"))
@@ -233,6 +238,7 @@ def test_data_says_what_idx_files_hold(command, tmp_path):
     ]
 
 
+@pytest.mark.backend_free
 def test_data_reports_a_bad_file_and_goes_on(command, tmp_path):
     (tmp_path / "bad").write_bytes(b"not idx at all")
     kgan.data.write_idx(tmp_path / "good", np.zeros(7, "uint8"))
@@ -243,6 +249,7 @@ def test_data_reports_a_bad_file_and_goes_on(command, tmp_path):
     assert str(tmp_path / "none") in err
 
 
+@pytest.mark.backend_free
 def test_recipes_lists_them_all(command):
     code, out, _ = command("recipes")
     assert code == 0
@@ -262,6 +269,7 @@ def test_an_epoch_of_small_data_spans_several_passes():
         assert run.steps_per_epoch == expected
 
 
+@pytest.mark.backend_free
 def test_names_of_data_sets_stay_below_the_root():
     from kgan import runs
 
@@ -275,6 +283,7 @@ def test_names_of_data_sets_stay_below_the_root():
         assert directory.name == expected
 
 
+@pytest.mark.backend_free
 def test_python_m_kgan():
     done = subprocess.run(
         [sys.executable, "-m", "kgan", "--version"], check=True, capture_output=True, text=True
@@ -282,6 +291,7 @@ def test_python_m_kgan():
     assert done.stdout == f"kgan {kgan.__version__}\n"
 
 
+@pytest.mark.backend_free
 def test_installed_command_is_quick_and_quiet_about_itself():
     for arguments in (["--version"], ["train", "--help"]):
         done = subprocess.run(
@@ -356,6 +366,7 @@ def test_evaluate_as_json(command, run_dir):
     assert len(read["figures"]["recall"]["interval"]) == 2
 
 
+@pytest.mark.backend_free
 def test_evaluate_needs_to_know_the_images(command, run_dir, tmp_path):
     alone = tmp_path / "gan.keras"
     alone.write_bytes((run_dir / "gan.keras").read_bytes())
