@@ -15,11 +15,12 @@ import kgan
 from kgan import metrics
 from kgan.callbacks.collapse_alarm import signs_in_features
 
-pytestmark = pytest.mark.backend_free
-
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("KGAN_DATA_DIR"), reason="KGAN_DATA_DIR names no full MNIST"
-)
+pytestmark = [
+    pytest.mark.backend_free,
+    pytest.mark.skipif(
+        not os.environ.get("KGAN_DATA_DIR"), reason="KGAN_DATA_DIR names no full MNIST"
+    ),
+]
 
 
 class Faulty:
