@@ -26,7 +26,19 @@ def data_dir(tmp_path):
     return directory
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+# What these add to the others is not a backend's business.
+ONCE = {"conditional_gan", "dcgan", "idx_file"}
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(
+            path, id=path.stem, marks=[pytest.mark.backend_free] if path.stem in ONCE else []
+        )
+        for path in EXAMPLES
+    ],
+)
 def test_example(example, data_dir, tmp_path):
     source = [f"--data-dir={data_dir}"]
     if example.stem == "idx_file":

@@ -10,6 +10,9 @@ import kgan
 from kgan import metrics
 from kgan.metrics.evaluator import DivergedError, Evaluator
 
+# Features are NumPy's from here on; test_features.py sees to them on every backend.
+pytestmark = pytest.mark.backend_free
+
 
 class Generator:
     """Anything with `generate`: here, images that are picked out of some."""
