@@ -232,7 +232,7 @@ def test_an_input_gradient_through_a_network_against_finite_differences():
         np.testing.assert_allclose((ahead - behind) / 2e-2, slope, rtol=2e-2, atol=2e-3)
 
 
-def test_one_optimizer_serves_every_backend(make_gan, tmp_path):
+def test_one_optimizer_serves_every_backend():
     """What a file says of an optimizer is the same, whichever backend wrote it."""
     scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.AdamW(1e-3))
     for config in (serialize(scaled), serialize(scaled)["config"]["inner_optimizer"]):
