@@ -8,6 +8,8 @@ from typing import Any
 import jax
 import keras
 
+from kgan._backend import graph
+
 Logs = dict[str, Any]
 
 
@@ -103,6 +105,64 @@ def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> 
     )
     for variable, value in zip([*variables, *optimizer.variables], [*values, *state], strict=True):
         variable.assign(value)
+
+
+# ---- networks ------------------------------------------------------------------------------------
+
+
+def run(network: Any, tensors: Sequence[Any], training: bool) -> Any:
+    """The output of a network, as `kgan._backend` says."""
+    if isinstance(keras.distribution.distribution(), keras.distribution.ModelParallel):
+        return graph.call(network, tensors, training)  # which lays out what each layer gives
+    return _runner(network, tensors, training)
+
+
+def _shortcut(layer: Any, input_shape: tuple[int | None, ...]) -> Callable[..., Any] | None:
+    """Transposed convolutions with a gradient that is ten times as fast on CPUs.
+
+    For the gradient of their kernel, XLA convolves by a filter as large as the image. That of the
+    convolution whose transpose they are is the same, and is one that XLA has been made fast for.
+    """
+    del input_shape
+    if (
+        type(layer) is not keras.layers.Conv2DTranspose
+        or jax.default_backend() != "cpu"
+        or layer.output_padding is not None
+    ):
+        return None
+    options = {
+        "strides": layer.strides,
+        "padding": layer.padding,
+        "data_format": layer.data_format,
+        "dilation_rate": layer.dilation_rate,
+    }
+
+    @jax.custom_vjp
+    def transposed(x: Any, kernel: Any) -> Any:
+        return keras.ops.conv_transpose(x, kernel, **options)
+
+    def forward(x: Any, kernel: Any) -> Any:
+        return transposed(x, kernel), (x, kernel)
+
+    def backward(saved: Any, cotangent: Any) -> Any:
+        x, kernel = saved
+        # <transposed(x, kernel), y> = <x, conv(y, kernel)>: linear in each of the three.
+        gradient, by_kernel = jax.vjp(lambda k: keras.ops.conv(cotangent, k, **options), kernel)
+        return gradient, by_kernel(x)[0]
+
+    transposed.defvjp(forward, backward)
+
+    def call(x: Any) -> Any:
+        y = transposed(x, keras.ops.convert_to_tensor(layer.kernel))
+        if layer.use_bias:
+            shape = (-1,) if layer.data_format == "channels_last" else (-1, 1, 1)
+            y = y + keras.ops.reshape(layer.bias, shape)
+        return y if layer.activation is None else layer.activation(y)
+
+    return call
+
+
+_runner = graph.Runner(_shortcut)
 
 
 # ---- several devices -----------------------------------------------------------------------------

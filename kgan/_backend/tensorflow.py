@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kgan._backend.graph import call
+
 Logs = dict[str, Any]
 
 
@@ -80,6 +82,9 @@ def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> 
         innermost = getattr(optimizer, "inner_optimizer", optimizer)
         innermost._all_reduce_sum_gradients = list
     optimizer.apply(list(gradient), list(variables))
+
+
+run = call  # compiled into a graph: what Keras does around its layers is done once
 
 
 # ---- several devices -----------------------------------------------------------------------------

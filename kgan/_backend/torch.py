@@ -1,11 +1,15 @@
 """The PyTorch backend: autograd, and steps that run as they stand."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
 import torch
+
+from kgan._backend.graph import Runner
+from kgan._backend.torch_layers import shortcut
 
 Logs = dict[str, Any]
 
@@ -44,7 +48,8 @@ def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tu
         loss, aux = fn()
         # Not `loss.backward()`, which would also fill the gradients of every other network that
         # `fn` passes through.
-        gradient = torch.autograd.grad(loss, [v.value for v in variables], allow_unused=True)
+        values = [v.value for v in variables]
+        gradient = torch.autograd.grad(loss, values, allow_unused=True) if values else ()
     # What is handed on would else keep all that was computed on the way.
     return list(gradient), keras.tree.map_structure(_detached, aux)
 
@@ -64,7 +69,77 @@ def input_gradient(fn: Callable[[Any], Any], x: Any) -> Any:
 def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> None:
     """Updates variables by an optimizer that was built for them, as `kgan._backend` says."""
     with torch.no_grad():
-        optimizer.apply(list(gradient), list(variables))
+        if not _apply_fused(optimizer, gradient, variables):
+            optimizer.apply(list(gradient), list(variables))
+
+
+def _apply_fused(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> bool:
+    """Adam in one pass over the weights, where nothing is asked of it but that; else False.
+
+    On a CPU, Keras's ten passes cost a small network a seventh of its step.
+    """
+    complete = variables and all(part is not None for part in gradient)
+    if not complete or not _is_adam_alone(optimizer, variables):
+        return False
+    step = int(optimizer.iterations) + 1
+    weights = [variable.value for variable in variables]
+    places = [optimizer._get_variable_index(variable) for variable in variables]
+    torch._fused_adam_(
+        weights,
+        # It goes through the memory of all four as it lies.
+        [_laid_out_as(part, weight) for part, weight in zip(gradient, weights, strict=True)],
+        [optimizer._momentums[place].value for place in places],
+        [optimizer._velocities[place].value for place in places],
+        [],
+        [torch.tensor(float(step)) for _ in weights],
+        lr=float(optimizer.learning_rate),
+        beta1=optimizer.beta_1,
+        beta2=optimizer.beta_2,
+        weight_decay=0.0,
+        # Keras adds epsilon to the root of the second moment as it is, PyTorch as corrected.
+        eps=optimizer.epsilon / math.sqrt(1.0 - optimizer.beta_2**step),
+        amsgrad=False,
+        maximize=False,
+    )
+    optimizer.iterations.assign_add(1)
+    return True
+
+
+def _is_adam_alone(optimizer: Any, variables: Sequence[Any]) -> bool:
+    return (
+        optimizer.__class__ is _ADAM
+        and not optimizer.amsgrad
+        and not optimizer.use_ema
+        and optimizer.weight_decay is None
+        and optimizer.clipnorm is None
+        and optimizer.global_clipnorm is None
+        and optimizer.clipvalue is None
+        and optimizer.loss_scale_factor is None
+        and not optimizer.gradient_accumulation_steps
+        and all(
+            variable.constraint is None
+            and not variable.overwrite_with_gradient
+            and variable.value.device.type == "cpu"
+            and variable.value.dtype == torch.float32
+            and variable.value.is_contiguous()
+            for variable in variables
+        )
+    )
+
+
+# A subclass, which Keras makes in the place of `keras.optimizers.Adam`.
+_ADAM = type(keras.optimizers.Adam())
+
+
+def _laid_out_as(tensor: Any, model: Any) -> Any:
+    if tensor.stride() == model.stride():
+        return tensor
+    return torch.empty_like(model).copy_(tensor)
+
+
+# ---- networks ------------------------------------------------------------------------------------
+
+_runner = run = Runner(shortcut)
 
 
 # ---- one device ----------------------------------------------------------------------------------

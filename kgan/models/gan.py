@@ -264,11 +264,8 @@ class GAN(GenerativeModel):
         return ops.cast(self._run(self.discriminator, images, labels, training), "float32")
 
     def _run(self, network: Any, tensor: Tensor, labels: Tensor | None, training: bool) -> Tensor:
-        if isinstance(network, keras.Sequential):  # which always has one input, and no `input`
-            return network(tensor, training=training)
         tensors = [tensor, labels] if self.is_conditional else [tensor]
-        # The inputs may have been given bare, in a list or in a dict.
-        return network(keras.tree.pack_sequence_as(network.input, tensors), training=training)
+        return _backend.run(network, tensors, training)
 
     def _unpack(self, data: Any) -> tuple[Tensor, Tensor | None]:
         images, labels = checks.split_batch(data)
@@ -292,10 +289,12 @@ class GAN(GenerativeModel):
         ]
 
     def _track(self, images: Tensor, **values: Tensor) -> None:
-        count = ops.shape(images)[0]  # so that a short last batch counts for what it is
+        count = ops.cast(ops.shape(images)[0], "float32")  # so a short last batch counts for less
         for tracker in self._trackers:
             if tracker.name in values:
-                tracker.update_state(values[tracker.name], sample_weight=count)
+                # `update_state` would do the same, after a dozen looks at the number's shape.
+                tracker.total.assign_add(values[tracker.name] * count)
+                tracker.count.assign_add(count)
 
     def _check_data(self, x: Any, y: Any, training: bool, **options: Any) -> None:
         steps = self.discriminator_steps if training else 1

@@ -1,0 +1,137 @@
+"""Networks run node by node, with a backend's own functions in the place of some layers' calls."""
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+
+# Of a layer and the shape of its first input: a function of the signature of `layer.call` that
+# does what `layer(...)` does in a network where all is float32 and nothing is masked, or None.
+Shortcut = Callable[[Any, tuple[int | None, ...]], Callable[..., Any] | None]
+
+
+def call(network: Any, tensors: Sequence[Any], training: bool) -> Any:
+    """Keras's own call of a network on one tensor for each of its inputs."""
+    if isinstance(network, keras.Sequential):  # which always has one input, and no `input`
+        return network(tensors[0], training=training)
+    # The inputs may have been given bare, in a list or in a dict.
+    return network(keras.tree.pack_sequence_as(network.input, tensors), training=training)
+
+
+class _Step(NamedTuple):
+    function: Callable[..., Any]
+    takes_training: bool
+    arguments: Any
+    outputs: list[int]
+
+
+class _Plan(NamedTuple):
+    steps: list[_Step]
+    policies: list[tuple[Any, Any]]
+
+    def holds(self) -> bool:
+        """Whether the layers still compute as they did: quantizing one gives it a new policy."""
+        return all(layer.dtype_policy is policy for layer, policy in self.policies)
+
+
+class Runner:
+    """Calls networks as `call` does, but takes shortcuts where a backend has some.
+
+    Where Keras runs step by step, half of the time of a small network goes into what
+    `Layer.__call__` does around `Layer.call`: converting, binding arguments, looking for masks.
+    What of it can matter for a network is known when the network is made. A layer without a
+    shortcut is called as Keras would call it; and so is the whole network where it does what this
+    graph cannot know of: it is of a class of its own, masks, shares layers or mixes precisions.
+
+    Args:
+        shortcut: The backend's.
+    """
+
+    def __init__(self, shortcut: Shortcut) -> None:
+        self._shortcut = shortcut
+        self._plans: Any = weakref.WeakKeyDictionary()
+
+    def __call__(self, network: Any, tensors: Sequence[Any], training: bool) -> Any:
+        """The network's output, for one tensor for each of its inputs."""
+        plan = self._plans.get(network)
+        if plan is None or not plan.holds():
+            plan = self._plans[network] = self._plan(network)
+        if not plan.steps:
+            return call(network, tensors, training)
+        values = {
+            id(reference): keras.ops.convert_to_tensor(tensor, dtype=reference.dtype)
+            for reference, tensor in zip(network.inputs, tensors, strict=True)
+        }
+        for function, takes_training, arguments, outputs in plan.steps:
+            args, kwargs = arguments.fill_in(values)
+            if takes_training:
+                kwargs["training"] = training
+            result = function(*args, **kwargs)
+            if len(outputs) == 1:
+                values[outputs[0]] = result
+            else:
+                values.update(zip(outputs, keras.tree.flatten(result), strict=True))
+        return values[id(network.outputs[0])]
+
+    def _plan(self, network: Any) -> _Plan:
+        # A network's own policy computes nothing; and a plan must not keep its network alive.
+        layers = [
+            layer
+            for layer in network._flatten_layers(include_self=False)
+            if not isinstance(layer, (keras.Model, keras.layers.InputLayer))
+        ]
+        policies = [(layer, layer.dtype_policy) for layer in layers]
+        steps = self._steps(network) if _is_plain(network, layers) else []
+        return _Plan(steps, policies)
+
+    def _steps(self, network: Any) -> list[_Step]:
+        graph = network._functional if isinstance(network, keras.Sequential) else network
+        steps = []
+        shortcuts = 0
+        for depth in sorted(graph._nodes_by_depth, reverse=True):
+            for node in graph._nodes_by_depth[depth]:
+                if node.is_input:
+                    continue
+                operation = node.operation
+                is_layer = isinstance(operation, keras.Layer)
+                function = None
+                if is_layer and _is_leaf(operation):
+                    function = self._shortcut(operation, node.input_tensors[0].shape)
+                shortcuts += function is not None
+                steps.append(
+                    _Step(
+                        function or operation,
+                        # `Layer.__call__` hands it to the layers within.
+                        is_layer if function is None else operation._call_has_training_arg,
+                        node.arguments,
+                        [id(output) for output in node.outputs],
+                    )
+                )
+        return steps if shortcuts else []
+
+
+def _is_plain(network: Any, layers: Sequence[Any]) -> bool:
+    """Whether the network is what its graph says, and no more."""
+    own = type(network).__module__.startswith("keras.")
+    graph = network._functional if isinstance(network, keras.Sequential) else network
+    if not own or graph is None or len(network.outputs) != 1:
+        return False
+    nodes = [node for nodes in graph._nodes_by_depth.values() for node in nodes]
+    operations = [id(node.operation) for node in nodes if not node.is_input]
+    return (
+        len(set(operations)) == len(operations)
+        and not any(hasattr(output, "_keras_mask") for node in nodes for output in node.outputs)
+        and all(layer.compute_dtype == layer.variable_dtype == "float32" for layer in layers)
+    )
+
+
+def _is_leaf(layer: Any) -> bool:
+    """Whether `layer.call` is all that `Layer.__call__` of one of Keras's own layers does."""
+    return (
+        type(layer).__module__.startswith("keras.src.layers.")
+        and not layer._layers
+        and layer.activity_regularizer is None
+        and layer._remat_mode is None
+        and getattr(layer, "quantization_mode", None) is None
+    )

@@ -1,0 +1,155 @@
+"""Keras's layers as PyTorch computes them fastest.
+
+Keras's layout is the one that suits CPUs, channels last, and PyTorch computes in it where a tensor
+of channels first lies in memory as one of channels last. So these permute and copy nothing; Keras
+does copy, before and after every convolution.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import torch
+from torch.nn import functional
+
+Call = Callable[..., Any]
+Shape = tuple[int | None, ...]
+
+
+def shortcut(layer: Any, input_shape: Shape) -> Call:
+    """What `layer.call` does, as fast as it can be had. See `kgan._backend.graph.Shortcut`."""
+    make = _FASTER.get(type(layer))
+    return (make and make(layer, input_shape)) or layer.call
+
+
+def _value(weight: Any) -> Any:
+    """The tensor, also where LoRA has put an expression in the place of a variable."""
+    return None if weight is None else keras.ops.convert_to_tensor(weight)
+
+
+def _activated(layer: Any, x: Any) -> Any:
+    return x if layer.activation is keras.activations.linear else layer.activation(x)
+
+
+def _channels_first(x: Any) -> Any:
+    return x.movedim(-1, 1)
+
+
+def _channels_last(x: Any) -> Any:
+    return x.movedim(1, -1)
+
+
+def _kernel(layer: Any) -> Any:
+    """Of a convolution, as PyTorch has it: Keras has the channels behind height and width."""
+    return _value(layer.kernel).permute(3, 2, 0, 1)
+
+
+def _convolution(layer: Any, input_shape: Shape) -> Call | None:
+    if layer.data_format != "channels_last" or layer.padding not in {"same", "valid"}:
+        return None
+    pads = []
+    for size, kernel, stride, dilation in zip(
+        input_shape[1:3], layer.kernel_size, layer.strides, layer.dilation_rate, strict=True
+    ):
+        total = 0
+        if layer.padding == "same":
+            if size is None:
+                return None
+            total = max((-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+        pads.append((total // 2, total - total // 2))
+    even = all(before == after for before, after in pads)
+    within = [before for before, _ in pads] if even else 0
+
+    def call(x: Any) -> Any:
+        x = _channels_first(x)
+        if not even:
+            x = functional.pad(x, [*pads[1], *pads[0]])
+        y = functional.conv2d(
+            x,
+            _kernel(layer),
+            _value(layer.bias),
+            layer.strides,
+            within,
+            layer.dilation_rate,
+            layer.groups,
+        )
+        return _activated(layer, _channels_last(y))
+
+    return call
+
+
+def _transposed_convolution(layer: Any, input_shape: Shape) -> Call | None:
+    del input_shape
+    # Other paddings cut off more at one end than at the other.
+    doubles = all(
+        kernel >= stride and (kernel - stride) % 2 == 0
+        for kernel, stride in zip(layer.kernel_size, layer.strides, strict=True)
+    )
+    if (
+        layer.data_format != "channels_last"
+        or layer.padding != "same"
+        or layer.output_padding is not None
+        or layer.dilation_rate != (1, 1)
+        or not doubles
+    ):
+        return None
+    pads = [
+        (kernel - stride) // 2
+        for kernel, stride in zip(layer.kernel_size, layer.strides, strict=True)
+    ]
+
+    def call(x: Any) -> Any:
+        y = functional.conv_transpose2d(
+            _channels_first(x), _kernel(layer), _value(layer.bias), layer.strides, pads
+        )
+        return _activated(layer, _channels_last(y))
+
+    return call
+
+
+def _dense(layer: Any, input_shape: Shape) -> Call | None:
+    if len(input_shape) != 2:
+        return None
+
+    def call(x: Any, training: bool | None = None) -> Any:
+        del training
+        kernel, bias = _value(layer.kernel), _value(layer.bias)
+        return _activated(layer, x @ kernel if bias is None else torch.addmm(bias, x, kernel))
+
+    return call
+
+
+def _batch_normalization(layer: Any, input_shape: Shape) -> Call | None:
+    if layer.renorm or layer.synchronized or layer.axis not in {-1, len(input_shape) - 1}:
+        return None
+
+    def call(x: Any, training: bool | None = None, mask: None = None) -> Any:
+        del mask
+        by_batch = bool(training and layer.trainable)
+        moving = [layer.moving_mean.value, layer.moving_variance.value]
+        y, mean, scale = torch.native_batch_norm(
+            _channels_first(x),
+            _value(layer.gamma),
+            _value(layer.beta),
+            *([None, None] if by_batch else moving),
+            by_batch,
+            0.0,
+            layer.epsilon,
+        )
+        if by_batch:
+            with torch.no_grad():
+                # PyTorch's own moving variance would be of n / (n - 1) of the batch's.
+                variance = scale.pow(-2).sub_(layer.epsilon).clamp_(min=0.0)
+                for kept, new in zip(moving, (mean, variance), strict=True):
+                    kept.lerp_(new, 1.0 - layer.momentum)
+        return _channels_last(y)
+
+    return call
+
+
+_FASTER: dict[type, Callable[[Any, Shape], Call | None]] = {
+    keras.layers.Conv2D: _convolution,
+    keras.layers.Conv2DTranspose: _transposed_convolution,
+    keras.layers.Dense: _dense,
+    keras.layers.BatchNormalization: _batch_normalization,
+}
