@@ -20,8 +20,8 @@ their quartiles.
 `--one-core` keeps each process on one core and takes its processor time in place of the clock's:
 ratios that hold still on a machine which does other work too.
 
-`--own-gradient` gives JAX's plain loop a gradient of transposed convolutions of its own, which a
-CPU works out several times as fast as the one that JAX derives.
+JAX's plain loop has, as kgan has, a gradient of transposed convolutions of its own, which a CPU
+works out several times as fast as the one that JAX derives; `--derived-gradient` leaves it that.
 """
 
 import argparse
@@ -180,7 +180,8 @@ def milliseconds(run: Run, count: int, clock: Callable[[], float] = time.perf_co
 
 
 def measure(case: Case, backend: str, images: np.ndarray, arguments: argparse.Namespace) -> Any:
-    options = {"own_gradient": True} if arguments.own_gradient and backend == "jax" else {}
+    derived = arguments.derived_gradient and backend == "jax"
+    options = {"derived_gradient": True} if derived else {}
     check(case, backend, images, **options)
     runs = contenders(case, backend, images, **options)
     for run in runs.values():
@@ -227,7 +228,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=3.0, help="to a turn of the plain loop")
     parser.add_argument("--one-core", action="store_true", help="one core, its processor time")
-    parser.add_argument("--own-gradient", action="store_true", help="for JAX's plain loop")
+    parser.add_argument("--derived-gradient", action="store_true", help="in JAX's plain loop")
     parser.add_argument("--serve", choices=loops.BACKENDS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:

@@ -125,8 +125,8 @@ class PlainLoop:
 
     Args:
         network: As `loops` says, and so are `weights`, `latent_dim`, `width` and `dropout`.
-        own_gradient: Whether transposed convolutions have a gradient of their own, which does not
-            change what is computed, but on a CPU how long it takes.
+        derived_gradient: Whether transposed convolutions have the gradient that JAX derives, and
+            not on a CPU one of their own, which is the same in a tenth of the time.
     """
 
     def __init__(
@@ -136,11 +136,11 @@ class PlainLoop:
         latent_dim: int,
         width: int,
         dropout: float = 0.3,
-        own_gradient: bool = False,
+        derived_gradient: bool = False,
     ) -> None:
         del width  # which the weights tell
         generate, score = NETWORKS[network]
-        if own_gradient and network == "dcgan":
+        if network == "dcgan" and not derived_gradient and jax.default_backend() == "cpu":
             generate = functools.partial(generate, up=_up_with_own_gradient)
         self.statistics = _STATISTICS[network]
         arrays = [jnp.array(weight) for weight in weights]

@@ -12,6 +12,7 @@ Everything else in kgan is written in `keras.ops`. A backend's module gives:
   does not depend on a variable, its gradient is None or zeros;
 - `input_gradient(fn, x) -> gradient`: differentiates the sum of the tensor `fn(x)` with respect to
   the tensor `x`; within `gradients`, the result can be differentiated once more;
+- `global_norm(tensors) -> norm`: the Euclidean length of float32 tensors, all together, 0 of none;
 - `run(network, tensors, training) -> tensor`: the output of a network with one output, for one
   tensor for each of its inputs: what Keras's own call of it gives, to rounding, and as fast as a
   good engineer would have it there;
@@ -59,6 +60,7 @@ ImperativeSteps = _module.ImperativeSteps
 gradients = _module.gradients
 input_gradient = _module.input_gradient
 run = _module.run
+global_norm = _module.global_norm
 apply = _module.apply
 readable = _module.readable
 devices = _module.devices
@@ -80,6 +82,7 @@ __all__ = [
     "belongs",
     "dealt_out",
     "devices",
+    "global_norm",
     "gradients",
     "input_gradient",
     "is_chief",

@@ -22,7 +22,7 @@ def call(network: Any, tensors: Sequence[Any], training: bool) -> Any:
 class _Step(NamedTuple):
     function: Callable[..., Any]
     takes_training: bool
-    arguments: Any
+    arguments: Callable[[dict[int, Any]], tuple[tuple[Any, ...], dict[str, Any]]]
     outputs: list[int]
 
 
@@ -64,7 +64,7 @@ class Runner:
             for reference, tensor in zip(network.inputs, tensors, strict=True)
         }
         for function, takes_training, arguments, outputs in plan.steps:
-            args, kwargs = arguments.fill_in(values)
+            args, kwargs = arguments(values)
             if takes_training:
                 kwargs["training"] = training
             result = function(*args, **kwargs)
@@ -104,11 +104,20 @@ class Runner:
                         function or operation,
                         # `Layer.__call__` hands it to the layers within.
                         is_layer if function is None else operation._call_has_training_arg,
-                        node.arguments,
+                        _filled_in(node.arguments),
                         [id(output) for output in node.outputs],
                     )
                 )
         return steps if shortcuts else []
+
+
+def _filled_in(arguments: Any) -> Any:
+    """`arguments.fill_in`, without the walk through trees where there is but one tensor."""
+    tensors = arguments.keras_tensors
+    if len(tensors) == len(arguments.args) == 1 and arguments.args[0] is tensors[0]:
+        only, kwargs = id(tensors[0]), arguments.kwargs
+        return lambda values: ((values[only],), dict(kwargs))
+    return arguments.fill_in
 
 
 def _is_plain(network: Any, layers: Sequence[Any]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import keras
 
 from kgan._backend import graph
@@ -93,6 +94,11 @@ def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tu
 def input_gradient(fn: Callable[[Any], Any], x: Any) -> Any:
     """Differentiates `fn(x)` with respect to `x`, as `kgan._backend` says."""
     return _gradient(lambda values: (keras.ops.sum(fn(values)), None), x)[0]
+
+
+def global_norm(tensors: Sequence[Any]) -> Any:
+    """The Euclidean length of tensors, all together."""
+    return jnp.sqrt(sum((jnp.vdot(tensor, tensor) for tensor in tensors), jnp.zeros(())))
 
 
 def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> None:

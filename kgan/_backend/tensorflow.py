@@ -74,6 +74,11 @@ def input_gradient(fn: Callable[[Any], Any], x: Any) -> Any:
     return tape.gradient(total, x, unconnected_gradients="zero")
 
 
+def global_norm(tensors: Sequence[Any]) -> Any:
+    """The Euclidean length of tensors, all together."""
+    return tf.linalg.global_norm(tensors) if tensors else tf.constant(0.0)
+
+
 def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> None:
     """Updates variables by an optimizer that was built for them, as `kgan._backend` says."""
     if replicas()[1] > 1:

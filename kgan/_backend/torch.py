@@ -1,6 +1,5 @@
 """The PyTorch backend: autograd, and steps that run as they stand."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import keras
 import torch
 
+from kgan._backend import torch_adam
 from kgan._backend.graph import Runner
 from kgan._backend.torch_layers import shortcut
 
@@ -36,10 +36,18 @@ def _random_numbers_after(noise: Any) -> Iterator[None]:
     """
     state = noise.state.value
     start, count = state.tolist()
-    with torch.random.fork_rng([state.device] if state.device.type == "cuda" else []):
-        # Scattered, since `keras.random` seeds generators with the sum: not the latents' numbers.
-        torch.manual_seed((start * 0x9E3779B1 + (count + 1) * 0x85EBCA6B) & 0xFFFFFFFF)
+    on_gpu = state.device.type == "cuda"
+    # Not `torch.manual_seed`, which notes the whole call stack for GPUs that are not in use.
+    generator = (
+        torch.cuda.default_generators[state.device.index] if on_gpu else torch.default_generator
+    )
+    before = generator.get_state()
+    # Scattered, since `keras.random` seeds generators with the sum: not the latents' numbers.
+    generator.manual_seed((start * 0x9E3779B1 + (count + 1) * 0x85EBCA6B) & 0xFFFFFFFF)
+    try:
         yield
+    finally:
+        generator.set_state(before)
 
 
 def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tuple[list[Any], Any]:
@@ -66,75 +74,16 @@ def input_gradient(fn: Callable[[Any], Any], x: Any) -> Any:
         return torch.autograd.grad(keras.ops.sum(fn(x)), x, create_graph=True)[0]
 
 
+def global_norm(tensors: Sequence[Any]) -> Any:
+    """The Euclidean length of tensors, all together."""
+    return torch.nn.utils.get_total_norm(list(tensors))
+
+
 def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> None:
     """Updates variables by an optimizer that was built for them, as `kgan._backend` says."""
     with torch.no_grad():
-        if not _apply_fused(optimizer, gradient, variables):
+        if not torch_adam.apply(optimizer, gradient, variables):
             optimizer.apply(list(gradient), list(variables))
-
-
-def _apply_fused(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> bool:
-    """Adam in one pass over the weights, where nothing is asked of it but that; else False.
-
-    On a CPU, Keras's ten passes cost a small network a seventh of its step.
-    """
-    complete = variables and all(part is not None for part in gradient)
-    if not complete or not _is_adam_alone(optimizer, variables):
-        return False
-    step = int(optimizer.iterations) + 1
-    weights = [variable.value for variable in variables]
-    places = [optimizer._get_variable_index(variable) for variable in variables]
-    torch._fused_adam_(
-        weights,
-        # It goes through the memory of all four as it lies.
-        [_laid_out_as(part, weight) for part, weight in zip(gradient, weights, strict=True)],
-        [optimizer._momentums[place].value for place in places],
-        [optimizer._velocities[place].value for place in places],
-        [],
-        [torch.tensor(float(step)) for _ in weights],
-        lr=float(optimizer.learning_rate),
-        beta1=optimizer.beta_1,
-        beta2=optimizer.beta_2,
-        weight_decay=0.0,
-        # Keras adds epsilon to the root of the second moment as it is, PyTorch as corrected.
-        eps=optimizer.epsilon / math.sqrt(1.0 - optimizer.beta_2**step),
-        amsgrad=False,
-        maximize=False,
-    )
-    optimizer.iterations.assign_add(1)
-    return True
-
-
-def _is_adam_alone(optimizer: Any, variables: Sequence[Any]) -> bool:
-    return (
-        optimizer.__class__ is _ADAM
-        and not optimizer.amsgrad
-        and not optimizer.use_ema
-        and optimizer.weight_decay is None
-        and optimizer.clipnorm is None
-        and optimizer.global_clipnorm is None
-        and optimizer.clipvalue is None
-        and optimizer.loss_scale_factor is None
-        and not optimizer.gradient_accumulation_steps
-        and all(
-            variable.constraint is None
-            and not variable.overwrite_with_gradient
-            and variable.value.device.type == "cpu"
-            and variable.value.dtype == torch.float32
-            and variable.value.is_contiguous()
-            for variable in variables
-        )
-    )
-
-
-# A subclass, which Keras makes in the place of `keras.optimizers.Adam`.
-_ADAM = type(keras.optimizers.Adam())
-
-
-def _laid_out_as(tensor: Any, model: Any) -> Any:
-    if tensor.stride() == model.stride():
-        return tensor
-    return torch.empty_like(model).copy_(tensor)
 
 
 # ---- networks ------------------------------------------------------------------------------------

@@ -24,24 +24,23 @@ def shortcut(layer: Any, input_shape: Shape) -> Call:
 
 def _value(weight: Any) -> Any:
     """The tensor, also where LoRA has put an expression in the place of a variable."""
-    return None if weight is None else keras.ops.convert_to_tensor(weight)
+    return weight.value if isinstance(weight, keras.Variable) else weight
 
 
 def _activated(layer: Any, x: Any) -> Any:
     return x if layer.activation is keras.activations.linear else layer.activation(x)
 
 
-def _channels_first(x: Any) -> Any:
-    return x.movedim(-1, 1)
-
-
-def _channels_last(x: Any) -> Any:
-    return x.movedim(1, -1)
-
-
 def _kernel(layer: Any) -> Any:
     """Of a convolution, as PyTorch has it: Keras has the channels behind height and width."""
     return _value(layer.kernel).permute(3, 2, 0, 1)
+
+
+def _lay_out_kernel(layer: Any) -> None:
+    """Has a kernel lie in memory as convolutions read it, or each would make a copy that does."""
+    if isinstance(layer.kernel, keras.Variable):
+        value = layer.kernel.value
+        value.data = value.data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
 
 
 def _convolution(layer: Any, input_shape: Shape) -> Call | None:
@@ -59,9 +58,10 @@ def _convolution(layer: Any, input_shape: Shape) -> Call | None:
         pads.append((total // 2, total - total // 2))
     even = all(before == after for before, after in pads)
     within = [before for before, _ in pads] if even else 0
+    _lay_out_kernel(layer)
 
     def call(x: Any) -> Any:
-        x = _channels_first(x)
+        x = x.permute(0, 3, 1, 2)
         if not even:
             x = functional.pad(x, [*pads[1], *pads[0]])
         y = functional.conv2d(
@@ -73,7 +73,7 @@ def _convolution(layer: Any, input_shape: Shape) -> Call | None:
             layer.dilation_rate,
             layer.groups,
         )
-        return _activated(layer, _channels_last(y))
+        return _activated(layer, y.permute(0, 2, 3, 1))
 
     return call
 
@@ -97,12 +97,13 @@ def _transposed_convolution(layer: Any, input_shape: Shape) -> Call | None:
         (kernel - stride) // 2
         for kernel, stride in zip(layer.kernel_size, layer.strides, strict=True)
     ]
+    _lay_out_kernel(layer)
 
     def call(x: Any) -> Any:
         y = functional.conv_transpose2d(
-            _channels_first(x), _kernel(layer), _value(layer.bias), layer.strides, pads
+            x.permute(0, 3, 1, 2), _kernel(layer), _value(layer.bias), layer.strides, pads
         )
-        return _activated(layer, _channels_last(y))
+        return _activated(layer, y.permute(0, 2, 3, 1))
 
     return call
 
@@ -128,7 +129,7 @@ def _batch_normalization(layer: Any, input_shape: Shape) -> Call | None:
         by_batch = bool(training and layer.trainable)
         moving = [layer.moving_mean.value, layer.moving_variance.value]
         y, mean, scale = torch.native_batch_norm(
-            _channels_first(x),
+            x.movedim(-1, 1),
             _value(layer.gamma),
             _value(layer.beta),
             *([None, None] if by_batch else moving),
@@ -142,9 +143,27 @@ def _batch_normalization(layer: Any, input_shape: Shape) -> Call | None:
                 variance = scale.pow(-2).sub_(layer.epsilon).clamp_(min=0.0)
                 for kept, new in zip(moving, (mean, variance), strict=True):
                     kept.lerp_(new, 1.0 - layer.momentum)
-        return _channels_last(y)
+        return y.movedim(1, -1)
 
     return call
+
+
+def _leaky_relu(layer: Any, input_shape: Shape) -> Call:
+    del input_shape
+    return lambda x: functional.leaky_relu(x, layer.negative_slope)
+
+
+def _relu(layer: Any, input_shape: Shape) -> Call | None:
+    del input_shape
+    plain = layer.max_value is None and not layer.negative_slope and not layer.threshold
+    return functional.relu if plain else None
+
+
+def _flatten(layer: Any, input_shape: Shape) -> Call | None:
+    # One axis is added to a row of numbers, and those of channels first are moved.
+    if len(input_shape) < 2 or layer.data_format != "channels_last":
+        return None
+    return lambda x: x.flatten(1)
 
 
 _FASTER: dict[type, Callable[[Any, Shape], Call | None]] = {
@@ -152,4 +171,7 @@ _FASTER: dict[type, Callable[[Any, Shape], Call | None]] = {
     keras.layers.Conv2DTranspose: _transposed_convolution,
     keras.layers.Dense: _dense,
     keras.layers.BatchNormalization: _batch_normalization,
+    keras.layers.LeakyReLU: _leaky_relu,
+    keras.layers.ReLU: _relu,
+    keras.layers.Flatten: _flatten,
 }

@@ -10,6 +10,7 @@ from kgan import _backend, losses
 from kgan._arguments import integer
 from kgan.models import checks
 from kgan.models.generative_model import GenerativeModel
+from kgan.models.means import Means
 from kgan.models.optimizer_pair import OptimizerPair, serialize
 
 Tensor = Any
@@ -81,9 +82,8 @@ class GAN(GenerativeModel):
         self.is_conditional = len(generator.inputs) == 2
         self.num_classes = checks.resolve_num_classes(generator, discriminator, num_classes)
         self.discriminator_steps = 1
-        self._trackers = [
-            keras.metrics.Mean(name=name)
-            for name in (
+        self._means = Means(
+            (
                 "discriminator_loss",
                 "generator_loss",
                 "real_score",
@@ -92,7 +92,7 @@ class GAN(GenerativeModel):
                 "discriminator_gradient_norm",
                 "generator_gradient_norm",
             )
-        ]
+        )
         self.built = True
 
     # ---- compile ---------------------------------------------------------------------------------
@@ -185,30 +185,37 @@ class GAN(GenerativeModel):
         Returns:
             The logs: running means of the losses and scores.
         """
-        parts = self._split(*self._unpack(data))
-        for real, labels in parts[:-1]:
-            fake = self._generate_fakes(real, labels, self.training_noise, training=True)
-            self._update_discriminator(real, ops.stop_gradient(fake), labels)
+        *first, (real, labels) = self._split(*self._unpack(data))
+        discriminator_logs = []
+        for part, part_labels in first:
+            fake = self._generate_fakes(part, part_labels, self.training_noise, training=True)
+            discriminator_logs.append(
+                self._update_discriminator(part, ops.stop_gradient(fake), part_labels)
+            )
 
-        real, labels = parts[-1]
-
-        def generator_objective() -> tuple[Tensor, Tensor]:
+        def generator_objective() -> tuple[Tensor, tuple[Tensor, dict[str, Tensor]]]:
             # One pass through the generator serves both updates. The discriminator learns on the
             # images as they are, and the generator is then judged by the updated discriminator.
             fake = self._generate_fakes(real, labels, self.training_noise, training=True)
-            self._update_discriminator(real, ops.stop_gradient(fake), labels)
+            logs = self._update_discriminator(real, ops.stop_gradient(fake), labels)
             loss = self._generator_loss(real, fake, labels, training=True)
             loss += _regularisation(self.generator)
-            return self.optimizer.generator_optimizer.scale_loss(loss), loss
+            return self.optimizer.generator_optimizer.scale_loss(loss), (loss, logs)
 
         variables = self.generator.trainable_variables
-        gradient, loss = _backend.gradients(generator_objective, variables)
+        gradient, (loss, logs) = _backend.gradients(generator_objective, variables)
         norm = _gradient_norm(gradient, self.optimizer.generator_optimizer)
         _backend.apply(self.optimizer.generator_optimizer, gradient, variables)
-        self._track(real, generator_loss=loss, generator_gradient_norm=norm)
-        return self.get_metrics_result()
+        return self._logs(
+            real,
+            generator_loss=loss,
+            generator_gradient_norm=norm,
+            **_mean_logs([*discriminator_logs, logs]),
+        )
 
-    def _update_discriminator(self, real: Tensor, fake: Tensor, labels: Tensor | None) -> None:
+    def _update_discriminator(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None
+    ) -> dict[str, Tensor]:
         def objective() -> tuple[Tensor, dict[str, Tensor]]:
             real_logits = self._score(real, labels, training=True)
             fake_logits = self._score(fake, labels, training=True)
@@ -221,7 +228,7 @@ class GAN(GenerativeModel):
         gradient, logs = _backend.gradients(objective, variables)
         norm = _gradient_norm(gradient, self.optimizer.discriminator_optimizer)
         _backend.apply(self.optimizer.discriminator_optimizer, gradient, variables)
-        self._track(real, **logs, discriminator_gradient_norm=norm)
+        return {**logs, "discriminator_gradient_norm": norm}
 
     def _generator_loss(
         self, real: Tensor, fake: Tensor, labels: Tensor | None, training: bool
@@ -238,13 +245,12 @@ class GAN(GenerativeModel):
         fake = self._generate_fakes(real, labels, self.evaluation_noise, training=False)
         real_logits = self._score(real, labels, training=False)
         fake_logits = self._score(fake, labels, training=False)
-        self._track(
+        logs = self._logs(
             real,
             discriminator_loss=self.adversarial_loss.discriminator_loss(real_logits, fake_logits),
             generator_loss=self.adversarial_loss.generator_loss(fake_logits, real_logits),
             **_scores(real_logits, fake_logits),
         )
-        logs = self.get_metrics_result()
         return {name: value for name, value in logs.items() if not name.endswith("gradient_norm")}
 
     def _generate_fakes(
@@ -288,13 +294,11 @@ class GAN(GenerativeModel):
             for first in range(steps)
         ]
 
-    def _track(self, images: Tensor, **values: Tensor) -> None:
-        count = ops.cast(ops.shape(images)[0], "float32")  # so a short last batch counts for less
-        for tracker in self._trackers:
-            if tracker.name in values:
-                # `update_state` would do the same, after a dozen looks at the number's shape.
-                tracker.total.assign_add(values[tracker.name] * count)
-                tracker.count.assign_add(count)
+    def _logs(self, images: Tensor, **values: Tensor) -> dict[str, Tensor]:
+        """The running means, with the values of one more batch in them."""
+        # Weighted, so that a short last batch counts for what it is.
+        self._means.update_state(values, weight=ops.shape(images)[0])
+        return self.get_metrics_result()
 
     def _check_data(self, x: Any, y: Any, training: bool, **options: Any) -> None:
         steps = self.discriminator_steps if training else 1
@@ -495,25 +499,32 @@ def _regularisation(network: Any) -> Tensor:
 def _scores(real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
     """What the discriminator makes of the two, apart from any loss."""
     # Every real image against every fake one: where 0 lies between them is up to the loss.
-    real, fake = _by_image(real_logits), _by_image(fake_logits)
-    margins = ops.expand_dims(real, 1) - ops.expand_dims(fake, 0)
+    margins = _by_image(real_logits) - ops.reshape(_by_image(fake_logits), (1, -1))
     return {
         "real_score": ops.mean(real_logits),
         "fake_score": ops.mean(fake_logits),
-        "discriminator_accuracy": ops.mean((ops.sign(margins) + 1.0) / 2.0),
+        "discriminator_accuracy": (ops.mean(ops.sign(margins)) + 1.0) / 2.0,
     }
 
 
 def _by_image(logits: Tensor) -> Tensor:
-    """One score for each image, `(batch,)`, of a discriminator that may give more."""
-    return ops.mean(ops.reshape(logits, (ops.shape(logits)[0], -1)), axis=1)
+    """One score for each image, `(batch, 1)`, of a discriminator that may give more."""
+    if tuple(logits.shape[1:]) == (1,):
+        return logits
+    return ops.mean(ops.reshape(logits, (ops.shape(logits)[0], -1)), axis=1, keepdims=True)
+
+
+def _mean_logs(logs: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The means over several updates."""
+    if len(logs) == 1:
+        return logs[0]
+    return {name: ops.mean(ops.stack([each[name] for each in logs])) for name in logs[0]}
 
 
 def _gradient_norm(gradient: Any, optimizer: Any) -> Tensor:
     """The Euclidean length of a gradient, all variables together, before it is applied."""
     there = [ops.cast(part, "float32") for part in gradient if part is not None]
-    squares = [ops.sum(ops.square(part)) for part in there]
-    norm = ops.sqrt(sum(squares, 0.0)) / optimizer.scale_loss(1.0)
+    norm = _backend.global_norm(there) / optimizer.scale_loss(1.0)
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         # A step whose gradient overflowed is left out by such an optimizer: one of no length.
         norm = ops.where(ops.isfinite(norm), norm, 0.0)
