@@ -9,7 +9,7 @@ import torch
 
 from kgan._backend import torch_adam
 from kgan._backend.graph import Runner
-from kgan._backend.torch_layers import shortcut
+from kgan._backend.torch_layers import shortcut, tensor_of
 
 Logs = dict[str, Any]
 
@@ -56,14 +56,20 @@ def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tu
         loss, aux = fn()
         # Not `loss.backward()`, which would also fill the gradients of every other network that
         # `fn` passes through.
-        values = [v.value for v in variables]
+        values = [tensor_of(v) for v in variables]
         gradient = torch.autograd.grad(loss, values, allow_unused=True) if values else ()
     # What is handed on would else keep all that was computed on the way.
-    return list(gradient), keras.tree.map_structure(_detached, aux)
+    return list(gradient), _detached(aux)
 
 
-def _detached(value: Any) -> Any:
-    return value.detach() if torch.is_tensor(value) else value
+def _detached(aux: Any) -> Any:
+    if torch.is_tensor(aux):
+        return aux.detach()
+    if isinstance(aux, dict):
+        return {name: _detached(value) for name, value in aux.items()}
+    if isinstance(aux, (list, tuple)):
+        return type(aux)(_detached(value) for value in aux)
+    return aux
 
 
 def input_gradient(fn: Callable[[Any], Any], x: Any) -> Any:

@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import torch
 
+from kgan._backend.torch_layers import tensor_of
+
 # On PyTorch, `keras.optimizers.Adam` makes an object of a subclass that is PyTorch's own.
 _ADAM = type(keras.optimizers.Adam())
 
@@ -26,7 +28,7 @@ def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> 
         Whether it did it: the optimizer is an Adam of which nothing but that is asked, and there
         is a gradient for all variables, float32 on the CPU.
     """
-    weights = [variable.value for variable in variables]
+    weights = [tensor_of(variable) for variable in variables]
     if (
         not weights
         or any(part is None for part in gradient)
@@ -36,7 +38,7 @@ def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> 
         return False
     places = [optimizer._get_variable_index(variable) for variable in variables]
     moments = [
-        [kept[place].value for place in places]
+        [tensor_of(kept[place]) for place in places]
         for kept in (optimizer._momentums, optimizer._velocities)
     ]
     # It goes through the memory of all four as it lies. A gradient lies as PyTorch came by it.
@@ -44,7 +46,7 @@ def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> 
     for kept in moments:
         for weight, moment in zip(weights, kept, strict=True):
             moment.data = _laid_out_as(weight, moment.data)
-    step = int(optimizer.iterations.value) + 1
+    step = int(tensor_of(optimizer.iterations)) + 1
     torch._fused_adam_(
         weights,
         gradient,
@@ -60,7 +62,7 @@ def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> 
         amsgrad=False,
         maximize=False,
     )
-    optimizer.iterations.assign_add(1)
+    tensor_of(optimizer.iterations).add_(1)
     return True
 
 

@@ -27,7 +27,8 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
     """
 
     def __init__(self, seed: int | None = None, name: str | None = None) -> None:
-        super().__init__(name=name)
+        # Its networks compute, each layer by its own policy; it does nothing to what they take.
+        super().__init__(name=name, dtype="float32")
         self.seed = seed
         self.epochs_trained = 0
         self.training_noise = keras.random.SeedGenerator(seed)

@@ -39,4 +39,4 @@ class Means(keras.metrics.Metric):
     def result(self) -> dict[str, Any]:
         """The means; 0 where nothing was told."""
         means = ops.divide_no_nan(self.totals, self.count)
-        return {name: means[index] for index, name in enumerate(self.names)}
+        return dict(zip(self.names, ops.unstack(means), strict=True))
