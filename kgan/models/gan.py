@@ -8,6 +8,7 @@ from keras import ops
 
 from kgan import _backend, losses
 from kgan._arguments import integer
+from kgan._backend import graph
 from kgan.models import checks
 from kgan.models.generative_model import GenerativeModel
 from kgan.models.means import Means
@@ -439,9 +440,9 @@ class GAN(GenerativeModel):
                 "tf_saved_model", on TensorFlow, and on JAX where TensorFlow is installed.
             **kwargs: Likewise.
         """
-        # Keras exports to ONNX only what has been called.
-        labels = np.zeros(1, "int32") if self.is_conditional else None
-        self._images_from(np.zeros((1, self.latent_dim), "float32"), labels)
+        # Keras exports to ONNX only what has been called, and by Keras.
+        zeros = [np.zeros((1, *x.shape[1:]), x.dtype) for x in self.generator.inputs]
+        graph.call(self.generator, zeros, training=False)
         return self.generator.export(filepath, *args, **kwargs)
 
     # ---- saving ----------------------------------------------------------------------------------
