@@ -24,7 +24,20 @@ from kgan import _environment
 _environment.prepare()  # before anything below can import Keras
 
 if TYPE_CHECKING:
-    from kgan import callbacks, data, images, losses, metrics, models, networks, recipes, report
+    from kgan import (
+        augmentations,
+        callbacks,
+        constraints,
+        data,
+        images,
+        losses,
+        metrics,
+        models,
+        networks,
+        penalties,
+        recipes,
+        report,
+    )
     from kgan._core import __version__
     from kgan.metrics import evaluate
     from kgan.models import GAN
@@ -32,7 +45,9 @@ if TYPE_CHECKING:
 __all__ = [
     "GAN",
     "__version__",
+    "augmentations",
     "callbacks",
+    "constraints",
     "data",
     "evaluate",
     "images",
@@ -40,6 +55,7 @@ __all__ = [
     "metrics",
     "models",
     "networks",
+    "penalties",
     "recipes",
     "report",
 ]
