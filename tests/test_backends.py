@@ -194,9 +194,7 @@ def test_an_input_gradient_can_be_differentiated():
 
     def penalty():
         # f(x) = sum w x^2: its gradient is 2 w x, whose squares sum to 4 w^2 sum x^2.
-        gradient, _ = _backend.input_gradient(
-            lambda x: (ops.sum(weight * x**2, axis=1), None), x
-        )
+        gradient, _ = _backend.input_gradient(lambda x: (ops.sum(weight * x**2, axis=1), None), x)
         return ops.sum(gradient**2), gradient
 
     (of_weight,), gradient = _backend.gradients(penalty, [weight])

@@ -128,7 +128,9 @@ def test_label_smoothing_is_of_real_images_only(name):
     loss = type(kgan.losses.get(name))(label_smoothing=0.1)
     real, fake = as_tensor(REAL), as_tensor(FAKE)
     expected = (
-        -0.9 * log_sigmoid(REAL).mean() - 0.1 * log_sigmoid(-REAL).mean() - log_sigmoid(-FAKE).mean()
+        -0.9 * log_sigmoid(REAL).mean()
+        - 0.1 * log_sigmoid(-REAL).mean()
+        - log_sigmoid(-FAKE).mean()
     )
     np.testing.assert_allclose(loss.discriminator_loss(real, fake), expected, rtol=1e-6)
     plain = kgan.losses.get(name)

@@ -226,7 +226,7 @@ def test_get():
 @pytest.mark.parametrize(
     ("identifier", "message"),
     [
-        ("r3", "Did you mean 'r1'"),
+        ("gradient_penalti", "Did you mean 'gradient_penalty'"),
         ([penalties.R1(), "r1"], "different names"),
         (3.0, "of type float"),
     ],

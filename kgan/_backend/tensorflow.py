@@ -84,7 +84,9 @@ def average_into(averages: Sequence[Any], variables: Sequence[Any], share: Any) 
     """Moves averages by a share of their way, as `kgan._backend` says."""
 
     def move(average: Any, value: Any, share: Any) -> None:
-        average.assign_add((value - average) * share if value.dtype.is_floating else value - average)
+        average.assign_add(
+            (value - average) * share if value.dtype.is_floating else value - average
+        )
 
     pairs = [(a.value, v.value) for a, v in zip(averages, variables, strict=True)]
     if replicas()[1] == 1:

@@ -156,7 +156,7 @@ class GAN(LatentSampler, GenerativeModel):
 
         Reference:
             [Radford et al., 2016](https://arxiv.org/abs/1511.06434) for the default optimizers;
-            [Yazıcı et al., 2019](https://arxiv.org/abs/1806.04498) for the average.
+            [Yazici et al., 2019](https://arxiv.org/abs/1806.04498) for the average.
         """
         discriminator_steps = integer("discriminator_steps", discriminator_steps)
         unknown = set(kwargs) - {"run_eagerly", "steps_per_execution", "jit_compile"}
@@ -362,11 +362,11 @@ class GAN(LatentSampler, GenerativeModel):
         """Measures both losses on one batch of held-out images, changing nothing."""
         real, labels = self._unpack(data)
         fake = self._generate_fakes(real, labels, self.evaluation_noise, training=False)
-        verdicts = [
+        real_verdict, fake_verdict = (
             self._judge(_packed(images, self.pack), labels, training=False)
             for images in (real, fake)
-        ]
-        loss, logs = self._discriminator_loss(*verdicts, labels)
+        )
+        loss, logs = self._discriminator_loss(real_verdict, fake_verdict, labels)
         generator_loss = self._generator_loss(real, fake, labels, training=False)
         told = {"discriminator_loss": loss, "generator_loss": generator_loss, **logs}
         means = self._logs(real, **told)

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 
-
 def copies(variables):
     return [np.array(v) for v in variables]
 
@@ -32,7 +31,10 @@ def test_warm_up_ends_at_the_decay_that_was_asked_for(make_gan, dataset):
         before = copies(gan.averaged_generator.variables)
         gan.train_on_batch(dataset.batch(0, index)[0])
     for a, b, v in zip(
-        copies(gan.averaged_generator.variables), before, copies(gan.generator.variables), strict=True
+        copies(gan.averaged_generator.variables),
+        before,
+        copies(gan.generator.variables),
+        strict=True,
     ):
         np.testing.assert_allclose(a, 0.2 * b + 0.8 * v, rtol=1e-4, atol=1e-6)
 
@@ -89,5 +91,3 @@ def test_compiling_anew_keeps_the_average_or_drops_it(make_gan, dataset):
 def test_a_decay_out_of_range(make_gan, decay):
     with pytest.raises(ValueError, match="ema_decay"):
         make_gan(ema_decay=decay)
-
-

@@ -15,7 +15,9 @@ def pack_gan(pack=2, **options):
     scale = keras.initializers.Constant(2.0)
     made = layers.Dense(1, use_bias=False, kernel_initializer=scale)(latent)
     kernel = np.arange(1.0, pack + 1).reshape(pack, 1)
-    dense = layers.Dense(1, use_bias=False, kernel_initializer=lambda shape, dtype: ops.array(kernel))
+    dense = layers.Dense(
+        1, use_bias=False, kernel_initializer=lambda shape, dtype: ops.array(kernel)
+    )
     gan = kgan.GAN(
         keras.Model(latent, layers.Reshape((1, 1, 1))(made)),
         keras.Model(image, dense(layers.Flatten()(image))),
@@ -86,7 +88,9 @@ def classifying_gan(weight=1.0, rate=0.0):
     """Images of one pixel; the class logits of x are (x, 0, -x)."""
     latent, label, image = keras.Input((1,)), keras.Input((), dtype="int32"), keras.Input((1, 1, 1))
     shift = layers.Embedding(3, 1, embeddings_initializer="zeros")(label)
-    generator = keras.Model([latent, label], layers.Reshape((1, 1, 1))(layers.Add()([latent, shift])))
+    generator = keras.Model(
+        [latent, label], layers.Reshape((1, 1, 1))(layers.Add()([latent, shift]))
+    )
     flat = layers.Flatten()(image)
     kernel = np.array([[1.0, 0.0, -1.0]])
     classes = layers.Dense(3, use_bias=False, kernel_initializer=lambda *a, **k: ops.array(kernel))

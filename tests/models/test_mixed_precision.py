@@ -148,8 +148,6 @@ def test_an_input_gradient_is_float32(make_gan, under, policy):
     under(policy)
     gan = make_gan("mlp")
     x = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(3, 8, 8, 1)).astype("float32"))
-    gradient, _ = _backend.input_gradient(
-        lambda x: (gan.discriminator(x, training=False), None), x
-    )
+    gradient, _ = _backend.input_gradient(lambda x: (gan.discriminator(x, training=False), None), x)
     assert keras.backend.standardize_dtype(gradient.dtype) == "float32"
     assert np.abs(ops.convert_to_numpy(gradient)).max() > 0
