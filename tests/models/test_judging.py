@@ -14,16 +14,14 @@ def pack_gan(pack=2, **options):
     latent, image = keras.Input((1,)), keras.Input((1, 1, pack))
     scale = keras.initializers.Constant(2.0)
     made = layers.Dense(1, use_bias=False, kernel_initializer=scale)(latent)
-    kernel = np.arange(1.0, pack + 1).reshape(pack, 1)
-    dense = layers.Dense(
-        1, use_bias=False, kernel_initializer=lambda shape, dtype: ops.array(kernel)
-    )
+    dense = layers.Dense(1, use_bias=False)
     gan = kgan.GAN(
         keras.Model(latent, layers.Reshape((1, 1, 1))(made)),
         keras.Model(image, dense(layers.Flatten()(image))),
         pack=pack,
         seed=11,
     )
+    dense.set_weights([np.arange(1.0, pack + 1).reshape(pack, 1)])
     gan.compile(*[keras.optimizers.SGD(0.0) for _ in range(2)], loss="wasserstein", **options)
     return gan
 
@@ -92,11 +90,11 @@ def classifying_gan(weight=1.0, rate=0.0):
         [latent, label], layers.Reshape((1, 1, 1))(layers.Add()([latent, shift]))
     )
     flat = layers.Flatten()(image)
-    kernel = np.array([[1.0, 0.0, -1.0]])
-    classes = layers.Dense(3, use_bias=False, kernel_initializer=lambda *a, **k: ops.array(kernel))
+    classes = layers.Dense(3, use_bias=False)
     one = keras.initializers.Constant(0.5)
     logits = layers.Dense(1, use_bias=False, kernel_initializer=one)(flat)
     gan = kgan.GAN(generator, keras.Model(image, [logits, classes(flat)]), seed=11)
+    classes.set_weights([np.array([[1.0, 0.0, -1.0]])])
     optimizers = [keras.optimizers.SGD(rate) for _ in range(2)]
     gan.compile(*optimizers, loss="wasserstein", classification_weight=weight)
     return gan
