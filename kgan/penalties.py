@@ -319,15 +319,31 @@ def _get_one(identifier: Any) -> Penalty:
     if isinstance(identifier, Penalty):
         return identifier
     if isinstance(identifier, str):
-        if identifier in _PENALTIES:
-            return _PENALTIES[identifier]()  # type: ignore[call-arg]  # all have default weights
-        raise ValueError(
-            f"Expected the name of a penalty, one of {names()}. "
-            f"Received: penalties={identifier!r}.{did_you_mean(identifier, _PENALTIES)}"
-        )
+        return make(identifier)
     raise ValueError(
         f"Expected a penalty: one of the names {names()}, or an object of a subclass of "
         f"kgan.penalties.Penalty. Received: {identifier!r} of type {type(identifier).__name__}."
+    )
+
+
+def make(name: str, **arguments: Any) -> Penalty:
+    """Makes a penalty by its name.
+
+    Args:
+        name: String, one of `kgan.penalties.names()`.
+        **arguments: Its own.
+
+    Returns:
+        The `Penalty`.
+
+    Raises:
+        ValueError: There is none of that name.
+    """
+    if name in _PENALTIES:
+        return _PENALTIES[name](**arguments)
+    raise ValueError(
+        f"Expected the name of a penalty, one of {names()}. "
+        f"Received: {name!r}.{did_you_mean(name, _PENALTIES)}"
     )
 
 

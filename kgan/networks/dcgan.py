@@ -14,6 +14,8 @@ def dcgan(
     latent_dim: int = 128,
     num_classes: int | None = None,
     width: int = 64,
+    classifier: bool = False,
+    pack: int = 1,
 ) -> tuple[Any, Any]:
     """Two convolutional networks that mirror each other.
 
@@ -32,6 +34,9 @@ def dcgan(
         num_classes: Integer, makes both networks conditional on a label below it. Defaults to
             unconditional ones.
         width: Integer, the number of channels next to the image; it doubles with every halving.
+        classifier: Whether a conditional discriminator tells the label and does not take it: its
+            second output is then the classes' logits, `(batch, num_classes)`.
+        pack: Integer, how many images the discriminator takes as one, for `GAN(..., pack=pack)`.
 
     Returns:
         `(generator, discriminator)`. The generator maps latents, float `(batch, latent_dim)`
@@ -39,7 +44,8 @@ def dcgan(
         [-1, 1]; the discriminator maps images (and labels) to logits, float `(batch, 1)`.
 
     Raises:
-        ValueError: A size is not an integer of at least 1, or the image is too small.
+        ValueError: A size is not an integer of at least 1, the image is too small, or a classifier
+            is asked for without classes.
 
     Example:
     ```python
@@ -53,12 +59,15 @@ def dcgan(
         [Miyato and Koyama, 2018](https://arxiv.org/abs/1802.05637).
     """
     shape = conditioning.check_sizes(
-        image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width
+        image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width, pack=pack
     )
+    if classifier and num_classes is None:
+        raise ValueError("Expected num_classes for a classifier. Received: num_classes=None.")
     sizes = _sizes(shape)
+    packed = (*shape[:2], pack * shape[2])
     return (
         _generator(shape, latent_dim, num_classes, width, sizes),
-        _discriminator(shape, num_classes, width, sizes),
+        _discriminator(packed, num_classes, width, sizes, classifier),
     )
 
 
@@ -118,6 +127,7 @@ def _discriminator(
     num_classes: int | None,
     width: int,
     sizes: list[tuple[int, int]],
+    classifier: bool,
 ) -> Any:
     image = x = keras.Input(image_shape, name="image")
     for level in range(len(sizes) - 1):
@@ -130,6 +140,9 @@ def _discriminator(
     logits = layers.Dense(1, dtype="float32")(features)
     if num_classes is None:
         return keras.Model(image, logits, name="discriminator")
+    if classifier:
+        classes = layers.Dense(num_classes, dtype="float32", name="classes")(features)
+        return keras.Model(image, [logits, classes], name="discriminator")
     label = conditioning.label_input()
     match = conditioning.project(features, label, num_classes)
     return keras.Model([image, label], layers.Add()([logits, match]), name="discriminator")

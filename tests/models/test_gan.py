@@ -9,7 +9,8 @@ from keras import ops
 
 import kgan
 from kgan import _backend
-from kgan.models.gan import _arcs, _scores
+from kgan.models.gan import _scores
+from kgan.models.sampling import _arcs
 
 LOGS = {
     "discriminator_loss",
