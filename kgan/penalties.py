@@ -13,6 +13,7 @@ from keras import ops
 
 from kgan._arguments import integer
 from kgan._names import did_you_mean
+from kgan._noise import for_batch
 
 Tensor = Any
 
@@ -100,8 +101,8 @@ def _distance_from(gradient: Tensor, target: float, one_sided: bool) -> Tensor:
 
 def _shares(real: Tensor, noise: Any) -> Tensor:
     """One uniform number in [0, 1) for each image, `(batch, 1, 1, 1)`."""
-    shape = (ops.shape(real)[0], *[1] * (len(real.shape) - 1))
-    return keras.random.uniform(shape, seed=noise)
+    ones = [1] * (len(real.shape) - 1)
+    return for_batch(keras.random.uniform, ops.shape(real)[0], *ones, noise=noise)
 
 
 @keras.saving.register_keras_serializable(package="kgan")
@@ -167,7 +168,8 @@ class DRAGAN(Penalty):
     def value(self, judged: Judged) -> Tensor:
         """The penalty without its weight."""
         real = judged.real
-        added = keras.random.uniform(ops.shape(real), seed=judged.noise)
+        count, *shape = ops.shape(real)
+        added = for_batch(keras.random.uniform, count, *shape, noise=judged.noise)
         near = real + _shares(real, judged.noise) * 0.5 * ops.std(real) * added
         return _distance_from(judged.gradient_at(near), 1.0, one_sided=False)
 
@@ -252,11 +254,11 @@ class LeCam(Penalty):
     def value(self, judged: Judged) -> Tensor:
         """The penalty without its weight; moves the running means."""
         present = ops.stack([ops.mean(judged.real_logits), ops.mean(judged.fake_logits)])
-        means = self.decay * self.means + (1.0 - self.decay) * ops.stop_gradient(present)
-        filled = self.decay * self.filled + (1.0 - self.decay)
-        self.means.assign(means)
-        self.filled.assign(filled)
-        real_mean, fake_mean = means[0] / filled, means[1] / filled
+        new = 1.0 - self.decay
+        self.means.assign(self.decay * self.means + new * ops.stop_gradient(present))
+        self.filled.assign(self.decay * self.filled + new)
+        # Read back: where several devices share the batch, that is the mean of what they found.
+        real_mean, fake_mean = ops.unstack(self.means / self.filled)
         return ops.mean(ops.square(ops.relu(judged.real_logits - fake_mean))) + ops.mean(
             ops.square(ops.relu(real_mean - judged.fake_logits))
         )

@@ -82,7 +82,10 @@ def save_starts(make_gan, folder):
     gans = {f"mlp-{loss}": compiled("mlp", loss=loss) for loss in kgan.losses.names()}
     for loss in ("non_saturating", "relativistic"):
         gans[f"dcgan-{loss}"] = compiled("dcgan", 3, loss=loss)
-    gans["two-updates"] = compiled("mlp", 3, discriminator_steps=2)
+    gans["penalties"] = compiled("mlp", penalties=kgan.penalties.names())
+    lazy = kgan.penalties.R1(interval=2)
+    gans["two-updates"] = compiled("mlp", 3, penalties=lazy, discriminator_steps=2)
+    gans["averaged"] = compiled("dcgan", ema_decay=0.5)
     gans["adam"] = make_gan("mlp", 3)
     for name, gan in gans.items():
         for layer in gan._flatten_layers():

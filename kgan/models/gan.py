@@ -7,6 +7,7 @@ from keras import ops
 
 from kgan import _backend, augmentations, losses
 from kgan._arguments import integer
+from kgan._noise import for_batch
 from kgan.models import checks
 from kgan.models.generative_model import GenerativeModel
 from kgan.models.means import Means
@@ -293,7 +294,8 @@ class GAN(LatentSampler, GenerativeModel):
             logs["discriminator_loss"] = loss
             for penalty in self.penalties:
                 value = self._penalty(penalty, judged)
-                loss += penalty.weight * value
+                # Not `+=`, which on PyTorch would change what the logs were just given.
+                loss = loss + penalty.weight * value
                 logs[penalty.name] = value
             if self.augmentation is not None:
                 logs.update(self.augmentation.observe(ops.stop_gradient(real_verdict[0])))
@@ -377,12 +379,7 @@ class GAN(LatentSampler, GenerativeModel):
     ) -> Tensor:
         """As many fake images as there are real ones, with their labels."""
         count = ops.shape(real)[0]
-        # Where several devices work out parts of a batch, each draws the noise for all and takes
-        # its own: so the images get the latents that they would get on one device.
-        replica, replicas = _backend.replicas()
-        latents = keras.random.normal((replicas * count, self.latent_dim), seed=noise)
-        if replicas > 1:
-            latents = ops.reshape(latents, (replicas, count, self.latent_dim))[replica]
+        latents = for_batch(keras.random.normal, count, self.latent_dim, noise=noise)
         tensors = [latents, labels] if self.is_conditional else [latents]
         return _backend.run(self.generator, tensors, training)
 
