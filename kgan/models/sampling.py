@@ -7,6 +7,7 @@ import numpy as np
 
 from kgan import _backend
 from kgan._arguments import integer
+from kgan._backend import graph
 from kgan.models import checks
 
 Tensor = Any
@@ -176,10 +177,11 @@ class LatentSampler:
                 "tf_saved_model", on TensorFlow, and on JAX where TensorFlow is installed.
             **kwargs: Likewise.
         """
-        # Keras exports to ONNX only what has been called.
-        labels = np.zeros(1, "int32") if self.is_conditional else None
-        self._images_from(np.zeros((1, self.latent_dim), "float32"), labels)
-        return self.sampled_generator.export(filepath, *args, **kwargs)
+        # Keras exports to ONNX only what has been called, and by Keras.
+        network = self.sampled_generator
+        zeros = [np.zeros((1, *x.shape[1:]), x.dtype) for x in network.inputs]
+        graph.call(network, zeros, training=False)
+        return network.export(filepath, *args, **kwargs)
 
 
 def _arcs(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
