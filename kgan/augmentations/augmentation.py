@@ -1,11 +1,6 @@
-"""Augmentations: what is done to all images before the discriminator sees them, by name or object.
+"""What all augmentations are."""
 
-Real and generated images get the same treatment, and the generator learns through it: so the
-discriminator cannot learn few data by heart, and nothing of it leaks into what is generated. To add
-one, write a class and name it in `_AUGMENTATIONS`; `compile(augmentation=...)`, the recipes and the
-tests find it there.
-"""
-
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import keras
@@ -63,37 +58,27 @@ class Augmentation(keras.layers.Layer):
         return {"name": self.name}
 
 
-_AUGMENTATIONS: dict[str, type[Augmentation]] = {}
-
-
-def names() -> list[str]:
-    """The names that `get` knows."""
-    return list(_AUGMENTATIONS)
-
-
-def get(identifier: Any) -> Augmentation | None:
-    """Finds an augmentation.
+def check_choice(argument: str, chosen: Any, known: Collection[str]) -> tuple[str, ...]:
+    """Checks an argument that picks some of several names.
 
     Args:
-        identifier: A name out of `kgan.augmentations.names()`, an `Augmentation`, or None for none.
+        argument: String, the argument's name.
+        chosen: What was received: a name, or several.
+        known: The names there are.
 
     Returns:
-        The object, or None.
+        The names as a tuple.
 
     Raises:
-        ValueError: The name is unknown, or the object is no augmentation.
+        ValueError: There is no name, one that is unknown, or one twice.
     """
-    if identifier is None or isinstance(identifier, Augmentation):
-        return identifier
-    if isinstance(identifier, str):
-        if identifier in _AUGMENTATIONS:
-            return _AUGMENTATIONS[identifier]()
+    names = (chosen,) if isinstance(chosen, str) else chosen
+    names = tuple(names) if isinstance(names, Iterable) else ()
+    wrong = [name for name in names if name not in known]
+    if not names or wrong or len(set(names)) < len(names):
+        hint = did_you_mean(wrong[0], known) if wrong and isinstance(wrong[0], str) else ""
         raise ValueError(
-            f"Expected the name of an augmentation, one of {names()}. "
-            f"Received: augmentation={identifier!r}.{did_you_mean(identifier, _AUGMENTATIONS)}"
+            f"Expected `{argument}` to be one or more of {tuple(known)}, each at most once. "
+            f"Received: {argument}={chosen!r}.{hint}"
         )
-    raise ValueError(
-        f"Expected an augmentation: one of the names {names()}, or an object of a subclass of "
-        f"kgan.augmentations.Augmentation. Received: {identifier!r} of type "
-        f"{type(identifier).__name__}."
-    )
+    return names
