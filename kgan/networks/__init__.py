@@ -5,5 +5,6 @@ A family added here by name is found by the recipes, the command and the tests.
 
 from kgan.networks.dcgan import dcgan
 from kgan.networks.mlp import mlp
+from kgan.networks.resnet import resnet
 
-__all__ = ["dcgan", "mlp"]
+__all__ = ["dcgan", "mlp", "resnet"]
