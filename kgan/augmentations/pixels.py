@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from kgan import _backend
+from kgan._noise import for_batch
 
 Tensor = Any
 
@@ -29,13 +29,7 @@ def draws(
     Returns:
         An iterator over `count` tensors `(batch, 1, 1, 1)`.
     """
-    batch = ops.shape(images)[0]
-    # Where several devices work out parts of a batch, each draws the numbers for all and takes its
-    # own. Otherwise all of them, whose noise has the same state, would do the same.
-    replica, replicas = _backend.replicas()
-    numbers = distribution((replicas * batch, count), seed=noise)
-    if replicas > 1:
-        numbers = ops.reshape(numbers, (replicas, batch, count))[replica]
+    numbers = for_batch(distribution, ops.shape(images)[0], count, noise=noise)
     return iter(ops.unstack(ops.reshape(numbers, (-1, 1, 1, 1, count)), count, axis=-1))
 
 
