@@ -162,6 +162,15 @@ def test_signal_handlers_are_put_back_when_training_raises(make_gan, dataset):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.fixture
+def interruptible():
+    """Has Ctrl-C interrupt, also in a process that a shell began in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_second_ctrl_c_is_as_ever(make_gan, dataset):
     before = signal.getsignal(signal.SIGINT)
 
