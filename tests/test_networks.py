@@ -14,6 +14,7 @@ def layer_sizes(network):
     return [layer.units for layer in network.layers if isinstance(layer, keras.layers.Dense)]
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("num_classes", [None, 3])
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (8, 10, 2)])

@@ -382,9 +382,9 @@ def _check_spec_divides(batch: int | None, steps: int, pack: int, devices: int) 
 def _parts(steps: int, pack: int, devices: int) -> tuple[str, str]:
     """What a batch is split by, and why."""
     factors = [
-        (devices, f"the number of devices, {devices},", "each device gets as large a part"),
-        (steps, f"discriminator_steps={steps}", f"it is split into {steps} equal parts"),
+        (steps, f"discriminator_steps={steps}", f"each is split into {steps} equal parts"),
         (pack, f"pack={pack}", f"the discriminator judges {pack} images at a time"),
+        (devices, f"the number of devices, {devices},", "each device gets as large a part"),
     ]
     named = [(name, why) for number, name, why in factors if number > 1]
     return " times ".join(name for name, _ in named), " and ".join(why for _, why in named)

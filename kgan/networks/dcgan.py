@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from kgan.networks import conditioning
+from kgan.networks import conditioning, pyramid
 
 
 def dcgan(
@@ -63,26 +63,12 @@ def dcgan(
     )
     if classifier and num_classes is None:
         raise ValueError("Expected num_classes for a classifier. Received: num_classes=None.")
-    sizes = _sizes(shape)
+    sizes = pyramid.halved(shape)
     packed = (*shape[:2], pack * shape[2])
     return (
         _generator(shape, latent_dim, num_classes, width, sizes),
         _discriminator(packed, num_classes, width, sizes, classifier),
     )
-
-
-def _sizes(image_shape: tuple[int, int, int]) -> list[tuple[int, int]]:
-    """Heights and widths from the image's own down to at most 4, each half of the one before."""
-    sizes = [image_shape[:2]]
-    while max(sizes[-1]) > 4:
-        height, width = sizes[-1]
-        sizes.append(((height + 1) // 2, (width + 1) // 2))
-    if len(sizes) == 1:
-        raise ValueError(
-            "Expected images of at least 5 pixels on their larger side. "
-            f"Received: image_shape={image_shape}."
-        )
-    return sizes
 
 
 def _generator(
@@ -103,23 +89,16 @@ def _generator(
     for size in larger[:0:-1]:
         channels //= 2
         x = layers.Conv2DTranspose(channels, 4, strides=2, padding="same", use_bias=False)(x)
-        x = _normalised(_cropped(x, size))
+        x = _normalised(pyramid.cropped(x, size))
     # float32 whatever the policy: the range ends matter more than the speed of the last layer.
     images = layers.Conv2DTranspose(
         image_shape[2], 4, strides=2, padding="same", activation="tanh", dtype="float32"
     )(x)
-    return keras.Model(inputs, _cropped(images, sizes[0]), name="generator")
+    return keras.Model(inputs, pyramid.cropped(images, sizes[0]), name="generator")
 
 
 def _normalised(x: Any) -> Any:
     return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-
-
-def _cropped(x: Any, size: tuple[int, int]) -> Any:
-    height, width = x.shape[1] - size[0], x.shape[2] - size[1]
-    if height or width:
-        x = layers.Cropping2D(((0, height), (0, width)), dtype=x.dtype)(x)
-    return x
 
 
 def _discriminator(
