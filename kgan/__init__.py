@@ -24,7 +24,21 @@ from kgan import _environment
 _environment.prepare()  # before anything below can import Keras
 
 if TYPE_CHECKING:
-    from kgan import callbacks, data, images, losses, metrics, models, networks, recipes, report
+    from kgan import (
+        augmentations,
+        callbacks,
+        constraints,
+        data,
+        images,
+        layers,
+        losses,
+        metrics,
+        models,
+        networks,
+        penalties,
+        recipes,
+        report,
+    )
     from kgan._core import __version__
     from kgan.metrics import evaluate
     from kgan.models import GAN
@@ -32,14 +46,18 @@ if TYPE_CHECKING:
 __all__ = [
     "GAN",
     "__version__",
+    "augmentations",
     "callbacks",
+    "constraints",
     "data",
     "evaluate",
     "images",
+    "layers",
     "losses",
     "metrics",
     "models",
     "networks",
+    "penalties",
     "recipes",
     "report",
 ]

@@ -54,17 +54,38 @@ class Minimax(AdversarialLoss):
     generator's gradient vanishes where the discriminator is sure of itself; `NonSaturating`
     mends that.
 
+    Args:
+        label_smoothing: Float e in [0, 1): the discriminator is to call real images real with a
+            probability of 1 - e. Only those: smoothed fakes would draw the generator to where it
+            is.
+
     Reference:
-        [Goodfellow et al., 2014](https://arxiv.org/abs/1406.2661), equation 1.
+        [Goodfellow et al., 2014](https://arxiv.org/abs/1406.2661), equation 1;
+        [Salimans et al., 2016](https://arxiv.org/abs/1606.03498), section 3.4, for the smoothing.
     """
 
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(
+                "Expected `label_smoothing` to be in [0, 1). "
+                f"Received: label_smoothing={label_smoothing!r}."
+            )
+        self.label_smoothing = float(label_smoothing)
+
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        # softplus(-x) = -log(sigmoid(x)), without the overflow.
-        return ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits))
+        # softplus(-x) = -log(sigmoid(x)), without the overflow; and softplus(x) = softplus(-x) + x.
+        loss = ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits))
+        if self.label_smoothing:
+            loss += self.label_smoothing * ops.mean(real_logits)
+        return loss
 
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         del real_logits
         return -ops.mean(ops.softplus(fake_logits))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, for saving."""
+        return {"label_smoothing": self.label_smoothing}
 
 
 @keras.saving.register_keras_serializable(package="kgan")
@@ -72,6 +93,9 @@ class NonSaturating(Minimax):
     """Cross-entropy for both networks: the generator wants its images called real.
 
     `D: -log s(real) - log(1 - s(fake))`, `G: -log s(fake)`, with `s` the sigmoid.
+
+    Args:
+        label_smoothing: As of `Minimax`.
 
     Reference:
         [Goodfellow et al., 2014](https://arxiv.org/abs/1406.2661), section 3.
@@ -84,20 +108,38 @@ class NonSaturating(Minimax):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class LeastSquares(AdversarialLoss):
-    """Squared distance of the logits from 1 (real) and 0 (fake).
+    """Squared distance of the logits from targets.
 
-    `D: (real - 1)^2 / 2 + fake^2 / 2`, `G: (fake - 1)^2 / 2`.
+    `D: (real - b)^2 / 2 + (fake - a)^2 / 2`, `G: (fake - c)^2 / 2`.
+
+    Args:
+        fake: Float `a`, what the discriminator is to say of generated images.
+        real: Float `b`, what it is to say of real ones.
+        generator: Float `c`, what the generator wants it to say of generated ones.
 
     Reference:
-        [Mao et al., 2017](https://arxiv.org/abs/1611.04076), equation 9.
+        [Mao et al., 2017](https://arxiv.org/abs/1611.04076), equation 2; the defaults are those of
+        equation 9.
     """
 
+    def __init__(self, fake: float = 0.0, real: float = 1.0, generator: float = 1.0) -> None:
+        self.fake = float(fake)
+        self.real = float(real)
+        self.generator = float(generator)
+
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return 0.5 * (ops.mean(ops.square(real_logits - 1.0)) + ops.mean(ops.square(fake_logits)))
+        return 0.5 * (
+            ops.mean(ops.square(real_logits - self.real))
+            + ops.mean(ops.square(fake_logits - self.fake))
+        )
 
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         del real_logits
-        return 0.5 * ops.mean(ops.square(fake_logits - 1.0))
+        return 0.5 * ops.mean(ops.square(fake_logits - self.generator))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, for saving."""
+        return {"fake": self.fake, "real": self.real, "generator": self.generator}
 
 
 @keras.saving.register_keras_serializable(package="kgan")
@@ -155,6 +197,63 @@ class Relativistic(AdversarialLoss):
         return ops.mean(ops.softplus(real_logits - fake_logits))
 
 
+@keras.saving.register_keras_serializable(package="kgan")
+class RelativisticAverage(AdversarialLoss):
+    """Each image is compared with the mean score of the other kind (RaGAN).
+
+    `D: -log s(real - F) - log(1 - s(fake - R))`, `G: -log s(fake - R) - log(1 - s(real - F))`, with
+    `s` the sigmoid, `R` and `F` the batch's mean scores of real and generated images.
+
+    Reference:
+        [Jolicoeur-Martineau, 2018](https://arxiv.org/abs/1807.00734), section 4.
+    """
+
+    generator_needs_real_logits = True
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return ops.mean(ops.softplus(ops.mean(fake_logits) - real_logits)) + ops.mean(
+            ops.softplus(fake_logits - ops.mean(real_logits))
+        )
+
+    def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        # The same with the two kinds in each other's place.
+        return self.discriminator_loss(fake_logits, real_logits)
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class RelativisticAverageHinge(RelativisticAverage):
+    """`RelativisticAverage` with the hinge in place of the cross-entropy.
+
+    `D: max(0, 1 - real + F) + max(0, 1 + fake - R)`, `G: max(0, 1 - fake + R) + max(0, 1 + real -
+    F)`, with `R` and `F` the batch's mean scores of real and generated images.
+
+    Reference:
+        [Jolicoeur-Martineau, 2018](https://arxiv.org/abs/1807.00734), appendix C.
+    """
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return ops.mean(ops.relu(1.0 - real_logits + ops.mean(fake_logits))) + ops.mean(
+            ops.relu(1.0 + fake_logits - ops.mean(real_logits))
+        )
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class RelativisticAverageLeastSquares(RelativisticAverage):
+    """`RelativisticAverage` with squared distances in place of the cross-entropy.
+
+    `D: (real - F - 1)^2 + (fake - R + 1)^2`, `G: (fake - R - 1)^2 + (real - F + 1)^2`, with `R` and
+    `F` the batch's mean scores of real and generated images.
+
+    Reference:
+        [Jolicoeur-Martineau, 2018](https://arxiv.org/abs/1807.00734), appendix C.
+    """
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return ops.mean(ops.square(real_logits - ops.mean(fake_logits) - 1.0)) + ops.mean(
+            ops.square(fake_logits - ops.mean(real_logits) + 1.0)
+        )
+
+
 _LOSSES: dict[str, type[AdversarialLoss]] = {
     "non_saturating": NonSaturating,
     "minimax": Minimax,
@@ -162,6 +261,9 @@ _LOSSES: dict[str, type[AdversarialLoss]] = {
     "hinge": Hinge,
     "wasserstein": Wasserstein,
     "relativistic": Relativistic,
+    "relativistic_average": RelativisticAverage,
+    "relativistic_average_hinge": RelativisticAverageHinge,
+    "relativistic_average_least_squares": RelativisticAverageLeastSquares,
 }
 
 

@@ -1,4 +1,4 @@
-"""Named recipes: networks, loss and optimizers that work together, as plain data.
+"""Named recipes: networks, loss, penalties and optimizers that work together, as plain data.
 
 To add one, put a `Recipe` into `RECIPES`; the command and the tests find it there.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from kgan import networks
+from kgan import networks, penalties
 from kgan._names import did_you_mean
 from kgan.models import GAN
 
@@ -24,11 +24,17 @@ class Recipe:
         reference: String, the paper.
         network_options: Arguments for that function besides the data's shape and classes.
         conditional: Whether the networks take labels.
+        differences: String, where the recipe is not the paper's, and why.
         loss: A name out of `kgan.losses.names()`.
+        penalties: Names out of `kgan.penalties.names()`, each with its arguments.
         discriminator_steps: Integer, discriminator updates to one of the generator.
+        pack: Integer, how many images the discriminator judges at a time.
+        ema_decay: Float, of the generator's averaged weights; None for no average.
+        augmentation: A name out of `kgan.augmentations.names()`.
         generator_learning_rate: Float, for Adam.
         discriminator_learning_rate: Float, for Adam.
         beta_1: Float, Adam's decay of the mean of gradients, for both.
+        beta_2: Float, Adam's decay of the mean of their squares, for both.
         batch_size: Integer.
         epochs: Integer, how many the command trains if it is not told.
     """
@@ -38,11 +44,17 @@ class Recipe:
     reference: str
     network_options: dict[str, Any] = field(default_factory=dict)
     conditional: bool = False
+    differences: str = ""
     loss: str = "non_saturating"
+    penalties: dict[str, dict[str, Any]] = field(default_factory=dict)
     discriminator_steps: int = 1
+    pack: int = 1
+    ema_decay: float | None = None
+    augmentation: str | None = None
     generator_learning_rate: float = 2e-4
     discriminator_learning_rate: float = 2e-4
     beta_1: float = 0.5
+    beta_2: float = 0.999
     batch_size: int = 64
     epochs: int = 20
 
@@ -77,24 +89,28 @@ class Recipe:
         if seed is not None:
             keras.utils.set_random_seed(seed)
         make = getattr(networks, self.network)
+        packed = {"pack": self.pack} if self.pack > 1 else {}  # else not every network has it
         generator, discriminator = make(
             image_shape=image_shape,
             num_classes=num_classes if self.conditional else None,
+            **packed,
             **self.network_options,
         )
-        gan = GAN(generator, discriminator, seed=seed)
+        gan = GAN(generator, discriminator, pack=self.pack, seed=seed)
         options: dict[str, Any] = {
-            "generator_optimizer": keras.optimizers.Adam(
-                self.generator_learning_rate, beta_1=self.beta_1
-            ),
-            "discriminator_optimizer": keras.optimizers.Adam(
-                self.discriminator_learning_rate, beta_1=self.beta_1
-            ),
+            "generator_optimizer": self._adam(self.generator_learning_rate),
+            "discriminator_optimizer": self._adam(self.discriminator_learning_rate),
             "loss": self.loss,
+            "penalties": [penalties.make(name, **given) for name, given in self.penalties.items()],
             "discriminator_steps": self.discriminator_steps,
+            "ema_decay": self.ema_decay,
+            "augmentation": self.augmentation,
         }
         gan.compile(**{**options, **compile_options})
         return gan
+
+    def _adam(self, learning_rate: float) -> Any:
+        return keras.optimizers.Adam(learning_rate, beta_1=self.beta_1, beta_2=self.beta_2)
 
 
 RECIPES: dict[str, Recipe] = {
@@ -116,6 +132,62 @@ RECIPES: dict[str, Recipe] = {
         conditional=True,
         generator_learning_rate=1e-3,
         discriminator_learning_rate=5e-4,
+        batch_size=32,
+        epochs=4,
+    ),
+    "lsgan": Recipe(
+        summary="least squares in place of the cross-entropy",
+        network="dcgan",
+        reference="https://arxiv.org/abs/1611.04076",
+        differences="kgan's small DCGAN, and averaged weights",
+        network_options={"latent_dim": 64, "width": 24},
+        loss="least_squares",
+        generator_learning_rate=1e-3,
+        discriminator_learning_rate=5e-4,
+        ema_decay=0.999,
+        batch_size=32,
+        epochs=4,
+    ),
+    "wgan_gp": Recipe(
+        summary="a critic that is kept Lipschitz by a gradient penalty",
+        network="dcgan",
+        reference="https://arxiv.org/abs/1704.00028",
+        differences="kgan's small DCGAN, larger steps, and averaged weights",
+        network_options={"latent_dim": 64, "width": 24},
+        loss="wasserstein",
+        penalties={"gradient_penalty": {"weight": 10.0}},
+        discriminator_steps=5,
+        generator_learning_rate=5e-4,
+        discriminator_learning_rate=5e-4,
+        beta_1=0.0,
+        beta_2=0.9,
+        ema_decay=0.99,
+        batch_size=160,
+        epochs=12,
+    ),
+    "pacgan": Recipe(
+        summary="a discriminator that judges two images at a time, against lost modes",
+        network="dcgan",
+        reference="https://arxiv.org/abs/1712.04086",
+        differences="kgan's small DCGAN, and averaged weights",
+        network_options={"latent_dim": 64, "width": 24},
+        pack=2,
+        generator_learning_rate=1e-3,
+        discriminator_learning_rate=5e-4,
+        ema_decay=0.999,
+        batch_size=32,
+        epochs=4,
+    ),
+    "acgan": Recipe(
+        summary="a discriminator that tells the class, and is not told it",
+        network="dcgan",
+        reference="https://arxiv.org/abs/1610.09585",
+        differences="kgan's small DCGAN, and averaged weights",
+        network_options={"latent_dim": 64, "width": 24, "classifier": True},
+        conditional=True,
+        generator_learning_rate=1e-3,
+        discriminator_learning_rate=5e-4,
+        ema_decay=0.999,
         batch_size=32,
         epochs=4,
     ),

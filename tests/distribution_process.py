@@ -71,12 +71,13 @@ def make_gan(case):
     keras.utils.set_random_seed(1)
     if case == "non_saturating":
         gan = kgan.GAN(*plain_networks(), seed=3)
-        gan.compile()
+        gan.compile(penalties=["r1", "gradient_penalty", "lecam"], ema_decay=0.9)
     else:
         gan = kgan.GAN(*conditional_networks(), seed=3)
         # Gradients longer than that must be clipped as the whole batch's.
         clipped = [keras.optimizers.SGD(0.1, momentum=0.9, global_clipnorm=0.2) for _ in range(2)]
-        gan.compile(*clipped, loss="relativistic", discriminator_steps=2)
+        lazy = kgan.penalties.R2(0.1, interval=2)
+        gan.compile(*clipped, loss="relativistic", penalties=lazy, discriminator_steps=2)
     return gan
 
 

@@ -82,7 +82,10 @@ def save_starts(make_gan, folder):
     gans = {f"mlp-{loss}": compiled("mlp", loss=loss) for loss in kgan.losses.names()}
     for loss in ("non_saturating", "relativistic"):
         gans[f"dcgan-{loss}"] = compiled("dcgan", 3, loss=loss)
-    gans["two-updates"] = compiled("mlp", 3, discriminator_steps=2)
+    gans["penalties"] = compiled("mlp", penalties=kgan.penalties.names())
+    lazy = kgan.penalties.R1(interval=2)
+    gans["two-updates"] = compiled("mlp", 3, penalties=lazy, discriminator_steps=2)
+    gans["averaged"] = compiled("dcgan", ema_decay=0.5)
     gans["adam"] = make_gan("mlp", 3)
     for name, gan in gans.items():
         for layer in gan._flatten_layers():
@@ -194,7 +197,7 @@ def test_an_input_gradient_can_be_differentiated():
 
     def penalty():
         # f(x) = sum w x^2: its gradient is 2 w x, whose squares sum to 4 w^2 sum x^2.
-        gradient = _backend.input_gradient(lambda x: ops.sum(weight * x**2, axis=1), x)
+        gradient, _ = _backend.input_gradient(lambda x: (ops.sum(weight * x**2, axis=1), None), x)
         return ops.sum(gradient**2), gradient
 
     (of_weight,), gradient = _backend.gradients(penalty, [weight])
@@ -216,9 +219,12 @@ def test_an_input_gradient_through_a_network_against_finite_differences():
     layer = network.layers[1]
     random = np.random.default_rng(3)
     x = random.standard_normal((4, 6, 6, 1)).astype("float32")
-    gradient = ops.convert_to_numpy(
-        _backend.input_gradient(lambda x: network(x, training=True), ops.convert_to_tensor(x))
+    gradient, (y, aux) = _backend.input_gradient(
+        lambda x: (network(x, training=True), ops.sum(x)), ops.convert_to_tensor(x)
     )
+    np.testing.assert_allclose(ops.convert_to_numpy(aux), x.sum(), rtol=1e-4)
+    assert y.shape == (4, 1)
+    gradient = ops.convert_to_numpy(gradient)
     # What the network keeps of the batch, it keeps once.
     features = ops.convert_to_numpy(network.layers[0](x)).mean(axis=(0, 1, 2))
     np.testing.assert_allclose(ops.convert_to_numpy(layer.moving_mean), 0.01 * features, atol=1e-6)

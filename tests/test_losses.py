@@ -37,6 +37,22 @@ CLOSED_FORMS = {
         lambda r, f: -log_sigmoid(r - f).mean(),
         lambda r, f: -log_sigmoid(f - r).mean(),
     ),
+    "relativistic_average": (
+        lambda r, f: -log_sigmoid(r - f.mean()).mean() - log_sigmoid(r.mean() - f).mean(),
+        lambda r, f: -log_sigmoid(f - r.mean()).mean() - log_sigmoid(f.mean() - r).mean(),
+    ),
+    "relativistic_average_hinge": (
+        lambda r, f: (
+            np.maximum(0, 1 - (r - f.mean())).mean() + np.maximum(0, 1 + (f - r.mean())).mean()
+        ),
+        lambda r, f: (
+            np.maximum(0, 1 + (r - f.mean())).mean() + np.maximum(0, 1 - (f - r.mean())).mean()
+        ),
+    ),
+    "relativistic_average_least_squares": (
+        lambda r, f: ((r - f.mean() - 1) ** 2).mean() + ((f - r.mean() + 1) ** 2).mean(),
+        lambda r, f: ((r - f.mean() + 1) ** 2).mean() + ((f - r.mean() - 1) ** 2).mean(),
+    ),
 }
 
 
@@ -105,3 +121,47 @@ def test_get_takes_names_objects_and_classes():
 def test_get_refuses(identifier, message):
     with pytest.raises(ValueError, match=message):
         kgan.losses.get(identifier)
+
+
+@pytest.mark.parametrize("name", ["non_saturating", "minimax"])
+def test_label_smoothing_is_of_real_images_only(name):
+    loss = type(kgan.losses.get(name))(label_smoothing=0.1)
+    real, fake = as_tensor(REAL), as_tensor(FAKE)
+    expected = (
+        -0.9 * log_sigmoid(REAL).mean()
+        - 0.1 * log_sigmoid(-REAL).mean()
+        - log_sigmoid(-FAKE).mean()
+    )
+    np.testing.assert_allclose(loss.discriminator_loss(real, fake), expected, rtol=1e-6)
+    plain = kgan.losses.get(name)
+    assert loss.generator_loss(fake) == plain.generator_loss(fake)
+
+
+def test_least_squares_has_the_targets_it_is_given():
+    loss = kgan.losses.LeastSquares(fake=-1.0, real=1.0, generator=0.0)
+    real, fake = as_tensor(REAL), as_tensor(FAKE)
+    expected = ((REAL - 1) ** 2).mean() / 2 + ((FAKE + 1) ** 2).mean() / 2
+    np.testing.assert_allclose(loss.discriminator_loss(real, fake), expected, rtol=1e-6)
+    np.testing.assert_allclose(loss.generator_loss(fake), (FAKE**2).mean() / 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        kgan.losses.NonSaturating(label_smoothing=0.2),
+        kgan.losses.Minimax(label_smoothing=0.2),
+        kgan.losses.LeastSquares(-1.0, 1.0, 0.0),
+    ],
+    ids=lambda loss: type(loss).__name__,
+)
+def test_arguments_are_saved(loss):
+    config = keras.saving.serialize_keras_object(loss)
+    loaded = keras.saving.deserialize_keras_object(config)
+    assert type(loaded) is type(loss)
+    assert vars(loaded) == vars(loss)
+
+
+@pytest.mark.parametrize("smoothing", [-0.1, 1.0])
+def test_label_smoothing_out_of_range(smoothing):
+    with pytest.raises(ValueError, match="label_smoothing"):
+        kgan.losses.NonSaturating(label_smoothing=smoothing)

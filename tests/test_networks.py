@@ -14,6 +14,7 @@ def layer_sizes(network):
     return [layer.units for layer in network.layers if isinstance(layer, keras.layers.Dense)]
 
 
+@pytest.mark.backend_free
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("num_classes", [None, 3])
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (8, 10, 2)])
@@ -99,3 +100,24 @@ def test_dcgan_goes_down_to_maps_of_four_pixels():
 def test_dcgan_refuses_images_too_small_to_halve():
     with pytest.raises(ValueError, match="at least 5"):
         kgan.networks.dcgan((4, 4, 1))
+
+
+@pytest.mark.parametrize("family", ["dcgan", "mlp"])
+def test_a_discriminator_of_packs(family):
+    make = getattr(kgan.networks, family)
+    generator, discriminator = make((8, 8, 3), latent_dim=5, width=4, pack=2)
+    assert generator.output_shape == (None, 8, 8, 3)
+    assert discriminator.input_shape == (None, 8, 8, 6)
+    assert kgan.GAN(generator, discriminator, pack=2).image_shape == (8, 8, 3)
+
+
+def test_a_discriminator_that_classifies():
+    generator, discriminator = kgan.networks.dcgan(
+        (8, 8, 1), latent_dim=5, num_classes=3, width=4, classifier=True
+    )
+    assert [tuple(output.shape) for output in discriminator.outputs] == [(None, 1), (None, 3)]
+    gan = kgan.GAN(generator, discriminator)
+    assert gan.has_classifier
+    assert gan.num_classes == 3
+    with pytest.raises(ValueError, match="num_classes for a classifier"):
+        kgan.networks.dcgan(classifier=True)

@@ -7,11 +7,30 @@ import kgan
 @pytest.mark.parametrize("name", kgan.recipes.names())
 def test_every_recipe_trains_and_generates(name, images, labels):
     recipe = kgan.recipes.get(name)
-    padded = kgan.data.ImageDataset(images, labels, batch_size=32, pad_to=(28, 28), seed=0)
+    padded = kgan.data.ImageDataset(
+        images[:90], labels[:90], batch_size=30, pad_to=(28, 28), seed=0
+    )
     gan = recipe.build(padded.image_shape, num_classes=padded.num_classes, seed=1)
     assert gan.is_conditional == recipe.conditional
     assert np.isfinite(gan.fit(padded, verbose=0).history["generator_loss"]).all()
     assert gan.generate(2).shape == (2, 28, 28, 1)
+
+
+@pytest.mark.parametrize("name", kgan.recipes.names())
+def test_a_recipe_is_what_it_says(name):
+    recipe = kgan.recipes.get(name)
+    gan = recipe.build(num_classes=10, seed=1)
+    assert gan.pack == recipe.pack
+    assert gan.ema_decay == recipe.ema_decay
+    assert {p.name: p.weight for p in gan.penalties} == {
+        name: given["weight"] for name, given in recipe.penalties.items()
+    }
+    for role in ("generator", "discriminator"):
+        optimizer = getattr(gan.optimizer, f"{role}_optimizer")
+        rate = getattr(recipe, f"{role}_learning_rate")
+        np.testing.assert_allclose(float(optimizer.learning_rate), rate, rtol=1e-6)
+        assert (optimizer.beta_1, optimizer.beta_2) == (recipe.beta_1, recipe.beta_2)
+    assert recipe.batch_size % (recipe.discriminator_steps * recipe.pack) == 0
 
 
 def test_default_is_a_recipe():

@@ -49,8 +49,8 @@ def outcome(call, model, tensors, training):
 
         def length():
             # Training or not, without the moving averages' change: they have been compared.
-            gradient = _backend.input_gradient(
-                lambda x: ops.sin(call(model, [x, *tensors[1:]], training)), tensors[0]
+            gradient, _ = _backend.input_gradient(
+                lambda x: (ops.sin(call(model, [x, *tensors[1:]], training)), None), tensors[0]
             )
             return ops.sum(ops.square(gradient)), gradient
 

@@ -15,6 +15,12 @@ from keras import ops
 
 import kgan
 
+if keras.backend.backend() == "jax":
+    import jax
+
+    # Each job compiles a step, and runs it once.
+    jax.config.update("jax_disable_most_optimizations", True)
+
 FEATURES = kgan.metrics.mnist_features()
 
 
@@ -42,25 +48,33 @@ def train(job):
 
 
 class drawing:  # noqa: N801
-    """Within it, random normal numbers are these. The generators of the backends differ."""
+    """Within it, random numbers are the same on all backends, whose generators differ.
+
+    Normal numbers are `latents`, one row after the other.
+    """
 
     def __init__(self, latents):
         self.latents = latents
 
     def __enter__(self):
-        self.normal = keras.random.normal
-
-        self.taken = 0
+        self.own = keras.random.normal, keras.random.uniform
+        taken = 0
+        random = np.random.default_rng(9)
 
         def normal(shape, seed=None, **options):
+            nonlocal taken
             seed.next()
-            first, self.taken = self.taken, self.taken + shape[0]
-            return ops.convert_to_tensor(self.latents[first : self.taken])
+            first, taken = taken, taken + shape[0]
+            return ops.convert_to_tensor(self.latents[first:taken])
 
-        keras.random.normal = normal
+        def uniform(shape, seed=None, **options):
+            seed.next()
+            return ops.convert_to_tensor(random.random(tuple(shape), "float32"))
+
+        keras.random.normal, keras.random.uniform = normal, uniform
 
     def __exit__(self, *error):
-        keras.random.normal = self.normal
+        keras.random.normal, keras.random.uniform = self.own
 
 
 if __name__ == "__main__":

@@ -10,12 +10,17 @@ Everything else in kgan is written in `keras.ops`. A backend's module gives:
   scalar loss with respect to `keras.Variable`s. `aux` is a structure of tensors that is handed
   through. `fn` may assign to variables, and may itself call `gradients` for others. Where the loss
   does not depend on a variable, its gradient is None or zeros;
-- `input_gradient(fn, x) -> gradient`: differentiates the sum of the tensor `fn(x)` with respect to
-  the tensor `x`; within `gradients`, the result can be differentiated once more;
+- `input_gradient(fn, x) -> (gradient, (y, aux))`: runs `fn(x) -> (y, aux)` and differentiates the
+  sum of the tensor `y` with respect to the tensor `x`; within `gradients`, all of it can be
+  differentiated once more;
+- `now_and_then(due, fn) -> tensor`: within a step, the float32 scalar `fn()` where the boolean
+  `due` is true, else 0, without working it out. What `fn` assigns to variables may be lost;
+- `average_into(averages, variables, share)`: moves each of a list of variables by a share, a
+  scalar, of its way to another's value; those that are not floats are set to it;
 - `global_norm(tensors) -> norm`: the Euclidean length of float32 tensors, all together, 0 of none;
-- `run(network, tensors, training) -> tensor`: the output of a network with one output, for one
-  tensor for each of its inputs: what Keras's own call of it gives, to rounding, and as fast as a
-  good engineer would have it there;
+- `run(network, tensors, training) -> tensor`: the output of a network, or the list of them if it
+  has several, for one tensor for each of its inputs: what Keras's own call of it gives, to
+  rounding, and as fast as a good engineer would have it there;
 - `apply(optimizer, gradients, variables)`: updates variables by a built optimizer;
 - `readable(part, model)`: what Keras's trainer reads fastest there in place of a `PyDataset` whose
   batches depend on nothing but their index and the epoch. `part(index, count)` gives that dataset
@@ -59,6 +64,8 @@ _module = importlib.import_module(f"kgan._backend.{keras.backend.backend()}")
 ImperativeSteps = _module.ImperativeSteps
 gradients = _module.gradients
 input_gradient = _module.input_gradient
+now_and_then = _module.now_and_then
+average_into = _module.average_into
 run = _module.run
 global_norm = _module.global_norm
 apply = _module.apply
@@ -78,6 +85,7 @@ __all__ = [
     "ImperativeSteps",
     "alone",
     "apply",
+    "average_into",
     "average_statistics",
     "belongs",
     "dealt_out",
@@ -87,6 +95,7 @@ __all__ = [
     "input_gradient",
     "is_chief",
     "multiple_steps",
+    "now_and_then",
     "predict_on_batch",
     "readable",
     "replicas",

@@ -12,11 +12,13 @@ Shortcut = Callable[[Any, tuple[int | None, ...]], Callable[..., Any] | None]
 
 
 def call(network: Any, tensors: Sequence[Any], training: bool) -> Any:
-    """Keras's own call of a network on one tensor for each of its inputs."""
+    """Keras's own call of a network: its output, or the list of them if it has several."""
     if isinstance(network, keras.Sequential):  # which always has one input, and no `input`
         return network(tensors[0], training=training)
-    # The inputs may have been given bare, in a list or in a dict.
-    return network(keras.tree.pack_sequence_as(network.input, tensors), training=training)
+    # The inputs may have been given bare, in a list or in a dict; and so the outputs.
+    result = network(keras.tree.pack_sequence_as(network.input, tensors), training=training)
+    outputs = keras.tree.flatten(result)
+    return outputs if len(outputs) > 1 else outputs[0]
 
 
 class _Step(NamedTuple):
@@ -53,7 +55,7 @@ class Runner:
         self._plans: Any = weakref.WeakKeyDictionary()
 
     def __call__(self, network: Any, tensors: Sequence[Any], training: bool) -> Any:
-        """The network's output, for one tensor for each of its inputs."""
+        """The network's output or outputs, for one tensor for each of its inputs."""
         plan = self._plans.get(network)
         if plan is None or not plan.holds():
             plan = self._plans[network] = self._plan(network)
@@ -72,7 +74,8 @@ class Runner:
                 values[outputs[0]] = result
             else:
                 values.update(zip(outputs, keras.tree.flatten(result), strict=True))
-        return values[id(network.outputs[0])]
+        outputs = [values[id(output)] for output in network.outputs]
+        return outputs if len(outputs) > 1 else outputs[0]
 
     def _plan(self, network: Any) -> _Plan:
         # A network's own policy computes nothing; and a plan must not keep its network alive.
@@ -124,7 +127,7 @@ def _is_plain(network: Any, layers: Sequence[Any]) -> bool:
     """Whether the network is what its graph says, and no more."""
     own = type(network).__module__.startswith("keras.")
     graph = network._functional if isinstance(network, keras.Sequential) else network
-    if not own or graph is None or len(network.outputs) != 1:
+    if not own or graph is None:
         return False
     nodes = [node for nodes in graph._nodes_by_depth.values() for node in nodes]
     operations = [id(node.operation) for node in nodes if not node.is_input]

@@ -91,9 +91,29 @@ def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tu
     return _gradient(lambda _: fn(), [variable.value for variable in variables], variables)
 
 
-def input_gradient(fn: Callable[[Any], Any], x: Any) -> Any:
-    """Differentiates `fn(x)` with respect to `x`, as `kgan._backend` says."""
-    return _gradient(lambda values: (keras.ops.sum(fn(values)), None), x)[0]
+def input_gradient(fn: Callable[[Any], tuple[Any, Any]], x: Any) -> tuple[Any, tuple[Any, Any]]:
+    """Differentiates what `fn` computes of `x`, as `kgan._backend` says."""
+
+    def compute(x: Any) -> tuple[Any, tuple[Any, Any]]:
+        y, aux = fn(x)
+        return jnp.sum(y), (y, aux)
+
+    return _gradient(compute, keras.ops.convert_to_tensor(x))
+
+
+def now_and_then(due: Any, fn: Callable[[], Any]) -> Any:
+    """`fn()` where it is due, else 0."""
+    # What is assigned in a branch may not leave it: a scope takes it, and is forgotten.
+    with _InnerScope():
+        return jax.lax.cond(due, fn, lambda: jnp.zeros(()))
+
+
+def average_into(averages: Sequence[Any], variables: Sequence[Any], share: Any) -> None:
+    """Moves averages by a share of their way, as `kgan._backend` says."""
+    for average, variable in zip(averages, variables, strict=True):
+        is_float = jnp.issubdtype(variable.value.dtype, jnp.floating)
+        way = (variable.value - average.value) * share
+        average.assign(average.value + way if is_float else variable.value)
 
 
 def global_norm(tensors: Sequence[Any]) -> Any:

@@ -65,13 +65,40 @@ def _mean_over_replicas(gradient: list[Any]) -> list[Any]:
     return [None if part is None else next(means) for part in gradient]
 
 
-def input_gradient(fn: Callable[[Any], Any], x: Any) -> Any:
-    """Differentiates `fn(x)` with respect to `x`, as `kgan._backend` says."""
+def input_gradient(fn: Callable[[Any], tuple[Any, Any]], x: Any) -> tuple[Any, tuple[Any, Any]]:
+    """Differentiates what `fn` computes of `x`, as `kgan._backend` says."""
     x = tf.convert_to_tensor(x)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
-        total = tf.reduce_sum(fn(x))
-    return tape.gradient(total, x, unconnected_gradients="zero")
+        y, aux = fn(x)
+        total = tf.reduce_sum(y)
+    return tape.gradient(total, x, unconnected_gradients="zero"), (y, aux)
+
+
+def now_and_then(due: Any, fn: Callable[[], Any]) -> Any:
+    """`fn()` where it is due, else 0."""
+    return tf.cond(due, fn, lambda: tf.constant(0.0))
+
+
+def average_into(averages: Sequence[Any], variables: Sequence[Any], share: Any) -> None:
+    """Moves averages by a share of their way, as `kgan._backend` says."""
+
+    def move(average: Any, value: Any, share: Any) -> None:
+        average.assign_add(
+            (value - average) * share if value.dtype.is_floating else value - average
+        )
+
+    pairs = [(a.value, v.value) for a, v in zip(averages, variables, strict=True)]
+    if replicas()[1] == 1:
+        for average, value in pairs:
+            move(average, value, share)
+        return
+
+    def move_all(strategy: Any, share: Any) -> None:
+        for average, value in pairs:
+            strategy.extended.update(average, move, args=(value, share))
+
+    tf.distribute.get_replica_context().merge_call(move_all, args=(share,))
 
 
 def global_norm(tensors: Sequence[Any]) -> Any:

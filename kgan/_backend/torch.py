@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-import keras
 import torch
 
 from kgan._backend import torch_adam
@@ -72,12 +71,29 @@ def _detached(aux: Any) -> Any:
     return aux
 
 
-def input_gradient(fn: Callable[[Any], Any], x: Any) -> Any:
-    """Differentiates `fn(x)` with respect to `x`, as `kgan._backend` says."""
+def input_gradient(fn: Callable[[Any], tuple[Any, Any]], x: Any) -> tuple[Any, tuple[Any, Any]]:
+    """Differentiates what `fn` computes of `x`, as `kgan._backend` says."""
     with torch.enable_grad():
         if not x.requires_grad:
             x = x.detach().requires_grad_()
-        return torch.autograd.grad(keras.ops.sum(fn(x)), x, create_graph=True)[0]
+        y, aux = fn(x)
+        return torch.autograd.grad(y.sum(), x, create_graph=True)[0], (y, aux)
+
+
+def now_and_then(due: Any, fn: Callable[[], Any]) -> Any:
+    """`fn()` where it is due, else 0."""
+    return fn() if due else torch.zeros((), device=due.device)
+
+
+def average_into(averages: Sequence[Any], variables: Sequence[Any], share: Any) -> None:
+    """Moves averages by a share of their way, as `kgan._backend` says."""
+    pairs = [(a.value, v.value) for a, v in zip(averages, variables, strict=True)]
+    floats = [(a, v) for a, v in pairs if v.is_floating_point()]
+    with torch.no_grad():
+        torch._foreach_lerp_([a for a, _ in floats], [v for _, v in floats], float(share))
+        for average, value in pairs:
+            if not value.is_floating_point():
+                average.copy_(value)
 
 
 def global_norm(tensors: Sequence[Any]) -> Any:

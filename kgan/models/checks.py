@@ -14,25 +14,73 @@ from kgan import _backend
 # ---- networks ------------------------------------------------------------------------------------
 
 
-def check_networks(generator: Any, discriminator: Any) -> None:
-    """Refuses two networks that cannot play against each other."""
+def check_networks(generator: Any, discriminator: Any, pack: int = 1) -> None:
+    """Refuses two networks that cannot play against each other.
+
+    Args:
+        generator: The generator.
+        discriminator: The discriminator.
+        pack: Integer, how many images the discriminator judges at a time.
+    """
     for role, network in (("generator", generator), ("discriminator", discriminator)):
         _check_is_built(role, network)
+    _check_outputs(generator, discriminator)
     _check_inputs(generator, discriminator)
-    if len(generator.outputs) != 1 or len(discriminator.outputs) != 1:
+    if pack > 1 and len(generator.inputs) == 2:
         raise ValueError(
-            "Expected networks with one output each: images from the generator, logits from the "
-            f"discriminator. Received: {len(generator.outputs)} and "
-            f"{len(discriminator.outputs)} outputs."
+            "Expected an unconditional GAN, since the images of a pack have no label in common. "
+            f"Received: a conditional generator and pack={pack}."
         )
-    images, expected = generator.outputs[0].shape, discriminator.inputs[0].shape
+    images, expected = generator.outputs[0].shape, unpacked_shape(discriminator, pack)
     if not _fits(images, expected):
         raise ValueError(
             f"The generator's output does not fit the discriminator's input. The discriminator "
-            f"expects images of shape {_shape(expected)}. Received: a generator whose output has "
-            f"shape {_shape(images)}. Were the two networks swapped?"
+            f"expects images of shape {_shape(expected)}{_as_packed(discriminator, pack)}. "
+            f"Received: a generator whose output has shape {_shape(images)}. Were the two networks "
+            "swapped?"
         )
-    _check_gives_logits(discriminator)
+    for output in discriminator.outputs:
+        _check_gives_logits(output)
+
+
+def unpacked_shape(discriminator: Any, pack: int) -> tuple[int | None, ...]:
+    """The shape of a batch of single images of which the discriminator takes `pack` as one."""
+    *shape, channels = discriminator.inputs[0].shape
+    if pack > 1 and (len(shape) != 3 or channels is None or channels % pack):
+        raise ValueError(
+            f"Expected a discriminator of images whose channels {pack} divides, since it is to "
+            f"judge {pack} at a time. Received: one that takes images of shape "
+            f"{_shape((*shape, channels))} and pack={pack}."
+        )
+    return (*shape, channels // pack if pack > 1 else channels)
+
+
+def _as_packed(discriminator: Any, pack: int) -> str:
+    if pack == 1:
+        return ""
+    return f", {pack} of which it takes as one of shape {_shape(discriminator.inputs[0].shape)}"
+
+
+def _check_outputs(generator: Any, discriminator: Any) -> None:
+    counts = len(generator.outputs), len(discriminator.outputs)
+    if counts[0] != 1 or counts[1] not in {1, 2}:
+        raise ValueError(
+            "Expected a generator with one output, images, and a discriminator with one, logits, "
+            "or with two, logits and the logits of the classes. "
+            f"Received: {counts[0]} and {counts[1]} outputs."
+        )
+    if counts[1] == 2 and (
+        len(generator.inputs) != 2
+        or len(discriminator.inputs) != 1
+        or len(discriminator.outputs[1].shape) != 2
+    ):
+        raise ValueError(
+            "Expected of a discriminator that is an auxiliary classifier one input, images, and as "
+            "its second output logits of shape (batch, num_classes); and a generator that takes "
+            f"labels. Received: a discriminator with {len(discriminator.inputs)} inputs whose "
+            f"second output has shape {_shape(discriminator.outputs[1].shape)}, and a generator "
+            f"with {len(generator.inputs)} inputs."
+        )
 
 
 def _check_is_built(role: str, network: Any) -> None:
@@ -50,7 +98,8 @@ def _check_is_built(role: str, network: Any) -> None:
 
 def _check_inputs(generator: Any, discriminator: Any) -> None:
     counts = len(generator.inputs), len(discriminator.inputs)
-    if counts not in {(1, 1), (2, 2)}:
+    classifies = len(discriminator.outputs) == 2
+    if counts not in {(1, 1), (2, 2)} and not (classifies and counts == (2, 1)):
         raise ValueError(
             "Expected a generator and a discriminator that are both unconditional (one input each: "
             "latent; image) or both conditional (two inputs each: latent, label; image, label). "
@@ -75,8 +124,7 @@ def _check_inputs(generator: Any, discriminator: Any) -> None:
         )
 
 
-def _check_gives_logits(discriminator: Any) -> None:
-    tensor = discriminator.outputs[0]
+def _check_gives_logits(tensor: Any) -> None:
     while True:
         last = tensor._keras_history.operation
         activation = getattr(last, "activation", None)
@@ -122,6 +170,8 @@ def resolve_num_classes(generator: Any, discriminator: Any, num_classes: int | N
         role: _embedded_classes(network)
         for role, network in (("generator", generator), ("discriminator", discriminator))
     }
+    if len(discriminator.outputs) == 2:
+        embedded["discriminator"] = discriminator.outputs[1].shape[1]
     known = {role: number for role, number in embedded.items() if number is not None}
     if num_classes is not None:
         for role, number in known.items():
@@ -241,9 +291,10 @@ def check_data(
             # All of them where they are at hand; of stacked images those are their channels' own.
             check_labels(getattr(x, "labels", labels), model.num_classes)
             check_labels(labels, model.num_classes)
-        check_divides(len(images), steps, devices)
+        check_divides(len(images), steps, model.pack, devices)
         if x.num_batches:
-            check_divides(len(split_batch(x[x.num_batches - 1])[0]), steps, devices)
+            last, _ = split_batch(x[x.num_batches - 1])
+            check_divides(len(last), steps, model.pack, devices)
     elif hasattr(x, "element_spec"):
         images, labels = split_batch(x.element_spec)
         if not hasattr(images, "shape") and not keras.tree.is_nested(images):
@@ -251,7 +302,7 @@ def check_data(
         _check_is_tensor(images)
         if images.shape.rank is not None:
             check_batch(tuple(images.shape), images.dtype.name, labels is not None, model=model)
-            _check_spec_divides(images.shape[0], steps, devices)
+            _check_spec_divides(images.shape[0], steps, model.pack, devices)
     elif hasattr(x, "shape") and hasattr(x, "dtype"):
         check_batch(tuple(x.shape), x.dtype, y is not None, model=model)
         if model.is_conditional:
@@ -259,7 +310,7 @@ def check_data(
         count = math.floor(len(x) * (1.0 - validation_split))
         size = min(batch_size or 32, count)
         for length in {size, count % size or size} if size else ():
-            check_divides(length, steps, devices)
+            check_divides(length, steps, model.pack, devices)
     elif isinstance(x, (list, tuple, dict)) or not hasattr(x, "__iter__"):
         _check_is_tensor(x)
     # Generators and PyTorch's DataLoader cannot be looked into: each step checks what they give.
@@ -280,7 +331,7 @@ def check_batch(shape: tuple[Any, ...], dtype: Any, has_labels: bool, *, model: 
         has_labels: Whether labels come with them.
         model: The `GAN`.
     """
-    expected = tuple(model.discriminator.inputs[0].shape)
+    expected = unpacked_shape(model.discriminator, model.pack)
     if not _fits(shape, expected):
         raise ValueError(
             f"Expected images of shape {_shape(expected)}, as the discriminator takes them. "
@@ -299,45 +350,44 @@ def check_batch(shape: tuple[Any, ...], dtype: Any, has_labels: bool, *, model: 
         )
 
 
-def check_divides(batch: int | None, steps: int, devices: int = 1) -> None:
+def check_divides(batch: int | None, steps: int, pack: int = 1, devices: int = 1) -> None:
     """Refuses a batch, of a size that is known, which cannot be split into equal parts.
 
     Args:
         batch: Integer, the images in it, or None.
         steps: `discriminator_steps`.
+        pack: Integer, how many images the discriminator judges at a time.
         devices: Integer, how many devices share the batch.
     """
-    if batch is None or batch % (steps * devices) == 0:
+    least = steps * pack * devices
+    if batch is None or batch % least == 0:
         return
-    parts, why = _parts(steps, devices)
+    parts, why = _parts(steps, pack, devices)
     raise ValueError(
         f"Expected batches that {parts} divides, since {why}. Received: a batch of {batch}. Choose "
-        f"a batch size that is a multiple of {steps * devices}, and drop_remainder=True for the "
-        "last batch."
+        f"a batch size that is a multiple of {least}, and drop_remainder=True for the last batch."
     )
 
 
-def _check_spec_divides(batch: int | None, steps: int, devices: int) -> None:
-    if batch is None and steps * devices > 1:
-        parts, why = _parts(steps, devices)
+def _check_spec_divides(batch: int | None, steps: int, pack: int, devices: int) -> None:
+    if batch is None and steps * pack * devices > 1:
+        parts, why = _parts(steps, pack, devices)
         raise ValueError(
             f"Expected batches of one size, which {parts} divides, since {why}. Received: a "
             "tf.data.Dataset whose batches have no fixed size. Batch it with drop_remainder=True."
         )
-    check_divides(batch, steps, devices)
+    check_divides(batch, steps, pack, devices)
 
 
-def _parts(steps: int, devices: int) -> tuple[str, str]:
+def _parts(steps: int, pack: int, devices: int) -> tuple[str, str]:
     """What a batch is split by, and why."""
-    if devices == 1:
-        return f"discriminator_steps={steps}", "each batch is split into that many equal parts"
-    why = f"each of the {devices} devices gets as large a part of every batch"
-    if steps == 1:
-        return f"the number of devices, {devices},", why
-    return (
-        f"discriminator_steps={steps} times the number of devices, {devices},",
-        f"{why}, and splits it into {steps} equal ones",
-    )
+    factors = [
+        (steps, f"discriminator_steps={steps}", f"each is split into {steps} equal parts"),
+        (pack, f"pack={pack}", f"the discriminator judges {pack} images at a time"),
+        (devices, f"the number of devices, {devices},", "each device gets as large a part"),
+    ]
+    named = [(name, why) for number, name, why in factors if number > 1]
+    return " times ".join(name for name, _ in named), " and ".join(why for _, why in named)
 
 
 def _check_is_tensor(images: Any) -> None:

@@ -3,22 +3,34 @@
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from kgan import _backend, losses
+from kgan import _backend, augmentations, losses
 from kgan._arguments import integer
-from kgan._backend import graph
+from kgan._noise import for_batch
 from kgan.models import checks
 from kgan.models.generative_model import GenerativeModel
 from kgan.models.means import Means
 from kgan.models.optimizer_pair import OptimizerPair, serialize
+from kgan.models.sampling import LatentSampler
+from kgan.penalties import Judged, Penalty, gradients_needed
+from kgan.penalties import get as get_penalties
 
 Tensor = Any
+Verdict = tuple[Tensor, Tensor | None]  # logits, and the classes' logits of a classifier
+
+EVALUATED = (
+    "discriminator_loss",
+    "generator_loss",
+    "real_score",
+    "fake_score",
+    "discriminator_accuracy",
+)
+NORMS = ("discriminator_gradient_norm", "generator_gradient_norm")
 
 
 @keras.saving.register_keras_serializable(package="kgan")
-class GAN(GenerativeModel):
+class GAN(LatentSampler, GenerativeModel):
     """A generative adversarial network.
 
     A *generator* makes images from latents, random vectors; a *discriminator* scores images, high
@@ -26,25 +38,34 @@ class GAN(GenerativeModel):
     generator to be taken for real.
 
     Whether the GAN is conditional is read off its networks. One input each, `latent` and `image`,
-    make it unconditional; then labels in the data are ignored. Two inputs each, `(latent, label)`
-    and `(image, label)`, make it conditional; then training needs `(images, labels)`.
+    make it unconditional; then labels in the data are ignored. A generator with two inputs,
+    `(latent, label)`, makes it conditional; then training needs `(images, labels)`, and the
+    discriminator either takes the label too, `(image, label)`, or tells it: with a second output,
+    the classes' logits, it is an auxiliary classifier as well (AC-GAN).
 
     The logs of `fit` and `evaluate` are means over the epoch so far: `discriminator_loss`,
     `generator_loss`; `real_score` and `fake_score`, the discriminator's mean logits;
     `discriminator_accuracy`, how often it scores a real image above a fake one, whatever the loss;
-    and of training also `discriminator_gradient_norm` and `generator_gradient_norm`.
+    with an auxiliary classifier `classification_loss`, and `class_accuracy`, how often it finds in
+    a generated image the class that was asked for; and of training also
+    `discriminator_gradient_norm` and `generator_gradient_norm`, each penalty by its name and
+    without its weight, and what the augmentation has to tell.
 
-    A saved GAN takes up training where it stopped: weights, both optimizers, the state of every
-    source of noise and the number of epochs trained are all in the file.
+    A saved GAN takes up training where it stopped: weights and their averages, both optimizers, the
+    state of penalties, of the augmentation and of every source of noise, and the number of epochs
+    trained are all in the file.
 
     Args:
         generator: Functional or Sequential `keras.Model` from latents, float `(batch, latent_dim)`,
             to images, float `(batch, height, width, channels)`, in [-1, 1] if nothing else is
             said. Conditional: from `[latents, labels]`, labels integer `(batch,)`.
         discriminator: Functional or Sequential `keras.Model` from such images (conditional: from
-            `[images, labels]`) to logits, `(batch, 1)`: no sigmoid at its end.
+            `[images, labels]`) to logits, `(batch, 1)`: no sigmoid at its end. An auxiliary
+            classifier: from images to `[logits, class_logits]`, the latter `(batch, num_classes)`.
         num_classes: Integer, how many classes the labels have. Needed only by a conditional
             generator in which no `Embedding` or `CategoryEncoding` layer tells it.
+        pack: Integer m: the discriminator judges m images at a time, as one of m times the
+            channels, so that it sees whether they differ (PacGAN). For unconditional GANs.
         seed: Integer, starts the latents of training. Defaults to a random one.
         name: String.
 
@@ -63,7 +84,9 @@ class GAN(GenerativeModel):
 
     Reference:
         [Goodfellow et al., 2014](https://arxiv.org/abs/1406.2661);
-        [Mirza and Osindero, 2014](https://arxiv.org/abs/1411.1784) for conditional GANs.
+        [Mirza and Osindero, 2014](https://arxiv.org/abs/1411.1784) for conditional GANs;
+        [Odena et al., 2017](https://arxiv.org/abs/1610.09585) for the auxiliary classifier;
+        [Lin et al., 2018](https://arxiv.org/abs/1712.04086) for packing.
     """
 
     def __init__(
@@ -71,29 +94,23 @@ class GAN(GenerativeModel):
         generator: Any,
         discriminator: Any,
         num_classes: int | None = None,
+        pack: int = 1,
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
-        checks.check_networks(generator, discriminator)
+        pack = integer("pack", pack)
+        checks.check_networks(generator, discriminator, pack)
         super().__init__(seed=seed, name=name)
         self.generator = generator
         self.discriminator = discriminator
+        self.averaged_generator = None
         self.latent_dim: int = generator.inputs[0].shape[1]
         self.image_shape: tuple[int | None, ...] = tuple(generator.outputs[0].shape[1:])
         self.is_conditional = len(generator.inputs) == 2
+        self.has_classifier = len(discriminator.outputs) == 2
         self.num_classes = checks.resolve_num_classes(generator, discriminator, num_classes)
+        self.pack = pack
         self.discriminator_steps = 1
-        self._means = Means(
-            (
-                "discriminator_loss",
-                "generator_loss",
-                "real_score",
-                "fake_score",
-                "discriminator_accuracy",
-                "discriminator_gradient_norm",
-                "generator_gradient_norm",
-            )
-        )
         self.built = True
 
     # ---- compile ---------------------------------------------------------------------------------
@@ -103,7 +120,11 @@ class GAN(GenerativeModel):
         generator_optimizer: Any = None,
         discriminator_optimizer: Any = None,
         loss: str | losses.AdversarialLoss = "non_saturating",
+        penalties: Any = None,
         discriminator_steps: int = 1,
+        ema_decay: float | None = None,
+        augmentation: Any = None,
+        classification_weight: float = 1.0,
         **kwargs: Any,
     ) -> None:
         """Configures the training. Every argument has a default that works.
@@ -113,17 +134,30 @@ class GAN(GenerativeModel):
                 `Adam(2e-4, beta_1=0.5)`.
             discriminator_optimizer: Likewise; an object of its own.
             loss: A name out of `kgan.losses.names()`, or a `kgan.losses.AdversarialLoss`.
+            penalties: What the discriminator pays beside it: a name out of
+                `kgan.penalties.names()`, a `kgan.penalties.Penalty`, or a list of these. Defaults
+                to none.
             discriminator_steps: Integer n. Each batch is split into n equal parts, the images
                 dealt out in turn, with one discriminator update on each part, then one generator
                 update. The batch size must be a multiple of n.
+            ema_decay: Float in [0, 1): keep a running average of the generator's weights, of which
+                this much stays in each step (less in the first ones, when there is little to
+                average). `generate`, `evaluate` of figures, sample grids and `export` then use the
+                average. Defaults to none.
+            augmentation: What is done to all images, real and generated, before the discriminator
+                sees them in training: a name out of `kgan.augmentations.names()`, or a
+                `kgan.augmentations.Augmentation`. Defaults to nothing.
+            classification_weight: Float, how much the auxiliary classifier's loss counts, where
+                there is one.
             **kwargs: Keras's own `run_eagerly`, `steps_per_execution` and `jit_compile`.
 
         Raises:
-            ValueError: A loss of that name is unknown, or `discriminator_steps` is no integer of
-                at least 1, or both networks were given the same optimizer.
+            ValueError: A name is unknown, a number out of its range, or both networks were given
+                the same optimizer.
 
         Reference:
-            [Radford et al., 2016](https://arxiv.org/abs/1511.06434) for the default optimizers.
+            [Radford et al., 2016](https://arxiv.org/abs/1511.06434) for the default optimizers;
+            [Yazici et al., 2019](https://arxiv.org/abs/1806.04498) for the average.
         """
         discriminator_steps = integer("discriminator_steps", discriminator_steps)
         unknown = set(kwargs) - {"run_eagerly", "steps_per_execution", "jit_compile"}
@@ -141,9 +175,14 @@ class GAN(GenerativeModel):
             )
         self.adversarial_loss = losses.get(loss)
         self.discriminator_steps = discriminator_steps
+        self.classification_weight = float(classification_weight)
         # As given: "auto" must be resolved anew on the machine that loads the model.
         self._given_jit_compile = kwargs.get("jit_compile", "auto")
         with _backend.scope(self):
+            self.penalties = get_penalties(penalties)
+            self.augmentation = augmentations.get(augmentation)
+            self._keep_average(ema_decay)
+            self._means = Means(self._log_names())
             optimizer = OptimizerPair(
                 self._resolve_optimizer(generator_optimizer),
                 self._resolve_optimizer(discriminator_optimizer),
@@ -154,6 +193,23 @@ class GAN(GenerativeModel):
                 self.generator.trainable_variables, self.discriminator.trainable_variables
             )
             super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
+
+    def _log_names(self) -> list[str]:
+        classification = ("classification_loss", "class_accuracy") if self.has_classifier else ()
+        told = () if self.augmentation is None else self.augmentation.logs
+        return [*EVALUATED, *classification, *NORMS, *(p.name for p in self.penalties), *told]
+
+    def _keep_average(self, decay: float | None) -> None:
+        if decay is not None and not 0 <= decay < 1:
+            raise ValueError(f"Expected `ema_decay` to be in [0, 1). Received: {decay!r}.")
+        self.ema_decay = decay
+        if decay is None:
+            self.averaged_generator = None
+        elif self.averaged_generator is None:
+            average = keras.models.clone_model(self.generator)
+            average.set_weights(self.generator.get_weights())
+            average.trainable = False
+            self.averaged_generator = average
 
     def _resolve_optimizer(self, optimizer: Any) -> Any:
         if optimizer is None:
@@ -199,7 +255,7 @@ class GAN(GenerativeModel):
             # images as they are, and the generator is then judged by the updated discriminator.
             fake = self._generate_fakes(real, labels, self.training_noise, training=True)
             logs = self._update_discriminator(real, ops.stop_gradient(fake), labels)
-            loss = self._generator_loss(real, fake, labels, training=True)
+            loss = self._generator_loss(real, fake, labels)
             loss += _regularisation(self.generator)
             return self.optimizer.generator_optimizer.scale_loss(loss), (loss, logs)
 
@@ -207,6 +263,7 @@ class GAN(GenerativeModel):
         gradient, (loss, logs) = _backend.gradients(generator_objective, variables)
         norm = _gradient_norm(gradient, self.optimizer.generator_optimizer)
         _backend.apply(self.optimizer.generator_optimizer, gradient, variables)
+        self._update_average()
         return self._logs(
             real,
             generator_loss=loss,
@@ -217,62 +274,138 @@ class GAN(GenerativeModel):
     def _update_discriminator(
         self, real: Tensor, fake: Tensor, labels: Tensor | None
     ) -> dict[str, Tensor]:
-        def objective() -> tuple[Tensor, dict[str, Tensor]]:
-            real_logits = self._score(real, labels, training=True)
-            fake_logits = self._score(fake, labels, training=True)
-            loss = self.adversarial_loss.discriminator_loss(real_logits, fake_logits)
-            loss += _regularisation(self.discriminator)
-            scaled = self.optimizer.discriminator_optimizer.scale_loss(loss)
-            return scaled, {"discriminator_loss": loss, **_scores(real_logits, fake_logits)}
+        needed = gradients_needed(self.penalties)
 
+        def objective() -> tuple[Tensor, dict[str, Tensor]]:
+            real_verdict, real_gradient = self._examine(real, labels, "real" in needed)
+            fake_verdict, fake_gradient = self._examine(fake, labels, "fake" in needed)
+            loss, logs = self._discriminator_loss(real_verdict, fake_verdict, labels)
+            loss += _regularisation(self.discriminator)
+            judged = Judged(
+                real,
+                fake,
+                real_verdict[0],
+                fake_verdict[0],
+                real_gradient,
+                fake_gradient,
+                gradient_at=lambda images: self._examine(images, labels, with_gradient=True)[1],
+                noise=self.training_noise,
+            )
+            logs["discriminator_loss"] = loss
+            for penalty in self.penalties:
+                value = self._penalty(penalty, judged)
+                # Not `+=`, which on PyTorch would change what the logs were just given.
+                loss = loss + penalty.weight * value
+                logs[penalty.name] = value
+            if self.augmentation is not None:
+                logs.update(self.augmentation.observe(ops.stop_gradient(real_verdict[0])))
+            return self.optimizer.discriminator_optimizer.scale_loss(loss), logs
+
+        real, fake = _packed(real, self.pack), _packed(fake, self.pack)
         variables = self.discriminator.trainable_variables
         gradient, logs = _backend.gradients(objective, variables)
         norm = _gradient_norm(gradient, self.optimizer.discriminator_optimizer)
         _backend.apply(self.optimizer.discriminator_optimizer, gradient, variables)
         return {**logs, "discriminator_gradient_norm": norm}
 
+    def _discriminator_loss(
+        self, real: Verdict, fake: Verdict, labels: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What it minimises on the images themselves, and the logs."""
+        (real_logits, real_classes), (fake_logits, fake_classes) = real, fake
+        loss = self.adversarial_loss.discriminator_loss(real_logits, fake_logits)
+        logs = _scores(real_logits, fake_logits)
+        if self.has_classifier:
+            classification = _cross_entropy(real_classes, labels)
+            classification += _cross_entropy(fake_classes, labels)
+            loss += self.classification_weight * classification
+            logs["classification_loss"] = classification
+            found = ops.cast(ops.argmax(fake_classes, axis=-1), "int32")
+            asked = ops.reshape(labels, (-1,))
+            logs["class_accuracy"] = ops.mean(ops.cast(ops.equal(found, asked), "float32"))
+        return loss, logs
+
     def _generator_loss(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None, training: bool
+        self, real: Tensor, fake: Tensor, labels: Tensor | None, training: bool = True
     ) -> Tensor:
-        fake_logits = self._score(fake, labels, training=training)
+        fake_logits, fake_classes = self._judge(_packed(fake, self.pack), labels, training)
         real_logits = None
         if self.adversarial_loss.generator_needs_real_logits:
-            real_logits = self._score(real, labels, training=training)
-        return self.adversarial_loss.generator_loss(fake_logits, real_logits)
+            real_logits, _ = self._judge(_packed(real, self.pack), labels, training)
+        loss = self.adversarial_loss.generator_loss(fake_logits, real_logits)
+        if self.has_classifier:
+            loss += self.classification_weight * _cross_entropy(fake_classes, labels)
+        return loss
+
+    def _penalty(self, penalty: Penalty, judged: Judged) -> Tensor:
+        if penalty.interval == 1:
+            return penalty.value(judged)
+
+        def value() -> Tensor:
+            gradients = {
+                f"{at}_gradient": judged.gradient_at(getattr(judged, at))
+                for at in penalty.gradients
+            }
+            return penalty.interval * penalty.value(judged._replace(**gradients))
+
+        updates = self.optimizer.discriminator_optimizer.iterations
+        return _backend.now_and_then(ops.equal(ops.mod(updates, penalty.interval), 0), value)
+
+    def _update_average(self) -> None:
+        if self.averaged_generator is None:
+            return
+        updates = ops.cast(self.optimizer.generator_optimizer.iterations, "float32")
+        decay = ops.minimum(self.ema_decay, (1.0 + updates) / (10.0 + updates))
+        _backend.average_into(
+            self.averaged_generator.variables, self.generator.variables, 1.0 - decay
+        )
 
     def evaluation_step(self, data: Any) -> dict[str, Tensor]:
         """Measures both losses on one batch of held-out images, changing nothing."""
         real, labels = self._unpack(data)
         fake = self._generate_fakes(real, labels, self.evaluation_noise, training=False)
-        real_logits = self._score(real, labels, training=False)
-        fake_logits = self._score(fake, labels, training=False)
-        logs = self._logs(
-            real,
-            discriminator_loss=self.adversarial_loss.discriminator_loss(real_logits, fake_logits),
-            generator_loss=self.adversarial_loss.generator_loss(fake_logits, real_logits),
-            **_scores(real_logits, fake_logits),
+        real_verdict, fake_verdict = (
+            self._judge(_packed(images, self.pack), labels, training=False)
+            for images in (real, fake)
         )
-        return {name: value for name, value in logs.items() if not name.endswith("gradient_norm")}
+        loss, logs = self._discriminator_loss(real_verdict, fake_verdict, labels)
+        generator_loss = self._generator_loss(real, fake, labels, training=False)
+        told = {"discriminator_loss": loss, "generator_loss": generator_loss, **logs}
+        means = self._logs(real, **told)
+        return {name: mean for name, mean in means.items() if name in told}
 
     def _generate_fakes(
         self, real: Tensor, labels: Tensor | None, noise: Any, training: bool
     ) -> Tensor:
         """As many fake images as there are real ones, with their labels."""
         count = ops.shape(real)[0]
-        # Where several devices work out parts of a batch, each draws the noise for all and takes
-        # its own: so the images get the latents that they would get on one device.
-        replica, replicas = _backend.replicas()
-        latents = keras.random.normal((replicas * count, self.latent_dim), seed=noise)
-        if replicas > 1:
-            latents = ops.reshape(latents, (replicas, count, self.latent_dim))[replica]
-        return self._run(self.generator, latents, labels, training)
+        latents = for_batch(keras.random.normal, count, self.latent_dim, noise=noise)
+        tensors = [latents, labels] if self.is_conditional else [latents]
+        return _backend.run(self.generator, tensors, training)
 
-    def _score(self, images: Tensor, labels: Tensor | None, training: bool) -> Tensor:
-        return ops.cast(self._run(self.discriminator, images, labels, training), "float32")
+    def _examine(
+        self, images: Tensor, labels: Tensor | None, with_gradient: bool
+    ) -> tuple[Verdict, Tensor | None]:
+        """The verdict in training, and the gradient of its logits with respect to the images."""
+        if not with_gradient:
+            return self._judge(images, labels, training=True), None
+        gradient, verdict = _backend.input_gradient(
+            lambda images: self._judge(images, labels, training=True), ops.cast(images, "float32")
+        )
+        return verdict, gradient
 
-    def _run(self, network: Any, tensor: Tensor, labels: Tensor | None, training: bool) -> Tensor:
-        tensors = [tensor, labels] if self.is_conditional else [tensor]
-        return _backend.run(network, tensors, training)
+    def _judge(self, images: Tensor, labels: Tensor | None, training: bool) -> Verdict:
+        """What the discriminator says of images, packed as it takes them: logits and classes."""
+        if training and self.augmentation is not None:
+            images = ops.cast(_unpacked(images, self.pack), "float32")
+            images = _packed(self.augmentation.augment(images, self.training_noise), self.pack)
+        takes_labels = len(self.discriminator.inputs) == 2
+        tensors = [images, labels] if takes_labels else [images]
+        outputs = _backend.run(self.discriminator, tensors, training)
+        logits, classes = outputs if self.has_classifier else (outputs, None)
+        if classes is not None:
+            classes = ops.cast(classes, "float32")
+        return ops.cast(logits, "float32"), classes
 
     def _unpack(self, data: Any) -> tuple[Tensor, Tensor | None]:
         images, labels = checks.split_batch(data)
@@ -285,9 +418,9 @@ class GAN(GenerativeModel):
 
     def _split(self, images: Tensor, labels: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
         steps = self.discriminator_steps
+        checks.check_divides(images.shape[0], steps, self.pack)
         if steps == 1:
             return [(images, labels)]
-        checks.check_divides(images.shape[0], steps)
         # Dealt out, not cut: each of several devices can then do so with the images it has, and
         # all together have the parts that one device would have.
         return [
@@ -306,145 +439,6 @@ class GAN(GenerativeModel):
         devices = _backend.devices(self)
         checks.check_data(x, y, model=self, steps=steps, devices=devices, **options)
 
-    # ---- images ----------------------------------------------------------------------------------
-
-    def call(self, inputs: Any, training: bool = False) -> Tensor:
-        """Images from latents; conditional: from `[latents, labels]`."""
-        latents, labels = inputs if self.is_conditional else (inputs, None)
-        return self._run(self.generator, latents, labels, training)
-
-    def generate(
-        self,
-        n: int,
-        labels: Any = None,
-        seed: int | None = None,
-        batch_size: int = 256,
-    ) -> np.ndarray:
-        """Makes images.
-
-        Args:
-            n: Integer, how many.
-            labels: Conditional GANs: an integer, or integers `(n,)`. Defaults to one class after
-                the other, 0, 1, 2, ..., so that all are there as evenly as n allows.
-            seed: Integer. The same seed gives the same latents, on every backend. Defaults to
-                other latents every time. Training is not affected either way.
-            batch_size: Integer, how many images are made at a time.
-
-        Returns:
-            Float32 array `(n, height, width, channels)`, in [-1, 1] for a generator that ends in
-            a tanh.
-
-        Raises:
-            ValueError: `labels` are given to an unconditional GAN, out of range, or not n.
-        """
-        n = integer("n", n)
-        latents = np.random.default_rng(seed).standard_normal((n, self.latent_dim), "float32")
-        return self._images_from(latents, self.labels_for(n, labels), batch_size)
-
-    def interpolate(
-        self, n: int, steps: int = 8, labels: Any = None, seed: int | None = None
-    ) -> np.ndarray:
-        """Makes images along ways from one latent to another.
-
-        A generator that has learnt the data, and not single images of it, changes them smoothly
-        and every image on the way is a likely one.
-
-        Args:
-            n: Integer, how many ways.
-            steps: Integer of at least 2, images on each, both ends among them.
-            labels: Conditional GANs: as for `generate`, a class for each way.
-            seed: Integer, chooses the ends.
-
-        Returns:
-            Float32 array `(n, steps, height, width, channels)`. The ways are arcs around the origin
-            (spherical interpolation, of the directions; lengths go evenly from one to the other):
-            points on a straight line between normal latents lie nearer to the origin than any that
-            the generator was trained on.
-
-        Raises:
-            ValueError: As `generate`, or `steps` is less than 2.
-
-        Reference:
-            [White, 2016](https://arxiv.org/abs/1609.04468).
-        """
-        n, steps = integer("n", n), integer("steps", steps, least=2)
-        ends = np.random.default_rng(seed).standard_normal((2, n, self.latent_dim), "float32")
-        latents = _arcs(ends[0], ends[1], steps).reshape(n * steps, self.latent_dim)
-        labels = self.labels_for(n, labels)
-        images = self._images_from(latents, None if labels is None else np.repeat(labels, steps))
-        return images.reshape(n, steps, *images.shape[1:])
-
-    def _images_from(
-        self, latents: np.ndarray, labels: np.ndarray | None, batch_size: int = 256
-    ) -> np.ndarray:
-        inputs: Any = latents
-        if labels is not None:
-            inputs = [latents, labels.reshape(-1, *self.generator.inputs[1].shape[1:])]
-        size = min(len(latents), batch_size)
-        if _backend.devices(self) == 1:
-            return np.asarray(self.predict(inputs, batch_size=size, verbose=0), "float32")
-        # `predict` would wait for the other processes, and for a number that the devices divide.
-        parts = [
-            _backend.predict_on_batch(
-                self, keras.tree.map_structure(lambda x, at=first: x[at : at + size], inputs)
-            )
-            for first in range(0, len(latents), size)
-        ]
-        return np.concatenate(parts).astype("float32", copy=False)
-
-    def labels_for(self, n: int, labels: Any = None) -> np.ndarray | None:
-        """The labels with which `generate(n, labels)` makes its images.
-
-        Args:
-            n: Integer, how many images.
-            labels: An integer, integers `(n,)`, or None for one class after the other.
-
-        Returns:
-            Int32 array `(n,)`; None for an unconditional GAN.
-
-        Raises:
-            ValueError: The labels are out of range, not n, or given to an unconditional GAN.
-        """
-        if not self.is_conditional:
-            if labels is not None:
-                raise ValueError(
-                    "Expected no labels, since this GAN is unconditional. "
-                    f"Received: labels={labels!r}."
-                )
-            return None
-        if labels is None:
-            if self.num_classes is None:
-                raise ValueError(
-                    "The number of classes cannot be told from the generator. Give labels, or "
-                    "num_classes to GAN(...)."
-                )
-            return np.arange(n, dtype="int32") % self.num_classes
-        labels = np.asarray(labels)
-        checks.check_labels(labels, self.num_classes)
-        if labels.ndim == 0:
-            return np.full(n, labels, "int32")
-        if labels.shape != (n,):
-            raise ValueError(
-                f"Expected one label, or {n} of them: shape ({n},). "
-                f"Received: labels of shape {labels.shape}."
-            )
-        return labels.astype("int32")
-
-    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
-        """Exports the generator for serving: `keras.Model.export`.
-
-        Args:
-            filepath: Where to.
-            *args: As for `keras.Model.export`: the format, which depends on the backend. "onnx" is
-                there on all of them, with what Keras says it needs installed; the default,
-                "tf_saved_model", on TensorFlow, and on JAX where TensorFlow is installed.
-            **kwargs: Likewise.
-        """
-        # Keras exports to ONNX only what has been called, and by Keras.
-        zeros = [np.zeros((1, *x.shape[1:]), x.dtype) for x in self.generator.inputs]
-        graph.call(self.generator, zeros, training=False)
-        return self.generator.export(filepath, *args, **kwargs)
-
     # ---- saving ----------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
@@ -453,6 +447,7 @@ class GAN(GenerativeModel):
             "generator": keras.saving.serialize_keras_object(self.generator),
             "discriminator": keras.saving.serialize_keras_object(self.discriminator),
             "num_classes": self.num_classes,
+            "pack": self.pack,
             "seed": self.seed,
             "name": self.name,
         }
@@ -476,7 +471,11 @@ class GAN(GenerativeModel):
             "discriminator_optimizer": serialize(self.optimizer.discriminator_optimizer),
             "learning_rate_ratio": self.optimizer.learning_rate_ratio,
             "loss": self.adversarial_loss,
+            "penalties": list(self.penalties),
             "discriminator_steps": self.discriminator_steps,
+            "ema_decay": self.ema_decay,
+            "augmentation": self.augmentation,
+            "classification_weight": self.classification_weight,
             "run_eagerly": self.run_eagerly,
             "steps_per_execution": self.steps_per_execution,
             "jit_compile": self._given_jit_compile,
@@ -490,6 +489,32 @@ class GAN(GenerativeModel):
             options["steps_per_execution"] = 1
         self.compile(**options)
         self.optimizer.learning_rate_ratio = ratio
+
+
+def _packed(images: Tensor, pack: int) -> Tensor:
+    """Each `pack` images that follow one another as one, with the channels of all."""
+    if pack == 1:
+        return images
+    count, height, width, channels = ops.shape(images)
+    images = ops.reshape(images, (count // pack, pack, height, width, channels))
+    images = ops.transpose(images, (0, 2, 3, 1, 4))
+    return ops.reshape(images, (count // pack, height, width, pack * channels))
+
+
+def _unpacked(images: Tensor, pack: int) -> Tensor:
+    """The images that `_packed` made one of."""
+    if pack == 1:
+        return images
+    count, height, width, channels = ops.shape(images)
+    images = ops.reshape(images, (count, height, width, pack, channels // pack))
+    images = ops.transpose(images, (0, 3, 1, 2, 4))
+    return ops.reshape(images, (count * pack, height, width, channels // pack))
+
+
+def _cross_entropy(class_logits: Tensor, labels: Tensor) -> Tensor:
+    """The mean over images of how unlikely the classifier takes their labels to be."""
+    labels = ops.reshape(labels, (-1,))
+    return ops.mean(ops.sparse_categorical_crossentropy(labels, class_logits, from_logits=True))
 
 
 def _regularisation(network: Any) -> Tensor:
@@ -530,23 +555,3 @@ def _gradient_norm(gradient: Any, optimizer: Any) -> Tensor:
         # A step whose gradient overflowed is left out by such an optimizer: one of no length.
         norm = ops.where(ops.isfinite(norm), norm, 0.0)
     return norm
-
-
-def _arcs(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
-    """Points `(n, steps, latent_dim)` on the arcs from `start` to `end`, both `(n, latent_dim)`."""
-    lengths = [np.linalg.norm(latents, axis=1)[:, None, None] for latents in (start, end)]
-    directions = [
-        latents[:, None] / length for latents, length in zip((start, end), lengths, strict=True)
-    ]
-    cosines = np.sum(directions[0] * directions[1], axis=2, keepdims=True)
-    angles = np.arccos(np.clip(cosines, -1.0, 1.0))
-    shares = np.linspace(0.0, 1.0, steps)[:, None]
-    weights = np.sin((1 - shares) * angles), np.sin(shares * angles)
-    points = weights[0] * directions[0] + weights[1] * directions[1]
-    # Opposite directions have no one arc between them: there, the way is the straight line.
-    sines = np.sin(angles)
-    has_arc = sines > 1e-3
-    points = points / np.where(has_arc, sines, 1.0)
-    points *= (1 - shares) * lengths[0] + shares * lengths[1]
-    line = (1 - shares) * start[:, None] + shares * end[:, None]
-    return np.where(has_arc, points, line).astype("float32")

@@ -162,7 +162,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         devices = _backend.devices(self)
         if devices == 1:
             return x, y
-        check_divides(len(x), 1, devices)
+        check_divides(len(x), 1, devices=devices)
         return _backend.dealt_out((x, y), self)
 
     def _noise_states(self) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from kgan.networks import conditioning
+from kgan.networks import conditioning, pyramid
 
 
 def dcgan(
@@ -14,6 +14,8 @@ def dcgan(
     latent_dim: int = 128,
     num_classes: int | None = None,
     width: int = 64,
+    classifier: bool = False,
+    pack: int = 1,
 ) -> tuple[Any, Any]:
     """Two convolutional networks that mirror each other.
 
@@ -32,6 +34,9 @@ def dcgan(
         num_classes: Integer, makes both networks conditional on a label below it. Defaults to
             unconditional ones.
         width: Integer, the number of channels next to the image; it doubles with every halving.
+        classifier: Whether a conditional discriminator tells the label and does not take it: its
+            second output is then the classes' logits, `(batch, num_classes)`.
+        pack: Integer, how many images the discriminator takes as one, for `GAN(..., pack=pack)`.
 
     Returns:
         `(generator, discriminator)`. The generator maps latents, float `(batch, latent_dim)`
@@ -39,7 +44,8 @@ def dcgan(
         [-1, 1]; the discriminator maps images (and labels) to logits, float `(batch, 1)`.
 
     Raises:
-        ValueError: A size is not an integer of at least 1, or the image is too small.
+        ValueError: A size is not an integer of at least 1, the image is too small, or a classifier
+            is asked for without classes.
 
     Example:
     ```python
@@ -53,27 +59,16 @@ def dcgan(
         [Miyato and Koyama, 2018](https://arxiv.org/abs/1802.05637).
     """
     shape = conditioning.check_sizes(
-        image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width
+        image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width, pack=pack
     )
-    sizes = _sizes(shape)
+    if classifier and num_classes is None:
+        raise ValueError("Expected num_classes for a classifier. Received: num_classes=None.")
+    sizes = pyramid.halved(shape)
+    packed = (*shape[:2], pack * shape[2])
     return (
         _generator(shape, latent_dim, num_classes, width, sizes),
-        _discriminator(shape, num_classes, width, sizes),
+        _discriminator(packed, num_classes, width, sizes, classifier),
     )
-
-
-def _sizes(image_shape: tuple[int, int, int]) -> list[tuple[int, int]]:
-    """Heights and widths from the image's own down to at most 4, each half of the one before."""
-    sizes = [image_shape[:2]]
-    while max(sizes[-1]) > 4:
-        height, width = sizes[-1]
-        sizes.append(((height + 1) // 2, (width + 1) // 2))
-    if len(sizes) == 1:
-        raise ValueError(
-            "Expected images of at least 5 pixels on their larger side. "
-            f"Received: image_shape={image_shape}."
-        )
-    return sizes
 
 
 def _generator(
@@ -94,23 +89,16 @@ def _generator(
     for size in larger[:0:-1]:
         channels //= 2
         x = layers.Conv2DTranspose(channels, 4, strides=2, padding="same", use_bias=False)(x)
-        x = _normalised(_cropped(x, size))
+        x = _normalised(pyramid.cropped(x, size))
     # float32 whatever the policy: the range ends matter more than the speed of the last layer.
     images = layers.Conv2DTranspose(
         image_shape[2], 4, strides=2, padding="same", activation="tanh", dtype="float32"
     )(x)
-    return keras.Model(inputs, _cropped(images, sizes[0]), name="generator")
+    return keras.Model(inputs, pyramid.cropped(images, sizes[0]), name="generator")
 
 
 def _normalised(x: Any) -> Any:
     return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-
-
-def _cropped(x: Any, size: tuple[int, int]) -> Any:
-    height, width = x.shape[1] - size[0], x.shape[2] - size[1]
-    if height or width:
-        x = layers.Cropping2D(((0, height), (0, width)), dtype=x.dtype)(x)
-    return x
 
 
 def _discriminator(
@@ -118,6 +106,7 @@ def _discriminator(
     num_classes: int | None,
     width: int,
     sizes: list[tuple[int, int]],
+    classifier: bool,
 ) -> Any:
     image = x = keras.Input(image_shape, name="image")
     for level in range(len(sizes) - 1):
@@ -130,6 +119,9 @@ def _discriminator(
     logits = layers.Dense(1, dtype="float32")(features)
     if num_classes is None:
         return keras.Model(image, logits, name="discriminator")
+    if classifier:
+        classes = layers.Dense(num_classes, dtype="float32", name="classes")(features)
+        return keras.Model(image, [logits, classes], name="discriminator")
     label = conditioning.label_input()
     match = conditioning.project(features, label, num_classes)
     return keras.Model([image, label], layers.Add()([logits, match]), name="discriminator")

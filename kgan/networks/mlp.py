@@ -15,6 +15,7 @@ def mlp(
     latent_dim: int = 100,
     num_classes: int | None = None,
     width: int = 256,
+    pack: int = 1,
 ) -> tuple[Any, Any]:
     """Two multilayer perceptrons, no convolution in either.
 
@@ -28,6 +29,7 @@ def mlp(
         num_classes: Integer, makes both networks conditional on a label below it. Defaults to
             unconditional ones.
         width: Integer, the size of the narrowest hidden layer; the others have 2 and 4 times that.
+        pack: Integer, how many images the discriminator takes as one, for `GAN(..., pack=pack)`.
 
     Returns:
         `(generator, discriminator)`. The generator maps latents, float `(batch, latent_dim)`
@@ -48,11 +50,11 @@ def mlp(
         follow in kind.
     """
     shape = conditioning.check_sizes(
-        image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width
+        image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width, pack=pack
     )
     return (
         _generator(shape, latent_dim, num_classes, width),
-        _discriminator(shape, num_classes, width),
+        _discriminator((*shape[:2], pack * shape[2]), num_classes, width),
     )
 
 

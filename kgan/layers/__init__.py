@@ -1,0 +1,21 @@
+"""Layers for GANs that Keras does not have, or not as they must be; one idea a file."""
+
+from kgan.layers.attention import SelfAttention
+from kgan.layers.basis import FromBasis, OntoBasis
+from kgan.layers.conditional_batch_normalization import ConditionalBatchNormalization
+from kgan.layers.minibatch_standard_deviation import MinibatchStandardDeviation
+from kgan.layers.pixel_shuffle import PixelShuffle
+from kgan.layers.resampling import Downsample, Upsample
+from kgan.layers.spectral_normalization import SpectralNormalization
+
+__all__ = [
+    "ConditionalBatchNormalization",
+    "Downsample",
+    "FromBasis",
+    "MinibatchStandardDeviation",
+    "OntoBasis",
+    "PixelShuffle",
+    "SelfAttention",
+    "SpectralNormalization",
+    "Upsample",
+]

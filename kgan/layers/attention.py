@@ -1,0 +1,95 @@
+"""Self-attention over the places of an image."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kgan._arguments import integer
+from kgan.layers.spectral_normalization import SpectralNormalization
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class SelfAttention(keras.layers.Layer):
+    """Lets every place of an image draw on features from all over it.
+
+    `y = x + gamma * o(softmax(q(x) k(x)^T) v(x))`, with `q`, `k`, `v`, `o` convolutions of 1x1
+    without bias. Queries and keys have `channels / reduction` channels, values `channels / 2`;
+    keys and values are max-pooled by 2, so that a quarter of the places is looked at. `gamma`
+    starts at 0: the layer is the identity until it is found to be of use.
+
+    Args:
+        reduction: Integer, what part of the channels queries and keys have: one in so many.
+        spectral_normalization: Whether the convolutions are within `SpectralNormalization`, as in
+            both papers.
+        **kwargs: Keras's own `name`, `trainable` and `dtype`.
+
+    Raises:
+        ValueError: `reduction` is not an integer of at least 1.
+
+    Example:
+    ```python
+    x = kgan.layers.SelfAttention()(x)  # (batch, 32, 32, 128), say
+    ```
+
+    Reference:
+        [Zhang et al., 2019](https://arxiv.org/abs/1805.08318), section 3;
+        [Brock et al., 2019](https://arxiv.org/abs/1809.11096) for the pooling and the values'
+        channels.
+    """
+
+    def __init__(
+        self, reduction: int = 8, spectral_normalization: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.reduction = integer("reduction", reduction)
+        self.spectral_normalization = bool(spectral_normalization)
+
+    def build(self, input_shape: Any) -> None:
+        """Builds the four convolutions."""
+        channels = input_shape[-1]
+        few, half = max(channels // self.reduction, 1), max(channels // 2, 1)
+        self.query = self._convolution(few, "query")
+        self.key = self._convolution(few, "key")
+        self.values = self._convolution(half, "values")
+        self.output_convolution = self._convolution(channels, "output")
+        for convolution in (self.query, self.key, self.values):
+            convolution.build(input_shape)
+        self.output_convolution.build((*input_shape[:-1], half))
+        self.gamma = self.add_weight(shape=(), initializer="zeros", name="gamma")
+
+    def _convolution(self, channels: int, name: str) -> Any:
+        layer = keras.layers.Conv2D(channels, 1, use_bias=False, dtype=self.dtype_policy, name=name)
+        if not self.spectral_normalization:
+            return layer
+        return SpectralNormalization(layer, dtype=self.dtype_policy, name=f"{name}_normalised")
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        """Features of the inputs' shape, `(batch, height, width, channels)`."""
+
+        def places(convolution: Any, pool: bool) -> Tensor:
+            options = {"training": training} if self.spectral_normalization else {}
+            x = convolution(inputs, **options)
+            x = ops.max_pool(x, 2, strides=2, padding="same") if pool else x
+            return ops.reshape(x, (-1, x.shape[1] * x.shape[2], x.shape[3]))
+
+        queries, keys = places(self.query, pool=False), places(self.key, pool=True)
+        scores = ops.matmul(queries, ops.transpose(keys, (0, 2, 1)))
+        drawn = ops.matmul(ops.softmax(scores, axis=-1), places(self.values, pool=True))
+        drawn = ops.reshape(drawn, (-1, *inputs.shape[1:3], drawn.shape[-1]))
+        options = {"training": training} if self.spectral_normalization else {}
+        return inputs + self.gamma * self.output_convolution(drawn, **options)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The inputs' shape."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, for saving."""
+        return {
+            **super().get_config(),
+            "reduction": self.reduction,
+            "spectral_normalization": self.spectral_normalization,
+        }

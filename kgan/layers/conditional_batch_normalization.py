@@ -1,0 +1,108 @@
+"""Batch normalisation whose scale and shift depend on a class."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kgan._arguments import integer
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class ConditionalBatchNormalization(keras.layers.Layer):
+    """Batch normalisation with a scale and a shift of its own for each class.
+
+    Called as `layer([x, labels])`, with `x` float `(batch, ..., channels)` and `labels` integer
+    `(batch,)` or `(batch, 1)`: `gamma[label] * (x - mean) / sqrt(variance + epsilon) +
+    beta[label]`, mean and variance those of the whole batch, or in inference their moving averages,
+    as of `keras.layers.BatchNormalization`.
+
+    Args:
+        num_classes: Integer, the number of classes.
+        momentum: Float, how much of the moving averages stays in each step.
+        epsilon: Float, added to the variance.
+        gamma_initializer: What the scales start as, for `(num_classes, channels)` of them: a name
+            or a `keras.initializers.Initializer`. By default all classes start alike.
+        beta_initializer: Likewise the shifts.
+        **kwargs: Keras's own `name`, `trainable` and `dtype`.
+
+    Raises:
+        ValueError: `num_classes` is not an integer of at least 1.
+
+    Example:
+    ```python
+    x = kgan.layers.ConditionalBatchNormalization(num_classes=10)([x, labels])
+    ```
+
+    Reference:
+        [Dumoulin et al., 2017](https://arxiv.org/abs/1610.07629), section 2.2;
+        [de Vries et al., 2017](https://arxiv.org/abs/1707.00683).
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        momentum: float = 0.9,
+        epsilon: float = 1e-3,
+        gamma_initializer: Any = "ones",
+        beta_initializer: Any = "zeros",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.num_classes = integer("num_classes", num_classes)
+        self.momentum = float(momentum)
+        self.epsilon = float(epsilon)
+        self.gamma_initializer = keras.initializers.get(gamma_initializer)
+        self.beta_initializer = keras.initializers.get(beta_initializer)
+
+    def build(self, input_shape: Any) -> None:
+        """Builds the normalisation and the two tables, one row a class."""
+        shape, labels_shape = input_shape
+        self.normalization = keras.layers.BatchNormalization(
+            momentum=self.momentum,
+            epsilon=self.epsilon,
+            center=False,
+            scale=False,
+            dtype=self.dtype_policy,
+            name="normalization",
+        )
+        self.normalization.build(shape)
+        self.gamma, self.beta = (
+            keras.layers.Embedding(
+                self.num_classes,
+                shape[-1],
+                embeddings_initializer=start,
+                dtype=self.dtype_policy,
+                name=name,
+            )
+            for name, start in (
+                ("gamma", self.gamma_initializer),
+                ("beta", self.beta_initializer),
+            )
+        )
+        for table in (self.gamma, self.beta):
+            table.build(labels_shape)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Tensor:
+        """The normalised `x`, of its shape and dtype."""
+        x, labels = inputs
+        labels = ops.reshape(ops.cast(labels, "int32"), (-1, *[1] * (len(x.shape) - 2)))
+        x = self.normalization(x, training=training)
+        return self.gamma(labels) * x + self.beta(labels)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of `x`."""
+        return input_shape[0]
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, for saving."""
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "gamma_initializer": keras.initializers.serialize(self.gamma_initializer),
+            "beta_initializer": keras.initializers.serialize(self.beta_initializer),
+        }

@@ -1,0 +1,37 @@
+"""The sizes of images that are halved again and again."""
+
+from typing import Any
+
+from keras import layers
+
+
+def halved(image_shape: tuple[int, int, int]) -> list[tuple[int, int]]:
+    """Heights and widths from the image's own down to at most 4, each half of the one before.
+
+    Args:
+        image_shape: Three integers, `(height, width, channels)`.
+
+    Returns:
+        Pairs of integers, at least two.
+
+    Raises:
+        ValueError: The image is too small to be halved.
+    """
+    sizes = [image_shape[:2]]
+    while max(sizes[-1]) > 4:
+        height, width = sizes[-1]
+        sizes.append(((height + 1) // 2, (width + 1) // 2))
+    if len(sizes) == 1:
+        raise ValueError(
+            "Expected images of at least 5 pixels on their larger side. "
+            f"Received: image_shape={image_shape}."
+        )
+    return sizes
+
+
+def cropped(x: Any, size: tuple[int, int]) -> Any:
+    """Maps cut to a height and width at their end: a size that was doubled may have been odd."""
+    height, width = x.shape[1] - size[0], x.shape[2] - size[1]
+    if height or width:
+        x = layers.Cropping2D(((0, height), (0, width)), dtype=x.dtype)(x)
+    return x

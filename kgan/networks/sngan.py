@@ -1,0 +1,156 @@
+"""Residual networks with spectral normalisation, as of SN-GAN."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from kgan.layers import ConditionalBatchNormalization, SpectralNormalization
+from kgan.networks import conditioning, pyramid
+
+
+def sngan(
+    image_shape: Sequence[int] = (28, 28, 1),
+    latent_dim: int = 128,
+    num_classes: int | None = None,
+    width: int = 16,
+) -> tuple[Any, Any]:
+    """Two residual networks, the discriminator's layers spectrally normalised.
+
+    The discriminator halves the image by residual blocks until 4 pixels a side are left, 28, 14, 7,
+    4, has one more block there, and sums over all places. A block is two 3x3 convolutions, each
+    behind a ReLU, and averages 2x2 pixels at its end; what goes around it passes through a 1x1
+    convolution. The generator mirrors that: its blocks have batch normalisation before every ReLU
+    and double by repeating pixels. Labels choose the scale and shift of the generator's
+    normalisation, and are projected in the discriminator.
+
+    It is made for `loss="hinge"`, with Adam's `beta_1` at 0, and up to 5 updates of the
+    discriminator to one of the generator.
+
+    Args:
+        image_shape: Three integers, `(height, width, channels)`, the larger side at least 5.
+        latent_dim: Integer, the size of the latents.
+        num_classes: Integer, makes both networks conditional on a label below it. Defaults to
+            unconditional ones.
+        width: Integer, the number of channels next to the image; it doubles with every halving.
+
+    Returns:
+        `(generator, discriminator)`. The generator maps latents, float `(batch, latent_dim)`
+        (conditional: and labels, int32 `(batch,)`), to images, float `(batch, *image_shape)`, in
+        [-1, 1]; the discriminator maps images (and labels) to logits, float `(batch, 1)`.
+
+    Raises:
+        ValueError: A size is not an integer of at least 1, or the image is too small.
+
+    Example:
+    ```python
+    gan = kgan.GAN(*kgan.networks.sngan((28, 28, 1), num_classes=10))
+    gan.compile(
+        keras.optimizers.Adam(2e-4, beta_1=0.0),
+        keras.optimizers.Adam(2e-4, beta_1=0.0),
+        loss="hinge",
+    )
+    ```
+
+    Reference:
+        [Miyato et al., 2018](https://arxiv.org/abs/1802.05957), appendix B.4; unlike there, the
+        channels double with every halving. Labels are taken as of
+        [Miyato and Koyama, 2018](https://arxiv.org/abs/1802.05637).
+    """
+    shape = conditioning.check_sizes(
+        image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width
+    )
+    sizes = pyramid.halved(shape)
+    return (
+        _generator(shape, latent_dim, num_classes, width, sizes),
+        _discriminator(shape, num_classes, width, len(sizes) - 1),
+    )
+
+
+def _generator(
+    image_shape: tuple[int, int, int],
+    latent_dim: int,
+    num_classes: int | None,
+    width: int,
+    sizes: list[tuple[int, int]],
+) -> Any:
+    latent = keras.Input((latent_dim,), name="latent")
+    label = None if num_classes is None else conditioning.label_input()
+
+    def active(x: Any) -> Any:
+        if num_classes is None:
+            x = layers.BatchNormalization(momentum=0.9)(x)
+        else:
+            # Not all 1, so that the classes differ from the first step on.
+            scales = keras.initializers.RandomNormal(1.0, 0.02)
+            normalise = ConditionalBatchNormalization(num_classes, gamma_initializer=scales)
+            x = normalise([x, label])
+        return layers.ReLU()(x)
+
+    *larger, smallest = sizes
+    channels = width * 2 ** (len(larger) - 1)
+    x = layers.Dense(smallest[0] * smallest[1] * channels)(latent)
+    x = layers.Reshape((*smallest, channels))(x)
+    for level in reversed(range(len(larger))):
+        channels = width * 2**level
+
+        def doubled(x: Any, size: tuple[int, int] = larger[level]) -> Any:
+            return pyramid.cropped(layers.UpSampling2D(2)(x), size)
+
+        y = layers.Conv2D(channels, 3, padding="same")(doubled(active(x)))
+        y = layers.Conv2D(channels, 3, padding="same")(active(y))
+        # A 1x1 convolution comes to the same before the pixels are repeated, and costs a quarter.
+        x = layers.Add()([doubled(layers.Conv2D(channels, 1)(x)), y])
+    x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    # float32 whatever the policy: the range ends matter more than the speed of the last layer.
+    images = layers.Conv2D(image_shape[2], 3, padding="same", activation="tanh", dtype="float32")(x)
+    return keras.Model(latent if label is None else [latent, label], images, name="generator")
+
+
+# Of orthogonal kernels all singular values are the same, so that whatever vector the power
+# iteration starts from is right at once.
+ORTHOGONAL = "orthogonal"
+
+
+def _normalised(layer: Any) -> Any:
+    return SpectralNormalization(layer, dtype=layer.dtype_policy)
+
+
+def _convolution(x: Any, channels: int, kernel_size: int) -> Any:
+    return _normalised(
+        layers.Conv2D(channels, kernel_size, padding="same", kernel_initializer=ORTHOGONAL)
+    )(x)
+
+
+def _discriminator(
+    image_shape: tuple[int, int, int], num_classes: int | None, width: int, halvings: int
+) -> Any:
+    image = x = keras.Input(image_shape, name="image")
+    for level in range(halvings + 1):
+        channels = width * 2 ** min(level, halvings - 1)
+        around, y = x, x
+        if level:  # the image itself is not to lose what is below 0
+            y = layers.ReLU()(y)
+        y = layers.ReLU()(_convolution(y, channels, 3))
+        y = _convolution(y, channels, 3)
+        if level < halvings:
+            y = _halved(y)
+            # A 1x1 convolution comes to the same behind the mean, and costs a quarter.
+            around = _convolution(_halved(around), channels, 1)
+        x = layers.Add()([around, y])
+    features = ops.sum(layers.ReLU()(x), axis=(1, 2))
+    head = layers.Dense(1, kernel_initializer=ORTHOGONAL, dtype="float32")
+    logits = _normalised(head)(features)
+    if num_classes is None:
+        return keras.Model(image, logits, name="discriminator")
+    label = conditioning.label_input()
+    embedding = _normalised(
+        layers.Embedding(num_classes, features.shape[-1], name="label_embedding")
+    )(label)
+    match = layers.Dot(axes=-1, dtype="float32", name="label_match")([features, embedding])
+    return keras.Model([image, label], layers.Add()([logits, match]), name="discriminator")
+
+
+def _halved(x: Any) -> Any:
+    return layers.AveragePooling2D(2, padding="same")(x)

@@ -1,0 +1,95 @@
+"""The running average of the generator's weights."""
+
+import keras
+import numpy as np
+import pytest
+
+
+def copies(variables):
+    return [np.array(v) for v in variables]
+
+
+@pytest.mark.parametrize("num_classes", [None, 3])
+def test_the_average_moves_as_it_should(make_gan, dataset, num_classes):
+    gan = make_gan(num_classes=num_classes, ema_decay=0.5)
+    expected = copies(gan.averaged_generator.variables)
+    for a, b in zip(expected, copies(gan.generator.variables), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for step in range(1, 8):
+        gan.train_on_batch(*dataset.batch(0, step % 6))
+        decay = min(0.5, (1 + step) / (10 + step))
+        for index, value in enumerate(copies(gan.generator.variables)):
+            expected[index] += (1 - decay) * (value - expected[index])
+    assert (1 + step) / (10 + step) < 0.5 < (2 + step) / (10 + step) + 0.1  # still warming up
+    for a, b in zip(copies(gan.averaged_generator.variables), expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_warm_up_ends_at_the_decay_that_was_asked_for(make_gan, dataset):
+    gan = make_gan("mlp", ema_decay=0.2)
+    for index in range(3):
+        before = copies(gan.averaged_generator.variables)
+        gan.train_on_batch(dataset.batch(0, index)[0])
+    for a, b, v in zip(
+        copies(gan.averaged_generator.variables),
+        before,
+        copies(gan.generator.variables),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, 0.2 * b + 0.8 * v, rtol=1e-4, atol=1e-6)
+
+
+def test_what_one_sees_is_the_average(make_gan, dataset, tmp_path):
+    gan = make_gan(ema_decay=0.9)
+    gan.fit(dataset, verbose=0)
+    latents = np.random.default_rng(5).standard_normal((3, 4), "float32")
+    by_average, by_weights = (
+        keras.ops.convert_to_numpy(network(latents, training=False))
+        for network in (gan.averaged_generator, gan.generator)
+    )
+    np.testing.assert_allclose(gan.generate(3, seed=5), by_average, atol=1e-6)
+    np.testing.assert_allclose(gan.generate(3, seed=5, averaged=False), by_weights, atol=1e-6)
+    np.testing.assert_allclose(gan.interpolate(1, 2, seed=5)[0, 0], by_average[0], atol=1e-6)
+    assert np.abs(by_average - by_weights).max() > 1e-3
+
+
+def test_training_is_the_same_with_it_and_without(make_gan, dataset):
+    histories, weights = [], []
+    for decay in (None, 0.9):
+        keras.utils.set_random_seed(4)
+        gan = make_gan("mlp", ema_decay=decay)
+        histories.append(gan.fit(dataset, epochs=2, verbose=0).history)
+        weights.append(gan.generator.get_weights())
+    assert histories[0] == histories[1]
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_average_is_in_the_file_and_goes_on(make_gan, dataset, tmp_path):
+    gan = make_gan(ema_decay=0.9)
+    gan.fit(dataset, verbose=0)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    assert loaded.ema_decay == 0.9
+    for each in (gan, loaded):
+        each.fit(dataset, epochs=2, initial_epoch=1, verbose=0)
+    for a, b in zip(gan.variables, loaded.variables, strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b), err_msg=a.path)
+
+
+def test_compiling_anew_keeps_the_average_or_drops_it(make_gan, dataset):
+    gan = make_gan("mlp", ema_decay=0.9)
+    gan.fit(dataset, verbose=0)
+    kept = copies(gan.averaged_generator.variables)
+    gan.compile(ema_decay=0.5)
+    for a, b in zip(kept, copies(gan.averaged_generator.variables), strict=True):
+        np.testing.assert_array_equal(a, b)
+    gan.compile()
+    assert gan.averaged_generator is None
+    assert gan.generate(2).shape == (2, 8, 8, 1)
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0])
+def test_a_decay_out_of_range(make_gan, decay):
+    with pytest.raises(ValueError, match="ema_decay"):
+        make_gan(ema_decay=decay)
