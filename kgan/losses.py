@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kgan._names import did_you_mean
+from kgan._names import find
 
 Tensor = Any
 
@@ -290,19 +290,14 @@ def get(identifier: str | AdversarialLoss | type[AdversarialLoss]) -> Adversaria
     kgan.losses.get("hinge")
     ```
     """
-    if isinstance(identifier, AdversarialLoss):
-        return identifier
     if isinstance(identifier, type) and issubclass(identifier, AdversarialLoss):
         return identifier()
-    if isinstance(identifier, str):
-        if identifier in _LOSSES:
-            return _LOSSES[identifier]()
-        raise ValueError(
-            f"Expected the name of an adversarial loss, one of {names()}. "
-            f"Received: loss={identifier!r}.{did_you_mean(identifier, _LOSSES)}"
-        )
-    raise ValueError(
-        f"Expected an adversarial loss: one of the names {names()}, or an object of a subclass of "
-        f"kgan.losses.AdversarialLoss. Received: loss={identifier!r} of type "
-        f"{type(identifier).__name__}."
+    loss: AdversarialLoss = find(
+        identifier,
+        _LOSSES,
+        AdversarialLoss,
+        what="an adversarial loss",
+        argument="loss",
+        public="kgan.losses.AdversarialLoss",
     )
+    return loss

@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from kgan._arguments import integer
-from kgan._names import did_you_mean
+from kgan._names import find
 from kgan._noise import for_batch
 
 Tensor = Any
@@ -62,7 +62,7 @@ class Penalty(keras.layers.Layer):
     gradients: tuple[str, ...] = ()
     """At which images it needs the gradient of the scores: "real", "fake" or both."""
 
-    def __init__(self, weight: float, interval: int = 1, name: str | None = None) -> None:
+    def __init__(self, weight: float = 10.0, interval: int = 1, name: str | None = None) -> None:
         super().__init__(name=name or _name_of(type(self)), dtype="float32")
         if not weight >= 0:
             raise ValueError(
@@ -81,13 +81,9 @@ class Penalty(keras.layers.Layer):
         return {"weight": self.weight, "interval": self.interval, "name": self.name}
 
 
-def _by_image(tensor: Tensor, reduce: Callable[..., Tensor]) -> Tensor:
-    return reduce(tensor, axis=tuple(range(1, len(tensor.shape))))
-
-
 def _squared_lengths(gradient: Tensor) -> Tensor:
     """Of each image's gradient, `(batch,)`."""
-    return _by_image(ops.square(gradient), ops.sum)
+    return ops.sum(ops.square(gradient), axis=tuple(range(1, len(gradient.shape))))
 
 
 def _distance_from(gradient: Tensor, target: float, one_sided: bool) -> Tensor:
@@ -162,9 +158,6 @@ class DRAGAN(Penalty):
         [Kodali et al., 2017](https://arxiv.org/abs/1705.07215).
     """
 
-    def __init__(self, weight: float = 10.0, interval: int = 1, name: str | None = None) -> None:
-        super().__init__(weight, interval, name)
-
     def value(self, judged: Judged) -> Tensor:
         """The penalty without its weight."""
         real = judged.real
@@ -189,9 +182,6 @@ class R1(Penalty):
 
     gradients = ("real",)
 
-    def __init__(self, weight: float = 10.0, interval: int = 1, name: str | None = None) -> None:
-        super().__init__(weight, interval, name)
-
     def value(self, judged: Judged) -> Tensor:
         """The penalty without its weight."""
         return 0.5 * ops.mean(_squared_lengths(judged.real_gradient))
@@ -212,9 +202,6 @@ class R2(Penalty):
     """
 
     gradients = ("fake",)
-
-    def __init__(self, weight: float = 10.0, interval: int = 1, name: str | None = None) -> None:
-        super().__init__(weight, interval, name)
 
     def value(self, judged: Judged) -> Tensor:
         """The penalty without its weight."""
@@ -307,7 +294,7 @@ def get(identifier: Any) -> list[Penalty]:
     if identifier is None:
         return []
     several = identifier if isinstance(identifier, (list, tuple)) else [identifier]
-    found = [_get_one(each) for each in several]
+    found = [make(each) for each in several]
     taken = [penalty.name for penalty in found]
     if len(set(taken)) < len(taken):
         raise ValueError(
@@ -317,36 +304,29 @@ def get(identifier: Any) -> list[Penalty]:
     return found
 
 
-def _get_one(identifier: Any) -> Penalty:
-    if isinstance(identifier, Penalty):
-        return identifier
-    if isinstance(identifier, str):
-        return make(identifier)
-    raise ValueError(
-        f"Expected a penalty: one of the names {names()}, or an object of a subclass of "
-        f"kgan.penalties.Penalty. Received: {identifier!r} of type {type(identifier).__name__}."
-    )
-
-
-def make(name: str, **arguments: Any) -> Penalty:
-    """Makes a penalty by its name.
+def make(identifier: Any, **arguments: Any) -> Penalty:
+    """Makes one penalty.
 
     Args:
-        name: String, one of `kgan.penalties.names()`.
-        **arguments: Its own.
+        identifier: A name out of `kgan.penalties.names()`, or a `Penalty`, which is left as it is.
+        **arguments: For the penalty, where it is given by its name.
 
     Returns:
         The `Penalty`.
 
     Raises:
-        ValueError: There is none of that name.
+        ValueError: The name is unknown, or the object is no penalty.
     """
-    if name in _PENALTIES:
-        return _PENALTIES[name](**arguments)
-    raise ValueError(
-        f"Expected the name of a penalty, one of {names()}. "
-        f"Received: {name!r}.{did_you_mean(name, _PENALTIES)}"
+    penalty: Penalty = find(
+        identifier,
+        _PENALTIES,
+        Penalty,
+        what="a penalty",
+        argument="penalties",
+        public="kgan.penalties.Penalty",
+        **arguments,
     )
+    return penalty
 
 
 def gradients_needed(penalties: Sequence[Penalty]) -> set[str]:

@@ -4,7 +4,7 @@ To add one, put a `Recipe` into `RECIPES`; the command and the tests find it the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -89,11 +89,10 @@ class Recipe:
         if seed is not None:
             keras.utils.set_random_seed(seed)
         make = getattr(networks, self.network)
-        packed = {"pack": self.pack} if self.pack > 1 else {}  # else not every network has it
         generator, discriminator = make(
             image_shape=image_shape,
             num_classes=num_classes if self.conditional else None,
-            **packed,
+            pack=self.pack,
             **self.network_options,
         )
         gan = GAN(generator, discriminator, pack=self.pack, seed=seed)
@@ -113,83 +112,60 @@ class Recipe:
         return keras.optimizers.Adam(learning_rate, beta_1=self.beta_1, beta_2=self.beta_2)
 
 
+_DCGAN = Recipe(
+    summary="a small convolutional GAN, quick on a CPU",
+    network="dcgan",
+    reference="https://arxiv.org/abs/1511.06434",
+    network_options={"latent_dim": 64, "width": 24},
+    generator_learning_rate=1e-3,
+    discriminator_learning_rate=5e-4,
+    batch_size=32,
+    epochs=4,
+)
+# Of papers whose own networks are other ones.
+_ON_DCGAN = replace(_DCGAN, differences="kgan's small DCGAN, and averaged weights", ema_decay=0.999)
+
 RECIPES: dict[str, Recipe] = {
-    "dcgan": Recipe(
-        summary="a small convolutional GAN, quick on a CPU",
-        network="dcgan",
-        reference="https://arxiv.org/abs/1511.06434",
-        network_options={"latent_dim": 64, "width": 24},
-        generator_learning_rate=1e-3,
-        discriminator_learning_rate=5e-4,
-        batch_size=32,
-        epochs=4,
-    ),
-    "conditional_dcgan": Recipe(
+    "dcgan": _DCGAN,
+    "conditional_dcgan": replace(
+        _DCGAN,
         summary="the same, told which class to make",
-        network="dcgan",
         reference="https://arxiv.org/abs/1411.1784",
-        network_options={"latent_dim": 64, "width": 24},
         conditional=True,
-        generator_learning_rate=1e-3,
-        discriminator_learning_rate=5e-4,
-        batch_size=32,
-        epochs=4,
     ),
-    "lsgan": Recipe(
+    "lsgan": replace(
+        _ON_DCGAN,
         summary="least squares in place of the cross-entropy",
-        network="dcgan",
         reference="https://arxiv.org/abs/1611.04076",
-        differences="kgan's small DCGAN, and averaged weights",
-        network_options={"latent_dim": 64, "width": 24},
         loss="least_squares",
-        generator_learning_rate=1e-3,
-        discriminator_learning_rate=5e-4,
-        ema_decay=0.999,
-        batch_size=32,
-        epochs=4,
     ),
-    "wgan_gp": Recipe(
+    "wgan_gp": replace(
+        _ON_DCGAN,
         summary="a critic that is kept Lipschitz by a gradient penalty",
-        network="dcgan",
         reference="https://arxiv.org/abs/1704.00028",
         differences="kgan's small DCGAN, larger steps, and averaged weights",
-        network_options={"latent_dim": 64, "width": 24},
         loss="wasserstein",
         penalties={"gradient_penalty": {"weight": 10.0}},
         discriminator_steps=5,
         generator_learning_rate=5e-4,
-        discriminator_learning_rate=5e-4,
         beta_1=0.0,
         beta_2=0.9,
         ema_decay=0.99,
         batch_size=160,
         epochs=12,
     ),
-    "pacgan": Recipe(
+    "pacgan": replace(
+        _ON_DCGAN,
         summary="a discriminator that judges two images at a time, against lost modes",
-        network="dcgan",
         reference="https://arxiv.org/abs/1712.04086",
-        differences="kgan's small DCGAN, and averaged weights",
-        network_options={"latent_dim": 64, "width": 24},
         pack=2,
-        generator_learning_rate=1e-3,
-        discriminator_learning_rate=5e-4,
-        ema_decay=0.999,
-        batch_size=32,
-        epochs=4,
     ),
-    "acgan": Recipe(
+    "acgan": replace(
+        _ON_DCGAN,
         summary="a discriminator that tells the class, and is not told it",
-        network="dcgan",
         reference="https://arxiv.org/abs/1610.09585",
-        differences="kgan's small DCGAN, and averaged weights",
-        network_options={"latent_dim": 64, "width": 24, "classifier": True},
+        network_options={**_DCGAN.network_options, "classifier": True},
         conditional=True,
-        generator_learning_rate=1e-3,
-        discriminator_learning_rate=5e-4,
-        ema_decay=0.999,
-        batch_size=32,
-        epochs=4,
     ),
     "first_gan": Recipe(
         summary="the first GAN of most courses: two multilayer perceptrons",

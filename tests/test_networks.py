@@ -102,7 +102,8 @@ def test_dcgan_refuses_images_too_small_to_halve():
         kgan.networks.dcgan((4, 4, 1))
 
 
-@pytest.mark.parametrize("family", ["dcgan", "mlp"])
+@pytest.mark.backend_free
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_discriminator_of_packs(family):
     make = getattr(kgan.networks, family)
     generator, discriminator = make((8, 8, 3), latent_dim=5, width=4, pack=2)

@@ -21,6 +21,18 @@ def call(network: Any, tensors: Sequence[Any], training: bool) -> Any:
     return outputs if len(outputs) > 1 else outputs[0]
 
 
+def computing_layers(network: Any) -> list[Any]:
+    """The layers of a network that compute, those of networks within it too.
+
+    Networks and inputs do not: they have the policy that was global where they were made or loaded.
+    """
+    return [
+        layer
+        for layer in network._flatten_layers(include_self=False)
+        if not isinstance(layer, (keras.Model, keras.layers.InputLayer))
+    ]
+
+
 class _Step(NamedTuple):
     function: Callable[..., Any]
     takes_training: bool
@@ -30,7 +42,7 @@ class _Step(NamedTuple):
 
 class _Plan(NamedTuple):
     steps: list[_Step]
-    policies: list[tuple[Any, Any]]
+    policies: list[tuple[Any, Any]]  # of the layers; the network itself must stay free to go
 
     def holds(self) -> bool:
         """Whether the layers still compute as they did: quantizing one gives it a new policy."""
@@ -78,12 +90,7 @@ class Runner:
         return outputs if len(outputs) > 1 else outputs[0]
 
     def _plan(self, network: Any) -> _Plan:
-        # A network's own policy computes nothing; and a plan must not keep its network alive.
-        layers = [
-            layer
-            for layer in network._flatten_layers(include_self=False)
-            if not isinstance(layer, (keras.Model, keras.layers.InputLayer))
-        ]
+        layers = computing_layers(network)
         policies = [(layer, layer.dtype_policy) for layer in layers]
         steps = self._steps(network) if _is_plain(network, layers) else []
         return _Plan(steps, policies)

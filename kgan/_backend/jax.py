@@ -144,7 +144,7 @@ def run(network: Any, tensors: Sequence[Any], training: bool) -> Any:
 
 
 def _shortcut(layer: Any, input_shape: tuple[int | None, ...]) -> Callable[..., Any] | None:
-    """Transposed convolutions with a gradient that is ten times as fast on CPUs.
+    """Transposed convolutions with a gradient that CPUs work out many times as fast.
 
     For the gradient of their kernel, XLA convolves by a filter as large as the image. That of the
     convolution whose transpose they are is the same, and is one that XLA has been made fast for.

@@ -1,6 +1,6 @@
 """Adam in one pass over the weights, where Keras makes ten.
 
-On a CPU those cost a small network a seventh of its step.
+On a CPU those are a good part of a small network's step.
 """
 
 import math

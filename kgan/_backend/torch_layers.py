@@ -33,7 +33,7 @@ def tensor_of(variable: Any) -> Any:
 
 def _value(weight: Any) -> Any:
     """The tensor, also where LoRA has put an expression in the place of a variable."""
-    return weight._value if isinstance(weight, keras.Variable) else weight
+    return tensor_of(weight) if isinstance(weight, keras.Variable) else weight
 
 
 def _activated(layer: Any, x: Any) -> Any:

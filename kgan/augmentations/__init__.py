@@ -8,7 +8,7 @@ tests find it there.
 
 from typing import Any
 
-from kgan._names import did_you_mean
+from kgan._names import find
 from kgan.augmentations.adaptive import AdaptiveAugment
 from kgan.augmentations.augmentation import Augmentation
 from kgan.augmentations.diff_augment import DiffAugment
@@ -44,17 +44,14 @@ def get(identifier: Any) -> Augmentation | None:
     kgan.augmentations.get("diff_augment")
     ```
     """
-    if identifier is None or isinstance(identifier, Augmentation):
-        return identifier
-    if isinstance(identifier, str):
-        if identifier in _AUGMENTATIONS:
-            return _AUGMENTATIONS[identifier]()
-        raise ValueError(
-            f"Expected the name of an augmentation, one of {names()}. "
-            f"Received: augmentation={identifier!r}.{did_you_mean(identifier, _AUGMENTATIONS)}"
-        )
-    raise ValueError(
-        f"Expected an augmentation: one of the names {names()}, or an object of a subclass of "
-        f"kgan.augmentations.Augmentation. Received: {identifier!r} of type "
-        f"{type(identifier).__name__}."
+    if identifier is None:
+        return None
+    augmentation: Augmentation = find(
+        identifier,
+        _AUGMENTATIONS,
+        Augmentation,
+        what="an augmentation",
+        argument="augmentation",
+        public="kgan.augmentations.Augmentation",
     )
+    return augmentation

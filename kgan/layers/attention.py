@@ -68,9 +68,9 @@ class SelfAttention(keras.layers.Layer):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """Features of the inputs' shape, `(batch, height, width, channels)`."""
+        options = {"training": training} if self.spectral_normalization else {}
 
         def places(convolution: Any, pool: bool) -> Tensor:
-            options = {"training": training} if self.spectral_normalization else {}
             x = convolution(inputs, **options)
             x = ops.max_pool(x, 2, strides=2, padding="same") if pool else x
             return ops.reshape(x, (-1, x.shape[1] * x.shape[2], x.shape[3]))
@@ -79,7 +79,6 @@ class SelfAttention(keras.layers.Layer):
         scores = ops.matmul(queries, ops.transpose(keys, (0, 2, 1)))
         drawn = ops.matmul(ops.softmax(scores, axis=-1), places(self.values, pool=True))
         drawn = ops.reshape(drawn, (-1, *inputs.shape[1:3], drawn.shape[-1]))
-        options = {"training": training} if self.spectral_normalization else {}
         return inputs + self.gamma * self.output_convolution(drawn, **options)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

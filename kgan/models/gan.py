@@ -7,6 +7,7 @@ from keras import ops
 
 from kgan import _backend, augmentations, losses
 from kgan._arguments import integer
+from kgan._backend import graph
 from kgan._noise import for_batch
 from kgan.models import checks
 from kgan.models.generative_model import GenerativeModel
@@ -225,9 +226,7 @@ class GAN(LatentSampler, GenerativeModel):
         return any(
             layer.compute_dtype == "float16"
             for network in (self.generator, self.discriminator)
-            for layer in network._flatten_layers()
-            # These have the policy that is global where they are loaded, and compute nothing.
-            if not isinstance(layer, (keras.Model, keras.layers.InputLayer))
+            for layer in graph.computing_layers(network)
         )
 
     # ---- the algorithm ---------------------------------------------------------------------------
@@ -255,7 +254,11 @@ class GAN(LatentSampler, GenerativeModel):
             # images as they are, and the generator is then judged by the updated discriminator.
             fake = self._generate_fakes(real, labels, self.training_noise, training=True)
             logs = self._update_discriminator(real, ops.stop_gradient(fake), labels)
-            loss = self._generator_loss(real, fake, labels)
+            judged = self._judge(_packed(fake, self.pack), labels, training=True)
+            reference = None
+            if self.adversarial_loss.generator_needs_real_logits:
+                reference = self._judge(_packed(real, self.pack), labels, training=True)
+            loss = self._generator_loss(reference, judged, labels)
             loss += _regularisation(self.generator)
             return self.optimizer.generator_optimizer.scale_loss(loss), (loss, logs)
 
@@ -325,14 +328,10 @@ class GAN(LatentSampler, GenerativeModel):
             logs["class_accuracy"] = ops.mean(ops.cast(ops.equal(found, asked), "float32"))
         return loss, logs
 
-    def _generator_loss(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None, training: bool = True
-    ) -> Tensor:
-        fake_logits, fake_classes = self._judge(_packed(fake, self.pack), labels, training)
-        real_logits = None
-        if self.adversarial_loss.generator_needs_real_logits:
-            real_logits, _ = self._judge(_packed(real, self.pack), labels, training)
-        loss = self.adversarial_loss.generator_loss(fake_logits, real_logits)
+    def _generator_loss(self, real: Verdict | None, fake: Verdict, labels: Tensor | None) -> Tensor:
+        """What it minimises; the verdict on the real images may be left out if it is not needed."""
+        fake_logits, fake_classes = fake
+        loss = self.adversarial_loss.generator_loss(fake_logits, None if real is None else real[0])
         if self.has_classifier:
             loss += self.classification_weight * _cross_entropy(fake_classes, labels)
         return loss
@@ -369,7 +368,7 @@ class GAN(LatentSampler, GenerativeModel):
             for images in (real, fake)
         )
         loss, logs = self._discriminator_loss(real_verdict, fake_verdict, labels)
-        generator_loss = self._generator_loss(real, fake, labels, training=False)
+        generator_loss = self._generator_loss(real_verdict, fake_verdict, labels)
         told = {"discriminator_loss": loss, "generator_loss": generator_loss, **logs}
         means = self._logs(real, **told)
         return {name: mean for name, mean in means.items() if name in told}

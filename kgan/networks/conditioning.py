@@ -1,6 +1,6 @@
-"""How a network takes a class label."""
+"""What the networks take: class labels, sizes, several images as one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -29,14 +29,29 @@ def join_image(image: Any, label: Any, num_classes: int) -> Any:
     return layers.Concatenate(name="image_and_label")([image, plane])
 
 
-def project(features: Any, label: Any, num_classes: int) -> Any:
+def project(
+    features: Any, label: Any, num_classes: int, wrap: Callable[[Any], Any] = lambda layer: layer
+) -> Any:
     """How well features `(batch, n)` match the label: their dot product with its embedding.
+
+    Args:
+        features: Float `(batch, n)`.
+        label: Integer `(batch,)`.
+        num_classes: Integer.
+        wrap: What is done to the embedding layer: a normalisation of its weights, say.
 
     Reference:
         [Miyato and Koyama, 2018](https://arxiv.org/abs/1802.05637).
     """
-    embedding = layers.Embedding(num_classes, features.shape[-1], name="label_embedding")(label)
+    embedding = layers.Embedding(num_classes, features.shape[-1], name="label_embedding")
+    embedding = wrap(embedding)(label)
     return layers.Dot(axes=-1, dtype="float32", name="label_match")([features, embedding])
+
+
+def packed(image_shape: tuple[int, int, int], pack: int) -> tuple[int, int, int]:
+    """The shape of `pack` images as a discriminator takes them for one."""
+    height, width, channels = image_shape
+    return height, width, pack * channels
 
 
 def check_sizes(image_shape: Sequence[int], **sizes: int | None) -> tuple[int, int, int]:

@@ -64,10 +64,9 @@ def dcgan(
     if classifier and num_classes is None:
         raise ValueError("Expected num_classes for a classifier. Received: num_classes=None.")
     sizes = pyramid.halved(shape)
-    packed = (*shape[:2], pack * shape[2])
     return (
         _generator(shape, latent_dim, num_classes, width, sizes),
-        _discriminator(packed, num_classes, width, sizes, classifier),
+        _discriminator(conditioning.packed(shape, pack), num_classes, width, sizes, classifier),
     )
 
 

@@ -54,7 +54,7 @@ def mlp(
     )
     return (
         _generator(shape, latent_dim, num_classes, width),
-        _discriminator((*shape[:2], pack * shape[2]), num_classes, width),
+        _discriminator(conditioning.packed(shape, pack), num_classes, width),
     )
 
 

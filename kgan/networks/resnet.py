@@ -21,6 +21,7 @@ def resnet(
     blocks: int = 1,
     expansion: int = 1,
     groups: int = 1,
+    pack: int = 1,
 ) -> tuple[Any, Any]:
     """Two residual networks that mirror each other, with no normalisation in either.
 
@@ -47,9 +48,9 @@ def resnet(
         expansion: Integer, how many times the block's channels its 3x3 convolution has; the paper
             has 2.
         groups: Integer that divides `width * expansion`, the groups of that convolution; the paper
-            has one group for every 16 channels, on GPUs. On a CPU they do not pay: of TensorFlow's
-            two blocks at 28x28 (64 images, width 16, expansion 2), the pass and its gradient took
-            20 times as long with 2 groups as with 1.
+            has one group for every 16 channels, on GPUs. On a CPU they do not pay: TensorFlow takes
+            many times as long with 2 groups as with 1.
+        pack: Integer, how many images the discriminator takes as one, for `GAN(..., pack=pack)`.
 
     Returns:
         `(generator, discriminator)`. The generator maps latents, float `(batch, latent_dim)`
@@ -78,7 +79,12 @@ def resnet(
         logit has a part that does not depend on the label.
     """
     shape = conditioning.check_sizes(
-        image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width, blocks=blocks
+        image_shape,
+        latent_dim=latent_dim,
+        num_classes=num_classes,
+        width=width,
+        blocks=blocks,
+        pack=pack,
     )
     expansion, groups = integer("expansion", expansion), integer("groups", groups)
     if width * expansion % groups:
@@ -91,7 +97,7 @@ def resnet(
     stages = [(size, width * 2**level) for level, size in enumerate(sizes)]
     return (
         _generator(shape, latent_dim, num_classes, stages, blocks, block),
-        _discriminator(shape, num_classes, stages, blocks, block),
+        _discriminator(conditioning.packed(shape, pack), num_classes, stages, blocks, block),
     )
 
 

@@ -15,6 +15,7 @@ def sngan(
     latent_dim: int = 128,
     num_classes: int | None = None,
     width: int = 16,
+    pack: int = 1,
 ) -> tuple[Any, Any]:
     """Two residual networks, the discriminator's layers spectrally normalised.
 
@@ -34,6 +35,7 @@ def sngan(
         num_classes: Integer, makes both networks conditional on a label below it. Defaults to
             unconditional ones.
         width: Integer, the number of channels next to the image; it doubles with every halving.
+        pack: Integer, how many images the discriminator takes as one, for `GAN(..., pack=pack)`.
 
     Returns:
         `(generator, discriminator)`. The generator maps latents, float `(batch, latent_dim)`
@@ -59,12 +61,12 @@ def sngan(
         [Miyato and Koyama, 2018](https://arxiv.org/abs/1802.05637).
     """
     shape = conditioning.check_sizes(
-        image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width
+        image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width, pack=pack
     )
     sizes = pyramid.halved(shape)
     return (
         _generator(shape, latent_dim, num_classes, width, sizes),
-        _discriminator(shape, num_classes, width, len(sizes) - 1),
+        _discriminator(conditioning.packed(shape, pack), num_classes, width, len(sizes) - 1),
     )
 
 
@@ -145,10 +147,7 @@ def _discriminator(
     if num_classes is None:
         return keras.Model(image, logits, name="discriminator")
     label = conditioning.label_input()
-    embedding = _normalised(
-        layers.Embedding(num_classes, features.shape[-1], name="label_embedding")
-    )(label)
-    match = layers.Dot(axes=-1, dtype="float32", name="label_match")([features, embedding])
+    match = conditioning.project(features, label, num_classes, wrap=_normalised)
     return keras.Model([image, label], layers.Add()([logits, match]), name="discriminator")
 
 
