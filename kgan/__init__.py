@@ -41,10 +41,11 @@ if TYPE_CHECKING:
     )
     from kgan._core import __version__
     from kgan.metrics import evaluate
-    from kgan.models import GAN
+    from kgan.models import GAN, InfoGAN
 
 __all__ = [
     "GAN",
+    "InfoGAN",
     "__version__",
     "augmentations",
     "callbacks",
@@ -63,7 +64,12 @@ __all__ = [
 ]
 
 # Where the names that are no modules come from.
-_ORIGINS = {"GAN": "kgan.models", "evaluate": "kgan.metrics", "__version__": "kgan._core"}
+_ORIGINS = {
+    "GAN": "kgan.models",
+    "InfoGAN": "kgan.models",
+    "evaluate": "kgan.metrics",
+    "__version__": "kgan._core",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,9 +9,8 @@ from typing import Any
 
 import keras
 
-from kgan import networks, penalties
+from kgan import models, networks, penalties
 from kgan._names import did_you_mean
-from kgan.models import GAN
 
 
 @dataclass(frozen=True)
@@ -23,12 +22,13 @@ class Recipe:
         network: The name of a function in `kgan.networks`.
         reference: String, the paper.
         network_options: Arguments for that function besides the data's shape and classes.
+        model: The name of a class in `kgan.models` that trains them.
+        model_options: Arguments for that class besides the networks and the seed.
         conditional: Whether the networks take labels.
         differences: String, where the recipe is not the paper's, and why.
         loss: A name out of `kgan.losses.names()`.
         penalties: Names out of `kgan.penalties.names()`, each with its arguments.
         discriminator_steps: Integer, discriminator updates to one of the generator.
-        pack: Integer, how many images the discriminator judges at a time.
         ema_decay: Float, of the generator's averaged weights; None for no average.
         augmentation: A name out of `kgan.augmentations.names()`.
         generator_learning_rate: Float, for Adam.
@@ -43,12 +43,13 @@ class Recipe:
     network: str
     reference: str
     network_options: dict[str, Any] = field(default_factory=dict)
+    model: str = "GAN"
+    model_options: dict[str, Any] = field(default_factory=dict)
     conditional: bool = False
     differences: str = ""
     loss: str = "non_saturating"
     penalties: dict[str, dict[str, Any]] = field(default_factory=dict)
     discriminator_steps: int = 1
-    pack: int = 1
     ema_decay: float | None = None
     augmentation: str | None = None
     generator_learning_rate: float = 2e-4
@@ -64,7 +65,7 @@ class Recipe:
         num_classes: int | None = None,
         seed: int | None = None,
         **compile_options: Any,
-    ) -> GAN:
+    ) -> models.GAN:
         """Makes the GAN, compiled and ready for `fit`.
 
         Args:
@@ -92,10 +93,10 @@ class Recipe:
         generator, discriminator = make(
             image_shape=image_shape,
             num_classes=num_classes if self.conditional else None,
-            pack=self.pack,
             **self.network_options,
         )
-        gan = GAN(generator, discriminator, pack=self.pack, seed=seed)
+        make_model = getattr(models, self.model)
+        gan: models.GAN = make_model(generator, discriminator, seed=seed, **self.model_options)
         options: dict[str, Any] = {
             "generator_optimizer": self._adam(self.generator_learning_rate),
             "discriminator_optimizer": self._adam(self.discriminator_learning_rate),
@@ -158,7 +159,8 @@ RECIPES: dict[str, Recipe] = {
         _ON_DCGAN,
         summary="a discriminator that judges two images at a time, against lost modes",
         reference="https://arxiv.org/abs/1712.04086",
-        pack=2,
+        network_options={**_DCGAN.network_options, "pack": 2},
+        model_options={"pack": 2},
     ),
     "acgan": replace(
         _ON_DCGAN,
@@ -166,6 +168,14 @@ RECIPES: dict[str, Recipe] = {
         reference="https://arxiv.org/abs/1610.09585",
         network_options={**_DCGAN.network_options, "classifier": True},
         conditional=True,
+    ),
+    "infogan": replace(
+        _ON_DCGAN,
+        summary="codes in the latent that come to mean something, without labels",
+        reference="https://arxiv.org/abs/1606.03657",
+        network_options={"latent_dim": 64, "width": 24, "codes": 10 + 2 * 2},
+        model="InfoGAN",
+        model_options={"categorical": (10,), "continuous": 2},
     ),
     "first_gan": Recipe(
         summary="the first GAN of most courses: two multilayer perceptrons",

@@ -20,7 +20,9 @@ def test_every_recipe_trains_and_generates(name, images, labels):
 def test_a_recipe_is_what_it_says(name):
     recipe = kgan.recipes.get(name)
     gan = recipe.build(num_classes=10, seed=1)
-    assert gan.pack == recipe.pack
+    assert type(gan).__name__ == recipe.model
+    for option, value in recipe.model_options.items():
+        assert getattr(gan, option) == value
     assert gan.ema_decay == recipe.ema_decay
     assert {p.name: p.weight for p in gan.penalties} == {
         name: given["weight"] for name, given in recipe.penalties.items()
@@ -30,7 +32,7 @@ def test_a_recipe_is_what_it_says(name):
         rate = getattr(recipe, f"{role}_learning_rate")
         np.testing.assert_allclose(float(optimizer.learning_rate), rate, rtol=1e-6)
         assert (optimizer.beta_1, optimizer.beta_2) == (recipe.beta_1, recipe.beta_2)
-    assert recipe.batch_size % (recipe.discriminator_steps * recipe.pack) == 0
+    assert recipe.batch_size % (recipe.discriminator_steps * gan.pack) == 0
 
 
 def test_default_is_a_recipe():

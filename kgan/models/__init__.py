@@ -2,6 +2,7 @@
 
 from kgan.models.gan import GAN
 from kgan.models.generative_model import GenerativeModel
+from kgan.models.info_gan import InfoGAN
 from kgan.models.optimizer_pair import OptimizerPair
 
-__all__ = ["GAN", "GenerativeModel", "OptimizerPair"]
+__all__ = ["GAN", "GenerativeModel", "InfoGAN", "OptimizerPair"]

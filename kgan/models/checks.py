@@ -66,10 +66,19 @@ def _check_outputs(generator: Any, discriminator: Any) -> None:
     if counts[0] != 1 or counts[1] not in {1, 2}:
         raise ValueError(
             "Expected a generator with one output, images, and a discriminator with one, logits, "
-            "or with two, logits and the logits of the classes. "
+            "or with two, logits and what else it is to find: the classes' logits, or the codes. "
             f"Received: {counts[0]} and {counts[1]} outputs."
         )
-    if counts[1] == 2 and (
+
+
+def check_classifier(generator: Any, discriminator: Any) -> None:
+    """Refuses a discriminator whose second output cannot be the logits of the classes.
+
+    Args:
+        generator: The generator.
+        discriminator: The discriminator.
+    """
+    if len(discriminator.outputs) == 2 and (
         len(generator.inputs) != 2
         or len(discriminator.inputs) != 1
         or len(discriminator.outputs[1].shape) != 2
@@ -79,7 +88,38 @@ def _check_outputs(generator: Any, discriminator: Any) -> None:
             "its second output logits of shape (batch, num_classes); and a generator that takes "
             f"labels. Received: a discriminator with {len(discriminator.inputs)} inputs whose "
             f"second output has shape {_shape(discriminator.outputs[1].shape)}, and a generator "
-            f"with {len(generator.inputs)} inputs."
+            f"with {len(generator.inputs)} inputs. (Where the second output finds latent codes: "
+            "kgan.InfoGAN.)"
+        )
+
+
+def check_codes(generator: Any, discriminator: Any, size: int, found: int) -> None:
+    """Refuses networks that cannot write and find the codes of an InfoGAN.
+
+    Args:
+        generator: The generator.
+        discriminator: The discriminator.
+        size: Integer, how many of a latent's numbers the codes take.
+        found: Integer, how many numbers say what was found of them.
+    """
+    if len(generator.inputs) != 1 or len(discriminator.inputs) != 1:
+        raise ValueError(
+            "Expected unconditional networks with one input each, latents and images: an InfoGAN "
+            f"is told no labels. Received: {len(generator.inputs)} generator inputs and "
+            f"{len(discriminator.inputs)} discriminator inputs."
+        )
+    outputs = [_shape(output.shape) for output in discriminator.outputs]
+    if len(outputs) != 2 or outputs[1] != f"(batch, {found})":
+        raise ValueError(
+            "Expected a discriminator with two outputs, logits and what it finds of the codes, "
+            f"the latter of shape (batch, {found}): logits for each value of each categorical "
+            "code, then the means of the continuous ones, then the logs of their variances. "
+            f"Received: outputs of shapes {outputs}."
+        )
+    if generator.inputs[0].shape[1] < size:
+        raise ValueError(
+            f"Expected latents of at least {size} numbers, since the codes take so many. "
+            f"Received: a generator that takes {generator.inputs[0].shape[1]}."
         )
 
 

@@ -18,7 +18,7 @@ from kgan.penalties import Judged, Penalty, gradients_needed
 from kgan.penalties import get as get_penalties
 
 Tensor = Any
-Verdict = tuple[Tensor, Tensor | None]  # logits, and the classes' logits of a classifier
+Verdict = tuple[Tensor, Tensor | None]  # logits, and what a second output finds in the images
 
 EVALUATED = (
     "discriminator_loss",
@@ -100,7 +100,7 @@ class GAN(LatentSampler, GenerativeModel):
         name: str | None = None,
     ) -> None:
         pack = integer("pack", pack)
-        checks.check_networks(generator, discriminator, pack)
+        self._check_networks(generator, discriminator, pack)
         super().__init__(seed=seed, name=name)
         self.generator = generator
         self.discriminator = discriminator
@@ -108,11 +108,15 @@ class GAN(LatentSampler, GenerativeModel):
         self.latent_dim: int = generator.inputs[0].shape[1]
         self.image_shape: tuple[int | None, ...] = tuple(generator.outputs[0].shape[1:])
         self.is_conditional = len(generator.inputs) == 2
-        self.has_classifier = len(discriminator.outputs) == 2
+        self.has_second_output = len(discriminator.outputs) == 2
         self.num_classes = checks.resolve_num_classes(generator, discriminator, num_classes)
         self.pack = pack
         self.discriminator_steps = 1
         self.built = True
+
+    def _check_networks(self, generator: Any, discriminator: Any, pack: int) -> None:
+        checks.check_networks(generator, discriminator, pack)
+        checks.check_classifier(generator, discriminator)
 
     # ---- compile ---------------------------------------------------------------------------------
 
@@ -125,7 +129,7 @@ class GAN(LatentSampler, GenerativeModel):
         discriminator_steps: int = 1,
         ema_decay: float | None = None,
         augmentation: Any = None,
-        classification_weight: float = 1.0,
+        auxiliary_weight: float = 1.0,
         **kwargs: Any,
     ) -> None:
         """Configures the training. Every argument has a default that works.
@@ -148,8 +152,8 @@ class GAN(LatentSampler, GenerativeModel):
             augmentation: What is done to all images, real and generated, before the discriminator
                 sees them in training: a name out of `kgan.augmentations.names()`, or a
                 `kgan.augmentations.Augmentation`. Defaults to nothing.
-            classification_weight: Float, how much the auxiliary classifier's loss counts, where
-                there is one.
+            auxiliary_weight: Float, how much it counts what a discriminator's second output finds,
+                where it has one: the auxiliary classifier's loss.
             **kwargs: Keras's own `run_eagerly`, `steps_per_execution` and `jit_compile`.
 
         Raises:
@@ -176,7 +180,7 @@ class GAN(LatentSampler, GenerativeModel):
             )
         self.adversarial_loss = losses.get(loss)
         self.discriminator_steps = discriminator_steps
-        self.classification_weight = float(classification_weight)
+        self.auxiliary_weight = float(auxiliary_weight)
         # As given: "auto" must be resolved anew on the machine that loads the model.
         self._given_jit_compile = kwargs.get("jit_compile", "auto")
         with _backend.scope(self):
@@ -196,9 +200,9 @@ class GAN(LatentSampler, GenerativeModel):
             super().compile(optimizer=optimizer, auto_scale_loss=False, **kwargs)
 
     def _log_names(self) -> list[str]:
-        classification = ("classification_loss", "class_accuracy") if self.has_classifier else ()
+        auxiliary = self._auxiliary_logs if self.has_second_output else ()
         told = () if self.augmentation is None else self.augmentation.logs
-        return [*EVALUATED, *classification, *NORMS, *(p.name for p in self.penalties), *told]
+        return [*EVALUATED, *auxiliary, *NORMS, *(p.name for p in self.penalties), *told]
 
     def _keep_average(self, decay: float | None) -> None:
         if decay is not None and not 0 <= decay < 1:
@@ -244,21 +248,21 @@ class GAN(LatentSampler, GenerativeModel):
         *first, (real, labels) = self._split(*self._unpack(data))
         discriminator_logs = []
         for part, part_labels in first:
-            fake = self._generate_fakes(part, part_labels, self.training_noise, training=True)
+            fake, asked = self._generate_fakes(part, part_labels, self.training_noise, True)
             discriminator_logs.append(
-                self._update_discriminator(part, ops.stop_gradient(fake), part_labels)
+                self._update_discriminator(part, ops.stop_gradient(fake), part_labels, asked)
             )
 
         def generator_objective() -> tuple[Tensor, tuple[Tensor, dict[str, Tensor]]]:
             # One pass through the generator serves both updates. The discriminator learns on the
             # images as they are, and the generator is then judged by the updated discriminator.
-            fake = self._generate_fakes(real, labels, self.training_noise, training=True)
-            logs = self._update_discriminator(real, ops.stop_gradient(fake), labels)
+            fake, asked = self._generate_fakes(real, labels, self.training_noise, True)
+            logs = self._update_discriminator(real, ops.stop_gradient(fake), labels, asked)
             judged = self._judge(_packed(fake, self.pack), labels, training=True)
             reference = None
             if self.adversarial_loss.generator_needs_real_logits:
                 reference = self._judge(_packed(real, self.pack), labels, training=True)
-            loss = self._generator_loss(reference, judged, labels)
+            loss = self._generator_loss(reference, judged, asked)
             loss += _regularisation(self.generator)
             return self.optimizer.generator_optimizer.scale_loss(loss), (loss, logs)
 
@@ -275,14 +279,14 @@ class GAN(LatentSampler, GenerativeModel):
         )
 
     def _update_discriminator(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None
+        self, real: Tensor, fake: Tensor, labels: Tensor | None, asked: Tensor | None
     ) -> dict[str, Tensor]:
         needed = gradients_needed(self.penalties)
 
         def objective() -> tuple[Tensor, dict[str, Tensor]]:
             real_verdict, real_gradient = self._examine(real, labels, "real" in needed)
             fake_verdict, fake_gradient = self._examine(fake, labels, "fake" in needed)
-            loss, logs = self._discriminator_loss(real_verdict, fake_verdict, labels)
+            loss, logs = self._discriminator_loss(real_verdict, fake_verdict, labels, asked)
             loss += _regularisation(self.discriminator)
             judged = Judged(
                 real,
@@ -312,29 +316,43 @@ class GAN(LatentSampler, GenerativeModel):
         return {**logs, "discriminator_gradient_norm": norm}
 
     def _discriminator_loss(
-        self, real: Verdict, fake: Verdict, labels: Tensor | None
+        self, real: Verdict, fake: Verdict, labels: Tensor | None, asked: Tensor | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What it minimises on the images themselves, and the logs."""
-        (real_logits, real_classes), (fake_logits, fake_classes) = real, fake
+        (real_logits, real_found), (fake_logits, fake_found) = real, fake
         loss = self.adversarial_loss.discriminator_loss(real_logits, fake_logits)
         logs = _scores(real_logits, fake_logits)
-        if self.has_classifier:
-            classification = _cross_entropy(real_classes, labels)
-            classification += _cross_entropy(fake_classes, labels)
-            loss += self.classification_weight * classification
-            logs["classification_loss"] = classification
-            found = ops.cast(ops.argmax(fake_classes, axis=-1), "int32")
-            asked = ops.reshape(labels, (-1,))
-            logs["class_accuracy"] = ops.mean(ops.cast(ops.equal(found, asked), "float32"))
+        if self.has_second_output:
+            auxiliary, told = self._auxiliary_loss(real_found, fake_found, labels, asked)
+            loss += self.auxiliary_weight * auxiliary
+            logs.update(told)
         return loss, logs
 
-    def _generator_loss(self, real: Verdict | None, fake: Verdict, labels: Tensor | None) -> Tensor:
+    def _generator_loss(self, real: Verdict | None, fake: Verdict, asked: Tensor | None) -> Tensor:
         """What it minimises; the verdict on the real images may be left out if it is not needed."""
-        fake_logits, fake_classes = fake
+        fake_logits, fake_found = fake
         loss = self.adversarial_loss.generator_loss(fake_logits, None if real is None else real[0])
-        if self.has_classifier:
-            loss += self.classification_weight * _cross_entropy(fake_classes, labels)
+        if self.has_second_output:
+            loss += self.auxiliary_weight * self._unlikelihood(fake_found, asked)
         return loss
+
+    # What a second output is for. Here it is the logits of the classes: an auxiliary classifier.
+
+    _auxiliary_logs: tuple[str, ...] = ("classification_loss", "class_accuracy")
+
+    def _auxiliary_loss(
+        self, real_found: Tensor, fake_found: Tensor, labels: Tensor | None, asked: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the discriminator pays for its second output, and the logs."""
+        loss = self._unlikelihood(real_found, labels) + self._unlikelihood(fake_found, asked)
+        found = ops.cast(ops.argmax(fake_found, axis=-1), "int32")
+        right = ops.cast(ops.equal(found, ops.reshape(asked, (-1,))), "float32")
+        return loss, {"classification_loss": loss, "class_accuracy": ops.mean(right)}
+
+    def _unlikelihood(self, found: Tensor, asked: Tensor | None) -> Tensor:
+        """How unlikely the second output takes what it was to find: minus the log, the mean."""
+        labels = ops.reshape(asked, (-1,))
+        return ops.mean(ops.sparse_categorical_crossentropy(labels, found, from_logits=True))
 
     def _penalty(self, penalty: Penalty, judged: Judged) -> Tensor:
         if penalty.interval == 1:
@@ -362,25 +380,33 @@ class GAN(LatentSampler, GenerativeModel):
     def evaluation_step(self, data: Any) -> dict[str, Tensor]:
         """Measures both losses on one batch of held-out images, changing nothing."""
         real, labels = self._unpack(data)
-        fake = self._generate_fakes(real, labels, self.evaluation_noise, training=False)
+        fake, asked = self._generate_fakes(real, labels, self.evaluation_noise, training=False)
         real_verdict, fake_verdict = (
             self._judge(_packed(images, self.pack), labels, training=False)
             for images in (real, fake)
         )
-        loss, logs = self._discriminator_loss(real_verdict, fake_verdict, labels)
-        generator_loss = self._generator_loss(real_verdict, fake_verdict, labels)
+        loss, logs = self._discriminator_loss(real_verdict, fake_verdict, labels, asked)
+        generator_loss = self._generator_loss(real_verdict, fake_verdict, asked)
         told = {"discriminator_loss": loss, "generator_loss": generator_loss, **logs}
         means = self._logs(real, **told)
         return {name: mean for name, mean in means.items() if name in told}
 
     def _generate_fakes(
         self, real: Tensor, labels: Tensor | None, noise: Any, training: bool
-    ) -> Tensor:
-        """As many fake images as there are real ones, with their labels."""
-        count = ops.shape(real)[0]
-        latents = for_batch(keras.random.normal, count, self.latent_dim, noise=noise)
+    ) -> tuple[Tensor, Tensor | None]:
+        """As many fake images as there are real ones, and what a second output is to find there."""
+        latents = self._sample_latents(ops.shape(real)[0], noise)
         tensors = [latents, labels] if self.is_conditional else [latents]
-        return _backend.run(self.generator, tensors, training)
+        return _backend.run(self.generator, tensors, training), self._asked(latents, labels)
+
+    def _sample_latents(self, count: Any, noise: Any) -> Tensor:
+        """Latents of training, `(count, latent_dim)`."""
+        return for_batch(keras.random.normal, count, self.latent_dim, noise=noise)
+
+    def _asked(self, latents: Tensor, labels: Tensor | None) -> Tensor | None:
+        """What was asked of the generator that a second output is to find in its images."""
+        del latents
+        return labels
 
     def _examine(
         self, images: Tensor, labels: Tensor | None, with_gradient: bool
@@ -394,17 +420,15 @@ class GAN(LatentSampler, GenerativeModel):
         return verdict, gradient
 
     def _judge(self, images: Tensor, labels: Tensor | None, training: bool) -> Verdict:
-        """What the discriminator says of images, packed as it takes them: logits and classes."""
+        """What the discriminator says of images, packed as it takes them: all its outputs."""
         if training and self.augmentation is not None:
             images = ops.cast(_unpacked(images, self.pack), "float32")
             images = _packed(self.augmentation.augment(images, self.training_noise), self.pack)
         takes_labels = len(self.discriminator.inputs) == 2
         tensors = [images, labels] if takes_labels else [images]
         outputs = _backend.run(self.discriminator, tensors, training)
-        logits, classes = outputs if self.has_classifier else (outputs, None)
-        if classes is not None:
-            classes = ops.cast(classes, "float32")
-        return ops.cast(logits, "float32"), classes
+        logits, found = outputs if self.has_second_output else (outputs, None)
+        return ops.cast(logits, "float32"), None if found is None else ops.cast(found, "float32")
 
     def _unpack(self, data: Any) -> tuple[Tensor, Tensor | None]:
         images, labels = checks.split_batch(data)
@@ -474,7 +498,7 @@ class GAN(LatentSampler, GenerativeModel):
             "discriminator_steps": self.discriminator_steps,
             "ema_decay": self.ema_decay,
             "augmentation": self.augmentation,
-            "classification_weight": self.classification_weight,
+            "auxiliary_weight": self.auxiliary_weight,
             "run_eagerly": self.run_eagerly,
             "steps_per_execution": self.steps_per_execution,
             "jit_compile": self._given_jit_compile,
@@ -508,12 +532,6 @@ def _unpacked(images: Tensor, pack: int) -> Tensor:
     images = ops.reshape(images, (count, height, width, pack, channels // pack))
     images = ops.transpose(images, (0, 3, 1, 2, 4))
     return ops.reshape(images, (count * pack, height, width, channels // pack))
-
-
-def _cross_entropy(class_logits: Tensor, labels: Tensor) -> Tensor:
-    """The mean over images of how unlikely the classifier takes their labels to be."""
-    labels = ops.reshape(labels, (-1,))
-    return ops.mean(ops.sparse_categorical_crossentropy(labels, class_logits, from_logits=True))
 
 
 def _regularisation(network: Any) -> Tensor:

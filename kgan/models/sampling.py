@@ -96,7 +96,7 @@ class LatentSampler:
         n, steps = integer("n", n), integer("steps", steps, least=2)
         random = np.random.default_rng(seed)
         ends = self._draw_latents(random, n), self._draw_latents(random, n)
-        latents = _arcs(*ends, steps).reshape(n * steps, self.latent_dim)
+        latents = self._between(*ends, steps).reshape(n * steps, self.latent_dim)
         labels = self.labels_for(n, labels)
         images = self._images_from(latents, None if labels is None else np.repeat(labels, steps))
         return images.reshape(n, steps, *images.shape[1:])
@@ -104,6 +104,10 @@ class LatentSampler:
     def _draw_latents(self, random: np.random.Generator, n: int) -> np.ndarray:
         """Latents as those of training, `(n, latent_dim)`, the same on every backend."""
         return random.standard_normal((n, self.latent_dim), "float32")
+
+    def _between(self, start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
+        """Latents on the ways from `start` to `end`: `(n, steps, latent_dim)`."""
+        return arcs(start, end, steps)
 
     def _images_from(
         self: Any,
@@ -115,19 +119,23 @@ class LatentSampler:
         inputs: Any = latents
         if labels is not None:
             inputs = [latents, labels.reshape(-1, *self.generator.inputs[1].shape[1:])]
-        size = min(len(latents), batch_size)
         # The model itself predicts by the averaged weights.
         network = self if averaged or self.averaged_generator is None else self.generator
+        return np.asarray(self._predict(network, inputs, len(latents), batch_size), "float32")
+
+    def _predict(self: Any, network: Any, inputs: Any, count: int, batch_size: int) -> Any:
+        """What a network makes of `count` inputs: arrays, as it gives tensors."""
+        size = min(count, batch_size)
         if _backend.devices(self) == 1:
-            return np.asarray(network.predict(inputs, batch_size=size, verbose=0), "float32")
+            return network.predict(inputs, batch_size=size, verbose=0)
         # `predict` would wait for the other processes, and for a number that the devices divide.
         parts = [
             _backend.predict_on_batch(
                 network, keras.tree.map_structure(lambda x, at=first: x[at : at + size], inputs)
             )
-            for first in range(0, len(latents), size)
+            for first in range(0, count, size)
         ]
-        return np.concatenate(parts).astype("float32", copy=False)
+        return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
 
     def labels_for(self: Any, n: int, labels: Any = None) -> np.ndarray | None:
         """The labels with which `generate(n, labels)` makes its images.
@@ -184,7 +192,7 @@ class LatentSampler:
         return network.export(filepath, *args, **kwargs)
 
 
-def _arcs(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
+def arcs(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     """Points `(n, steps, latent_dim)` on the arcs from `start` to `end`, both `(n, latent_dim)`."""
     lengths = [np.linalg.norm(latents, axis=1)[:, None, None] for latents in (start, end)]
     directions = [

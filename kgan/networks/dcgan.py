@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from kgan._arguments import integer
 from kgan.networks import conditioning, pyramid
 
 
@@ -15,6 +16,7 @@ def dcgan(
     num_classes: int | None = None,
     width: int = 64,
     classifier: bool = False,
+    codes: int = 0,
     pack: int = 1,
 ) -> tuple[Any, Any]:
     """Two convolutional networks that mirror each other.
@@ -36,6 +38,8 @@ def dcgan(
         width: Integer, the number of channels next to the image; it doubles with every halving.
         classifier: Whether a conditional discriminator tells the label and does not take it: its
             second output is then the classes' logits, `(batch, num_classes)`.
+        codes: Integer, of unconditional networks: how many numbers the discriminator gives in a
+            second output, `(batch, codes)`; for `kgan.InfoGAN`. Defaults to no such output.
         pack: Integer, how many images the discriminator takes as one, for `GAN(..., pack=pack)`.
 
     Returns:
@@ -44,8 +48,8 @@ def dcgan(
         [-1, 1]; the discriminator maps images (and labels) to logits, float `(batch, 1)`.
 
     Raises:
-        ValueError: A size is not an integer of at least 1, the image is too small, or a classifier
-            is asked for without classes.
+        ValueError: A size is not an integer of at least 1, the image is too small, a classifier is
+            asked for without classes, or codes beside them.
 
     Example:
     ```python
@@ -63,10 +67,17 @@ def dcgan(
     )
     if classifier and num_classes is None:
         raise ValueError("Expected num_classes for a classifier. Received: num_classes=None.")
+    codes = integer("codes", codes, least=0)
+    if codes and num_classes is not None:
+        raise ValueError(
+            "Expected either classes or codes, since a discriminator has one second output. "
+            f"Received: num_classes={num_classes} and codes={codes}."
+        )
+    second = ("classes", num_classes) if classifier else ("codes", codes)
     sizes = pyramid.halved(shape)
     return (
         _generator(shape, latent_dim, num_classes, width, sizes),
-        _discriminator(conditioning.packed(shape, pack), num_classes, width, sizes, classifier),
+        _discriminator(conditioning.packed(shape, pack), num_classes, width, sizes, second),
     )
 
 
@@ -105,7 +116,7 @@ def _discriminator(
     num_classes: int | None,
     width: int,
     sizes: list[tuple[int, int]],
-    classifier: bool,
+    second: tuple[str, int | None],
 ) -> Any:
     image = x = keras.Input(image_shape, name="image")
     for level in range(len(sizes) - 1):
@@ -116,11 +127,12 @@ def _discriminator(
         x = layers.LeakyReLU(negative_slope=0.2)(x)
     features = layers.Flatten()(x)
     logits = layers.Dense(1, dtype="float32")(features)
+    name, units = second
+    if units:
+        found = layers.Dense(units, dtype="float32", name=name)(features)
+        return keras.Model(image, [logits, found], name="discriminator")
     if num_classes is None:
         return keras.Model(image, logits, name="discriminator")
-    if classifier:
-        classes = layers.Dense(num_classes, dtype="float32", name="classes")(features)
-        return keras.Model(image, [logits, classes], name="discriminator")
     label = conditioning.label_input()
     match = conditioning.project(features, label, num_classes)
     return keras.Model([image, label], layers.Add()([logits, match]), name="discriminator")

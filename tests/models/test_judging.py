@@ -96,7 +96,7 @@ def classifying_gan(weight=1.0, rate=0.0):
     gan = kgan.GAN(generator, keras.Model(image, [logits, classes(flat)]), seed=11)
     classes.set_weights([np.array([[1.0, 0.0, -1.0]])])
     optimizers = [keras.optimizers.SGD(rate) for _ in range(2)]
-    gan.compile(*optimizers, loss="wasserstein", classification_weight=weight)
+    gan.compile(*optimizers, loss="wasserstein", auxiliary_weight=weight)
     return gan
 
 
