@@ -59,7 +59,7 @@ class Case:
 CASES = (
     Case("dcgan", 128, 64, 128),
     Case("dcgan", 128, 64, 64),
-    Case("dcgan", 64, 24, 32),  # the default recipe's
+    Case("dcgan", 64, 24, 32),  # the recipe dcgan's
     Case("mlp", 100, 256, 128),
     Case("mlp", 100, 256, 64),  # the recipe first_gan's
 )

@@ -1,100 +1,191 @@
-# python benchmarks/sample_quality.py --data-dir DIR
-"""How good are the samples after the same time: the first GAN of most courses, and the default.
+"""How good are the samples of each recipe, on MNIST, and how long does that take.
 
-First the time of a training step of each is measured, side by side. The first GAN is then trained
-for 5, 10 and 20 epochs, the default recipe for as many steps as take that long; so what else the
-machine does meanwhile changes nothing. Prints a Markdown table.
+    python benchmarks/sample_quality.py train r3gan dcgan --epochs 5 --data-dir DIR --results OUT
+    python benchmarks/sample_quality.py time --data-dir DIR --results OUT
+    python benchmarks/sample_quality.py table --results OUT
+
+`train` trains recipes, and `original`, the first GAN of most courses as they write it in PyTorch
+(`pytorch_first_gan.py`), from each of `--seeds`. After each of `--epochs` it compares 10,000
+samples with as many training images, and keeps the figures and a picture of 100 samples.
+
+`time` measures a training step of all that were trained, side by side in turns, on all cores. The
+table's seconds are steps times that: so what else the machine did while it trained changes nothing.
+Evaluation is not counted.
+
+`table` prints Markdown: the mean over seeds, with the lowest and the highest where there are
+several.
 """
 
 import argparse
+import json
+import os
+import pathlib
 import statistics
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
-import kgan  # before keras: it sets a switch that TensorFlow reads once
-import keras
-
-FIRST, DEFAULT = "first_gan", kgan.recipes.DEFAULT
-SHOWN = ("fcd", "kid", "precision", "recall", "density", "coverage", "class_divergence")
+ORIGINAL = "original"
+SHOWN = ("fcd", "kid", "precision", "recall", "coverage", "class_divergence", "label_accuracy")
+Run = Callable[[int], None]  # trains for so many steps
 
 
-class EvaluatedAt(keras.callbacks.Callback):
-    """Evaluates after given numbers of steps, and ends training after the last.
-
-    Args:
-        evaluator: A `kgan.metrics.Evaluator`.
-        marks: Integers, ascending: steps.
-    """
-
-    def __init__(self, evaluator: kgan.metrics.Evaluator, marks: list[int]) -> None:
-        super().__init__()
-        self.evaluator = evaluator
-        self.marks = marks
-        self.steps = 0
-        self.evaluations: list[kgan.metrics.Evaluation] = []
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Evaluates if it is time."""
-        del batch, logs
-        self.steps += 1
-        if self.steps == self.marks[len(self.evaluations)]:
-            self.evaluations.append(self.evaluator.evaluate(self.model))
-            print(f"after {self.steps} steps\n{self.evaluations[-1]}\n", flush=True)
-            self.model.stop_training = len(self.evaluations) == len(self.marks)
+def prepare(name: str) -> None:
+    """Chooses the backend, before Keras is imported."""
+    if name == ORIGINAL:
+        os.environ["KERAS_BACKEND"] = "torch"
 
 
-def load(recipe: str, data_dir: str | None) -> Any:
-    """MNIST in the recipe's batches."""
-    size = kgan.recipes.get(recipe).batch_size
-    return kgan.data.load_mnist("train", data_dir=data_dir, batch_size=size, seed=0)
+def load(batch_size: int, data_dir: str | None, seed: int) -> Any:
+    import kgan  # noqa: PLC0415
+
+    return kgan.data.load_mnist("train", data_dir=data_dir, batch_size=batch_size, seed=seed)
 
 
-def step_seconds(data_dir: str | None, rounds: int = 7, steps: int = 200) -> dict[str, float]:
-    """The median time of a step of both recipes in `fit`, measured in turn."""
-    gans = {name: kgan.recipes.get(name).build(seed=0) for name in (FIRST, DEFAULT)}
-    taken: dict[str, list[float]] = {name: [] for name in gans}
+def make(name: str, seed: int, data_dir: str | None) -> tuple[Any, Run, int]:
+    """The model, what trains it, and how many images there are in a batch."""
+    import kgan  # noqa: PLC0415
+
+    if name == ORIGINAL:
+        import pytorch_first_gan  # noqa: PLC0415
+
+        images = load(1, data_dir, seed).images
+        gan = pytorch_first_gan.FirstGAN(images.reshape(-1, 28, 28, 1), seed)
+        return gan, gan.train, pytorch_first_gan.BATCH_SIZE
+    recipe = kgan.recipes.get(name)
+    model = recipe.build(num_classes=10, seed=seed)
+    size = recipe.batch_size
+    data = load(size, data_dir, seed)
+
+    def train(steps: int) -> None:
+        model.fit(
+            data,
+            steps_per_epoch=steps,
+            initial_epoch=model.epochs_trained,
+            epochs=model.epochs_trained + 1,
+            verbose=0,
+        )
+
+    return model, train, size
+
+
+def train(name: str, seed: int, options: argparse.Namespace) -> None:
+    """Trains one from one seed, and keeps what it came to."""
+    prepare(name)
+    import kgan  # noqa: PLC0415
+
+    model, run, size = make(name, seed, options.data_dir)
+    evaluator = kgan.metrics.Evaluator(load(size, options.data_dir, 0), thorough=False)
+    steps_an_epoch, done = 60_000 // size, 0
+    for epochs in sorted(options.epochs):
+        run(round(epochs * steps_an_epoch) - done)
+        done = round(epochs * steps_an_epoch)
+        found = evaluator.evaluate(model)
+        figures = {shown: found[shown] for shown in SHOWN if shown in found.figures}
+        row = {"name": name, "seed": seed, "epochs": epochs, "steps": done, **figures}
+        path = options.results / f"{name}-{seed}-{epochs:g}"
+        path.with_suffix(".json").write_text(json.dumps(row))
+        picture = kgan.images.grid(kgan.images.to_uint8(model.generate(100, seed=0)))
+        kgan.images.save_png(path.with_suffix(".png"), picture)
+        print(json.dumps(row), flush=True)
+
+
+def time_steps(names: list[str], options: argparse.Namespace, rounds: int = 5) -> None:
+    """Keeps the median seconds of a step of each; all take turns, each in a process of its own."""
+    workers = {
+        name: subprocess.Popen(
+            [sys.executable, __file__, "worker", name, *_data_dir(options)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in names
+    }
+    taken: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(rounds + 1):
-        for name, gan in gans.items():
-            start = time.perf_counter()
-            gan.fit(load(name, data_dir), steps_per_epoch=steps, verbose=0)
-            taken[name].append((time.perf_counter() - start) / steps)
+        for name, worker in workers.items():
+            assert worker.stdin is not None
+            assert worker.stdout is not None
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+            taken[name].append(float(worker.stdout.readline()))
+    for worker in workers.values():
+        worker.communicate()
     # Without the first round, in which they are compiled.
-    return {name: statistics.median(times[1:]) for name, times in taken.items()}
+    seconds = {name: statistics.median(times[1:]) for name, times in taken.items()}
+    (options.results / "seconds.json").write_text(json.dumps(seconds))
+    print(json.dumps(seconds))
+
+
+def work(name: str, options: argparse.Namespace, least: float = 3.0) -> None:
+    """Trains for some seconds whenever a line comes in, and says how long a step took."""
+    prepare(name)
+    _, run, _ = make(name, 0, options.data_dir)
+    steps = 20
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        run(steps)
+        taken = (time.perf_counter() - start) / steps
+        print(taken, flush=True)
+        steps = max(20, round(least / taken))
+
+
+def print_table(options: argparse.Namespace) -> None:
+    """Prints what there is."""
+    import kgan  # noqa: PLC0415
+
+    rows: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    for path in sorted(options.results.glob("*-*-*.json")):
+        row = json.loads(path.read_text())
+        rows.setdefault((row["name"], row["epochs"]), []).append(row)
+    times = options.results / "seconds.json"
+    seconds = json.loads(times.read_text()) if times.exists() else {}
+    print("| recipe | epochs | steps | s | seeds | " + " | ".join(SHOWN) + " |")
+    print("|---" * (5 + len(SHOWN)) + "|")
+    for (name, epochs), found in sorted(rows.items()):
+        steps = found[0]["steps"]
+        spent = f"{seconds[name] * steps:.0f}" if name in seconds else ""
+        cells = [name, f"{epochs:g}", f"{steps:,}", spent, str(len(found))]
+        for shown in SHOWN:
+            values = [row[shown] for row in found if shown in row]
+            form = kgan.metrics.MEASURES[shown].format
+            cell = form(statistics.mean(values)) if values else ""
+            if len(values) > 1:
+                cell += f" ({form(min(values))} to {form(max(values))})"
+            cells.append(cell)
+        print(f"| {' | '.join(cells)} |")
+
+
+def _data_dir(options: argparse.Namespace) -> list[str]:
+    return ["--data-dir", options.data_dir] if options.data_dir else []
 
 
 def main() -> None:
-    """Runs both and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Does what it is told."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("train", "time", "table", "worker"))
+    parser.add_argument("names", nargs="*", help="recipes, and 'original'")
     parser.add_argument("--data-dir", help="the folder of the four MNIST files")
-    parser.add_argument("--epochs", type=int, nargs="+", default=[5, 10, 20])
-    parser.add_argument("--count", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path("sample_quality"))
+    parser.add_argument("--epochs", type=float, nargs="+", default=[5.0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     options = parser.parse_args()
-
-    seconds = step_seconds(options.data_dir)
-    print(f"ms a step: { {name: round(1e3 * s, 1) for name, s in seconds.items()} }", flush=True)
-    first_epoch = len(load(FIRST, options.data_dir))
-    marks = [epochs * first_epoch for epochs in options.epochs]
-    evaluator = kgan.metrics.Evaluator(load(FIRST, options.data_dir), options.count, thorough=False)
-    rows = []
-    for recipe in (FIRST, DEFAULT):
-        train = load(recipe, options.data_dir)
-        steps = [round(mark * seconds[FIRST] / seconds[recipe]) for mark in marks]
-        gan = kgan.recipes.get(recipe).build(seed=options.seed)
-        evaluated = EvaluatedAt(evaluator, steps)
-        gan.fit(train, epochs=1000, verbose=0, callbacks=[evaluated])
-        for mark, found in zip(steps, evaluated.evaluations, strict=True):
-            cells = [kgan.metrics.MEASURES[name].format(found[name]) for name in SHOWN]
-            rows.append(
-                [recipe, f"{mark / len(train):.1f}", f"{mark * seconds[recipe]:.0f}", *cells]
-            )
-    floors = [kgan.metrics.MEASURES[name].format(evaluator.floors[name].value) for name in SHOWN]
-    rows.append(["*real images*", "", "", *floors])
-
-    print("| recipe | epochs | s | " + " | ".join(SHOWN) + " |")
-    print("|---|---|---|" + "---|" * len(SHOWN))
-    for row in rows:
-        print(f"| {' | '.join(row)} |")
+    options.results.mkdir(parents=True, exist_ok=True)
+    if options.what == "train":
+        for name in options.names:
+            for seed in options.seeds:
+                train(name, seed, options)
+    elif options.what == "time":
+        trained = {path.stem.split("-")[0] for path in options.results.glob("*-*-*.json")}
+        time_steps(options.names or sorted(trained), options)
+    elif options.what == "worker":
+        work(options.names[0], options)
+    else:
+        print_table(options)
 
 
 if __name__ == "__main__":

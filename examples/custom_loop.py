@@ -20,7 +20,7 @@ train = kgan.data.load_mnist(
     seed=0,
     steps_per_epoch=arguments.steps_per_epoch,
 )
-gan = kgan.recipes.get("dcgan").build(train.image_shape, seed=0)
+gan = kgan.recipes.get().build(train.image_shape, seed=0)
 
 callbacks = keras.callbacks.CallbackList(
     [kgan.callbacks.CollapseAlarm(train), kgan.callbacks.SampleGrid(arguments.output)],

@@ -47,7 +47,7 @@ if checkpoint.exists():
     gan = keras.saving.load_model(checkpoint)
 else:
     keras.utils.set_random_seed(0)
-    gan = kgan.recipes.get("dcgan").build(train.image_shape, seed=0)
+    gan = kgan.recipes.get().build(train.image_shape, seed=0)
 
 gan.fit(
     train,

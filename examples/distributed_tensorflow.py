@@ -52,7 +52,7 @@ with strategy.scope():
         gan = keras.saving.load_model(checkpoint)
     else:
         keras.utils.set_random_seed(0)
-        gan = kgan.recipes.get("dcgan").build(train.image_shape, seed=0)
+        gan = kgan.recipes.get().build(train.image_shape, seed=0)
 
 gan.fit(
     train,

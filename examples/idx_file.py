@@ -19,5 +19,5 @@ train = kgan.data.ImageDataset(
     images, batch_size=32, seed=0, steps_per_epoch=arguments.steps_per_epoch
 )
 
-gan = kgan.recipes.get("dcgan").build(train.image_shape, seed=0)
+gan = kgan.recipes.get().build(train.image_shape, seed=0)
 gan.fit(train, epochs=arguments.epochs, callbacks=[kgan.callbacks.SampleGrid(arguments.output)])

@@ -72,7 +72,7 @@ def _add_train(commands: Any) -> None:
         help="mnist, stacked_mnist, fashion_mnist, kmnist, digits or tfds:NAME",
     )
     train.add_argument("--data-dir", metavar="DIR", help="where the data set's files are")
-    train.add_argument("--recipe", metavar="NAME", help="see `kgan recipes` (default: dcgan)")
+    train.add_argument("--recipe", metavar="NAME", help="see `kgan recipes` (default: dcgan_r1)")
     train.add_argument("--epochs", metavar="N", type=_positive, help="epochs, in all sessions")
     train.add_argument(
         "--steps-per-epoch",

@@ -7,6 +7,9 @@ from keras import ops
 
 import kgan
 
+# What they are made of is Keras's, or tested in tests/layers; they are trained in tests/models.
+pytestmark = pytest.mark.backend_free
+
 FAMILIES = kgan.networks.__all__
 
 
@@ -14,7 +17,6 @@ def layer_sizes(network):
     return [layer.units for layer in network.layers if isinstance(layer, keras.layers.Dense)]
 
 
-@pytest.mark.backend_free
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("num_classes", [None, 3])
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (8, 10, 2)])
@@ -102,7 +104,6 @@ def test_dcgan_refuses_images_too_small_to_halve():
         kgan.networks.dcgan((4, 4, 1))
 
 
-@pytest.mark.backend_free
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_discriminator_of_packs(family):
     make = getattr(kgan.networks, family)

@@ -3,6 +3,9 @@ import pytest
 
 import kgan
 
+# Their parts are tested on every backend.
+pytestmark = pytest.mark.backend_free
+
 
 @pytest.mark.parametrize("name", kgan.recipes.names())
 def test_every_recipe_trains_and_generates(name, images, labels):

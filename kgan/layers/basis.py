@@ -32,7 +32,7 @@ class FromBasis(keras.layers.Layer):
     ```
 
     Reference:
-        [Huang et al., 2024](https://arxiv.org/abs/2501.05441), section 3.4.
+        [Huang et al., 2024](https://arxiv.org/abs/2501.05441), section 3.
     """
 
     def __init__(self, height: int, width: int, **kwargs: Any) -> None:
@@ -78,7 +78,7 @@ class OntoBasis(keras.layers.Layer):
     ```
 
     Reference:
-        [Huang et al., 2024](https://arxiv.org/abs/2501.05441), section 3.4.
+        [Huang et al., 2024](https://arxiv.org/abs/2501.05441), section 3.
     """
 
     def build(self, input_shape: Any) -> None:

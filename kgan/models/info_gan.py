@@ -45,6 +45,9 @@ class InfoGAN(GAN):
             variances, clipped to [-6, 3].
         categorical: Integers, how many values each categorical code has. May be empty.
         continuous: Integer, how many continuous codes there are.
+        continuous_weight: Float, how much the continuous codes' information counts against that of
+            the categorical ones. There is no end to how exactly a number can be told: with 1, the
+            images soon tell those, and look like nothing else.
         seed: Integer, starts the latents of training. Defaults to a random one.
         name: String.
 
@@ -71,6 +74,7 @@ class InfoGAN(GAN):
         discriminator: Any,
         categorical: Sequence[int] = (10,),
         continuous: int = 0,
+        continuous_weight: float = 0.1,
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
@@ -79,6 +83,7 @@ class InfoGAN(GAN):
         if not self._categorical and not self._continuous:
             raise ValueError("Expected at least one code. Received: categorical=(), continuous=0.")
         super().__init__(generator, discriminator, seed=seed, name=name)
+        self.continuous_weight = float(continuous_weight)
 
     def _check_networks(self, generator: Any, discriminator: Any, pack: int) -> None:
         checks.check_networks(generator, discriminator, pack)
@@ -152,10 +157,12 @@ class InfoGAN(GAN):
             "categorical_information": sum(map(math.log, self.categorical)) - categorical,
             "continuous_information": self.continuous * math.log(2.0) - continuous,
         }
-        return categorical + continuous, {name: told[name] for name in self._auxiliary_logs}
+        loss = categorical + self.continuous_weight * continuous
+        return loss, {name: told[name] for name in self._auxiliary_logs}
 
     def _unlikelihood(self, found: Tensor, asked: Tensor | None) -> Tensor:
-        return sum(self._unlikelihoods(found, asked))
+        categorical, continuous = self._unlikelihoods(found, asked)
+        return categorical + self.continuous_weight * continuous
 
     def _unlikelihoods(self, found: Tensor, asked: Any) -> tuple[Tensor, Tensor]:
         """Minus the mean log likelihood of the categorical and of the continuous codes."""
@@ -255,4 +262,9 @@ class InfoGAN(GAN):
         config = super().get_config()
         for name in ("num_classes", "pack"):
             del config[name]
-        return {**config, "categorical": self.categorical, "continuous": self.continuous}
+        return {
+            **config,
+            "categorical": self.categorical,
+            "continuous": self.continuous,
+            "continuous_weight": self.continuous_weight,
+        }

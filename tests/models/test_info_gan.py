@@ -23,6 +23,7 @@ def code_gan(categorical=(3,), continuous=1, noise=1, rate=0.0, **options):
         keras.Model(image, [logits, finder(flat)]),
         categorical,
         continuous,
+        continuous_weight=0.5,
         seed=11,
     )
     gan.compile(*[keras.optimizers.Adam(rate) for _ in range(2)], loss="wasserstein", **options)
@@ -65,7 +66,8 @@ def test_information_is_the_codes_entropy_and_their_likelihood(categorical, cont
         if is_there:
             np.testing.assert_allclose(logs[name], entropy + likelihood, rtol=1e-5)
     for name in ("discriminator_loss", "generator_loss"):  # both scores are 0
-        np.testing.assert_allclose(logs[name], -3.0 * sum(found), rtol=1e-5)
+        expected = -3.0 * (found[0] + 0.5 * found[1])
+        np.testing.assert_allclose(logs[name], expected, rtol=1e-5)
 
 
 def test_codes_are_drawn_as_they_are_said_to_be():
@@ -140,12 +142,12 @@ def test_found_codes():
 
 def test_fit_files_and_penalties(dataset, tmp_path):
     networks = kgan.networks.dcgan((8, 8, 1), latent_dim=9, width=4, codes=7)
-    gan = kgan.InfoGAN(*networks, categorical=(5,), continuous=1, seed=3)
+    gan = kgan.InfoGAN(*networks, (5,), continuous=1, continuous_weight=0.3, seed=3)
     gan.compile(penalties="r1", ema_decay=0.9, auxiliary_weight=0.5)
     gan.fit(dataset, verbose=0, validation_data=dataset)
     gan.save(tmp_path / "gan.keras")
     loaded = keras.saving.load_model(tmp_path / "gan.keras")
-    assert (loaded.categorical, loaded.continuous) == ((5,), 1)
+    assert (loaded.categorical, loaded.continuous, loaded.continuous_weight) == ((5,), 1, 0.3)
     np.testing.assert_array_equal(loaded.generate(3, seed=0), gan.generate(3, seed=0))
     again = [
         model.fit(dataset, epochs=2, initial_epoch=1, verbose=0).history for model in (gan, loaded)

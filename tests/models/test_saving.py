@@ -21,8 +21,9 @@ def assert_same_state(a, b):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("num_classes", [None, 3])
-@pytest.mark.parametrize("network", kgan.networks.__all__)
+@pytest.mark.parametrize(
+    ("network", "num_classes"), [("mlp", None), ("dcgan", 3), ("sngan", 3), ("resnet", None)]
+)
 def test_round_trip(make_gan, dataset, tmp_path, network, num_classes):
     gan = make_gan(network, num_classes=num_classes, loss="hinge", discriminator_steps=2)
     gan.fit(dataset, epochs=2, verbose=0)
