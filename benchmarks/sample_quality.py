@@ -85,10 +85,10 @@ def train(name: str, seed: int, options: argparse.Namespace) -> None:
         found = evaluator.evaluate(model)
         figures = {shown: found[shown] for shown in SHOWN if shown in found.figures}
         row = {"name": name, "seed": seed, "epochs": epochs, "steps": done, **figures}
-        path = options.results / f"{name}-{seed}-{epochs:g}"
-        path.with_suffix(".json").write_text(json.dumps(row))
+        path = f"{options.results}/{name}-{seed}-{epochs:g}"
+        pathlib.Path(f"{path}.json").write_text(json.dumps(row))
         picture = kgan.images.grid(kgan.images.to_uint8(model.generate(100, seed=0)))
-        kgan.images.save_png(path.with_suffix(".png"), picture)
+        kgan.images.save_png(f"{path}.png", picture)
         print(json.dumps(row), flush=True)
 
 

@@ -168,9 +168,9 @@ def test_without_mnist_it_trains_on_digits_and_says_so(command, tmp_path, monkey
     assert code == 0
     assert "no route to anywhere" in out
     assert "digits" in out
-    assert (tmp_path / "runs" / "digits-dcgan-001" / "gan.keras").is_file()
+    assert (tmp_path / "runs" / "digits-dcgan_r1-001" / "gan.keras").is_file()
     command("train", "--epochs", 1, "--steps-per-epoch", 1, "--evaluate", 0)
-    assert (tmp_path / "runs" / "digits-dcgan-002" / "gan.keras").is_file()
+    assert (tmp_path / "runs" / "digits-dcgan_r1-002" / "gan.keras").is_file()
 
 
 def test_sample_npz(command, run_dir, tmp_path):
@@ -274,9 +274,9 @@ def test_names_of_data_sets_stay_below_the_root():
     from kgan import runs
 
     for name, expected in (
-        ("mnist", "mnist-dcgan-001"),
-        ("tfds:mnist_corrupted/fog", "tfds-mnist_corrupted-fog-dcgan-001"),
-        ("tfds:../../x", "tfds-..-..-x-dcgan-001"),
+        ("mnist", "mnist-dcgan_r1-001"),
+        ("tfds:mnist_corrupted/fog", "tfds-mnist_corrupted-fog-dcgan_r1-001"),
+        ("tfds:../../x", "tfds-..-..-x-dcgan_r1-001"),
     ):
         directory = runs.free_directory("nowhere", runs.RunConfig(dataset=name))
         assert directory.parent == Path("nowhere")

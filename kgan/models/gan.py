@@ -211,10 +211,13 @@ class GAN(LatentSampler, GenerativeModel):
         if decay is None:
             self.averaged_generator = None
         elif self.averaged_generator is None:
-            average = keras.models.clone_model(self.generator)
-            average.set_weights(self.generator.get_weights())
-            average.trainable = False
-            self.averaged_generator = average
+            self.averaged_generator = self._copy_of_generator()
+
+    def _copy_of_generator(self) -> Any:
+        copy = keras.models.clone_model(self.generator)
+        copy.set_weights(self.generator.get_weights())
+        copy.trainable = False
+        return copy
 
     def _resolve_optimizer(self, optimizer: Any) -> Any:
         if optimizer is None:
@@ -473,17 +476,23 @@ class GAN(LatentSampler, GenerativeModel):
             "pack": self.pack,
             "seed": self.seed,
             "name": self.name,
+            "has_average": self.averaged_generator is not None,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "GAN":
         """The GAN that `get_config` described."""
         config = dict(config)
+        has_average = config.pop("has_average")
         for role in ("generator", "discriminator"):
             config[role] = keras.saving.deserialize_keras_object(
                 config[role], custom_objects=custom_objects
             )
-        return cls(**config)
+        gan = cls(**config)
+        if has_average:  # which is what samples are made by, whether it is compiled or not
+            with _backend.scope(gan):
+                gan.averaged_generator = gan._copy_of_generator()
+        return gan
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """What `compile` was given, for saving."""

@@ -77,6 +77,20 @@ def test_the_average_is_in_the_file_and_goes_on(make_gan, dataset, tmp_path):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b), err_msg=a.path)
 
 
+def test_the_average_makes_the_samples_of_a_loaded_gan_that_is_not_compiled(
+    make_gan, dataset, tmp_path
+):
+    gan = make_gan(ema_decay=0.9)
+    gan.fit(dataset, verbose=0)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras", compile=False)
+    assert not loaded.compiled
+    np.testing.assert_array_equal(loaded.generate(3, seed=5), gan.generate(3, seed=5))
+    plain = make_gan()
+    plain.save(tmp_path / "plain.keras")
+    assert keras.saving.load_model(tmp_path / "plain.keras").averaged_generator is None
+
+
 def test_compiling_anew_keeps_the_average_or_drops_it(make_gan, dataset):
     gan = make_gan("mlp", ema_decay=0.9)
     gan.fit(dataset, verbose=0)

@@ -10,7 +10,7 @@ from keras import ops
 import kgan
 from kgan import _backend
 from kgan.models.gan import _scores
-from kgan.models.sampling import _arcs
+from kgan.models.sampling import arcs
 
 LOGS = {
     "discriminator_loss",
@@ -560,7 +560,7 @@ def test_interpolate_goes_from_one_sample_to_another_along_an_arc(make_gan):
 def test_ways_between_opposite_latents_are_straight():
     start = np.array([[1.0, 0.0], [2.0, 0.0]], "float32")
     end = np.array([[-3.0, 0.0], [0.0, 1.0]], "float32")
-    straight, arc = _arcs(start, end, 3)
+    straight, arc = arcs(start, end, 3)
     np.testing.assert_allclose(straight, [[1, 0], [-1, 0], [-3, 0]], atol=1e-6)
     np.testing.assert_allclose(arc[1], np.array([1.5, 1.5]) / np.sqrt(2), rtol=1e-6)
 
