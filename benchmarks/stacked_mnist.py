@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path("stacked_mnist"))
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--every", type=int, default=2_000, help="steps between evaluations")
+    parser.add_argument("--count", type=int, default=26_000, help="samples of an evaluation")
     parser.add_argument("--width", type=int, help="of the networks; defaults to the recipe's")
     parser.add_argument("--batch-size", type=int, help="defaults to the recipe's")
     parser.add_argument("--seed", type=int, default=0)
@@ -58,7 +59,7 @@ def main() -> None:
         "train", data_dir=options.data_dir, batch_size=size, seed=options.seed
     )
     gan = keras.saving.load_model(saved) if saved.exists() else build(options, data.image_shape)
-    evaluator = kgan.metrics.Evaluator(data, count=26_000, thorough=False)
+    evaluator = kgan.metrics.Evaluator(data, options.count, thorough=False)
     while gan.epochs_trained * options.every < options.steps:
         start = time.perf_counter()
         gan.fit(
