@@ -5,8 +5,9 @@
     python benchmarks/sample_quality.py table --results OUT
 
 `train` trains recipes, and `original`, the first GAN of most courses as they write it in PyTorch
-(`pytorch_first_gan.py`), from each of `--seeds`. After each of `--epochs` it compares 10,000
-samples with as many training images, and keeps the figures and a picture of 100 samples.
+(`pytorch_first_gan.py`), from each of `--seeds`. After each of `--epochs`, or of `--steps`, it
+compares 10,000 samples with as many training images, and keeps figures and a picture of samples.
+`--with ema_decay=0.999 'penalties={"r1": {"weight": 0.1}}'` trains a recipe with fields changed.
 
 `time` measures a training step of all that were trained, side by side in turns, on all cores. The
 table's seconds are steps times that: so what else the machine did while it trained changes nothing.
@@ -17,14 +18,16 @@ several.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 ORIGINAL = "original"
@@ -44,7 +47,9 @@ def load(batch_size: int, data_dir: str | None, seed: int) -> Any:
     return kgan.data.load_mnist("train", data_dir=data_dir, batch_size=batch_size, seed=seed)
 
 
-def make(name: str, seed: int, data_dir: str | None) -> tuple[Any, Run, int]:
+def make(
+    name: str, seed: int, data_dir: str | None, changes: Sequence[str] = ()
+) -> tuple[Any, Run, int]:
     """The model, what trains it, and how many images there are in a batch."""
     import kgan  # noqa: PLC0415
 
@@ -54,7 +59,10 @@ def make(name: str, seed: int, data_dir: str | None) -> tuple[Any, Run, int]:
         images = load(1, data_dir, seed).images
         gan = pytorch_first_gan.FirstGAN(images.reshape(-1, 28, 28, 1), seed)
         return gan, gan.train, pytorch_first_gan.BATCH_SIZE
-    recipe = kgan.recipes.get(name)
+    fields = (change.split("=", 1) for change in changes)
+    recipe = dataclasses.replace(
+        kgan.recipes.get(name), **{field: json.loads(value) for field, value in fields}
+    )
     model = recipe.build(num_classes=10, seed=seed)
     size = recipe.batch_size
     data = load(size, data_dir, seed)
@@ -76,16 +84,19 @@ def train(name: str, seed: int, options: argparse.Namespace) -> None:
     prepare(name)
     import kgan  # noqa: PLC0415
 
-    model, run, size = make(name, seed, options.data_dir)
+    model, run, size = make(name, seed, options.data_dir, options.changes)
+    name = "+".join([name, *options.changes])
     evaluator = kgan.metrics.Evaluator(load(size, options.data_dir, 0), thorough=False)
     steps_an_epoch, done = 60_000 // size, 0
-    for epochs in sorted(options.epochs):
-        run(round(epochs * steps_an_epoch) - done)
-        done = round(epochs * steps_an_epoch)
+    marks = options.steps or [round(epochs * steps_an_epoch) for epochs in options.epochs]
+    for mark in sorted(marks):
+        run(mark - done)
+        done = mark
         found = evaluator.evaluate(model)
         figures = {shown: found[shown] for shown in SHOWN if shown in found.figures}
+        epochs = round(done / steps_an_epoch, 3)
         row = {"name": name, "seed": seed, "epochs": epochs, "steps": done, **figures}
-        path = f"{options.results}/{name}-{seed}-{epochs:g}"
+        path = f"{options.results}/{re.sub('[^a-z0-9_.=+]+', '_', name)}-{seed}-{done}"
         pathlib.Path(f"{path}.json").write_text(json.dumps(row))
         picture = kgan.images.grid(kgan.images.to_uint8(model.generate(100, seed=0)))
         kgan.images.save_png(f"{path}.png", picture)
@@ -132,13 +143,23 @@ def work(name: str, options: argparse.Namespace, least: float = 3.0) -> None:
         steps = max(20, round(least / taken))
 
 
+def results(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """What was kept."""
+    return [json.loads(path.read_text()) for path in sorted(options.results.glob("*-*-*.json"))]
+
+
+def recipes() -> list[str]:
+    import kgan  # noqa: PLC0415
+
+    return kgan.recipes.names()
+
+
 def print_table(options: argparse.Namespace) -> None:
     """Prints what there is."""
     import kgan  # noqa: PLC0415
 
     rows: dict[tuple[str, float], list[dict[str, Any]]] = {}
-    for path in sorted(options.results.glob("*-*-*.json")):
-        row = json.loads(path.read_text())
+    for row in results(options):
         rows.setdefault((row["name"], row["epochs"]), []).append(row)
     times = options.results / "seconds.json"
     seconds = json.loads(times.read_text()) if times.exists() else {}
@@ -172,6 +193,10 @@ def main() -> None:
     parser.add_argument("--data-dir", help="the folder of the four MNIST files")
     parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path("sample_quality"))
     parser.add_argument("--epochs", type=float, nargs="+", default=[5.0])
+    parser.add_argument("--steps", type=int, nargs="+", help="in place of --epochs")
+    parser.add_argument(
+        "--with", dest="changes", nargs="+", default=[], metavar="FIELD=JSON", help="of the recipe"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     options = parser.parse_args()
     options.results.mkdir(parents=True, exist_ok=True)
@@ -180,8 +205,8 @@ def main() -> None:
             for seed in options.seeds:
                 train(name, seed, options)
     elif options.what == "time":
-        trained = {path.stem.split("-")[0] for path in options.results.glob("*-*-*.json")}
-        time_steps(options.names or sorted(trained), options)
+        trained = {row["name"] for row in results(options)}
+        time_steps(options.names or sorted(trained & {ORIGINAL, *recipes()}), options)
     elif options.what == "worker":
         work(options.names[0], options)
     else:
