@@ -364,6 +364,8 @@ def _recipes(options: argparse.Namespace) -> int:
     for name, recipe in recipes.RECIPES.items():
         default = " (default)" if name == recipes.DEFAULT else ""
         print(f"{name}{default}: {recipe.summary}. {recipe.reference}")
+        if recipe.differences:
+            print(f"    Unlike there: {recipe.differences}.")
     return 0
 
 

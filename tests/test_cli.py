@@ -253,7 +253,10 @@ def test_data_reports_a_bad_file_and_goes_on(command, tmp_path):
 def test_recipes_lists_them_all(command):
     code, out, _ = command("recipes")
     assert code == 0
-    assert len(out.splitlines()) == len(kgan.recipes.names())
+    lines = [line for line in out.splitlines() if not line.startswith(" ")]
+    told = [line.split(":")[0].removesuffix(" (default)") for line in lines]
+    assert told == kgan.recipes.names()
+    assert kgan.recipes.get("r3gan").differences in out
 
 
 def executable():

@@ -153,7 +153,7 @@ class GAN(LatentSampler, GenerativeModel):
                 sees them in training: a name out of `kgan.augmentations.names()`, or a
                 `kgan.augmentations.Augmentation`. Defaults to nothing.
             auxiliary_weight: Float, how much it counts what a discriminator's second output finds,
-                where it has one: the auxiliary classifier's loss.
+                where it has one: the auxiliary classifier's loss, an `InfoGAN`'s information.
             **kwargs: Keras's own `run_eagerly`, `steps_per_execution` and `jit_compile`.
 
         Raises:
