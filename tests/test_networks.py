@@ -19,7 +19,7 @@ def layer_sizes(network):
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("num_classes", [None, 3])
-@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (8, 10, 2)])
+@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (64, 64, 3), (8, 10, 2)])
 def test_maps_latents_to_images_to_logits(family, num_classes, shape):
     make = getattr(kgan.networks, family)
     generator, discriminator = make(shape, latent_dim=5, num_classes=num_classes, width=4)
@@ -85,7 +85,7 @@ def test_refuses_impossible_sizes(family, options, message):
         getattr(kgan.networks, family)(**options)
 
 
-@pytest.mark.parametrize("shape", [(30, 30, 1), (28, 32, 1), (5, 4, 3), (17, 9, 2), (64, 64, 3)])
+@pytest.mark.parametrize("shape", [(30, 30, 1), (28, 32, 1), (5, 4, 3), (17, 9, 2)])
 def test_dcgan_makes_images_of_any_size(shape):
     generator, discriminator = kgan.networks.dcgan(shape, latent_dim=3, width=2)
     assert kgan.GAN(generator, discriminator).image_shape == shape
