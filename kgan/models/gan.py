@@ -13,6 +13,7 @@ from kgan.models import checks
 from kgan.models.generative_model import GenerativeModel
 from kgan.models.means import Means
 from kgan.models.optimizer_pair import OptimizerPair, serialize
+from kgan.models.packing import packed, unpacked
 from kgan.models.sampling import LatentSampler
 from kgan.penalties import Judged, Penalty, gradients_needed
 from kgan.penalties import get as get_penalties
@@ -261,10 +262,10 @@ class GAN(LatentSampler, GenerativeModel):
             # images as they are, and the generator is then judged by the updated discriminator.
             fake, asked = self._generate_fakes(real, labels, self.training_noise, True)
             logs = self._update_discriminator(real, ops.stop_gradient(fake), labels, asked)
-            judged = self._judge(_packed(fake, self.pack), labels, training=True)
+            judged = self._judge(packed(fake, self.pack), labels, training=True)
             reference = None
             if self.adversarial_loss.generator_needs_real_logits:
-                reference = self._judge(_packed(real, self.pack), labels, training=True)
+                reference = self._judge(packed(real, self.pack), labels, training=True)
             loss = self._generator_loss(reference, judged, asked)
             loss += _regularisation(self.generator)
             return self.optimizer.generator_optimizer.scale_loss(loss), (loss, logs)
@@ -311,7 +312,7 @@ class GAN(LatentSampler, GenerativeModel):
                 logs.update(self.augmentation.observe(ops.stop_gradient(real_verdict[0])))
             return self.optimizer.discriminator_optimizer.scale_loss(loss), logs
 
-        real, fake = _packed(real, self.pack), _packed(fake, self.pack)
+        real, fake = packed(real, self.pack), packed(fake, self.pack)
         variables = self.discriminator.trainable_variables
         gradient, logs = _backend.gradients(objective, variables)
         norm = _gradient_norm(gradient, self.optimizer.discriminator_optimizer)
@@ -385,7 +386,7 @@ class GAN(LatentSampler, GenerativeModel):
         real, labels = self._unpack(data)
         fake, asked = self._generate_fakes(real, labels, self.evaluation_noise, training=False)
         real_verdict, fake_verdict = (
-            self._judge(_packed(images, self.pack), labels, training=False)
+            self._judge(packed(images, self.pack), labels, training=False)
             for images in (real, fake)
         )
         loss, logs = self._discriminator_loss(real_verdict, fake_verdict, labels, asked)
@@ -425,8 +426,8 @@ class GAN(LatentSampler, GenerativeModel):
     def _judge(self, images: Tensor, labels: Tensor | None, training: bool) -> Verdict:
         """What the discriminator says of images, packed as it takes them: all its outputs."""
         if training and self.augmentation is not None:
-            images = ops.cast(_unpacked(images, self.pack), "float32")
-            images = _packed(self.augmentation.augment(images, self.training_noise), self.pack)
+            images = ops.cast(unpacked(images, self.pack), "float32")
+            images = packed(self.augmentation.augment(images, self.training_noise), self.pack)
         takes_labels = len(self.discriminator.inputs) == 2
         tensors = [images, labels] if takes_labels else [images]
         outputs = _backend.run(self.discriminator, tensors, training)
@@ -521,26 +522,6 @@ class GAN(LatentSampler, GenerativeModel):
             options["steps_per_execution"] = 1
         self.compile(**options)
         self.optimizer.learning_rate_ratio = ratio
-
-
-def _packed(images: Tensor, pack: int) -> Tensor:
-    """Each `pack` images that follow one another as one, with the channels of all."""
-    if pack == 1:
-        return images
-    count, height, width, channels = ops.shape(images)
-    images = ops.reshape(images, (count // pack, pack, height, width, channels))
-    images = ops.transpose(images, (0, 2, 3, 1, 4))
-    return ops.reshape(images, (count // pack, height, width, pack * channels))
-
-
-def _unpacked(images: Tensor, pack: int) -> Tensor:
-    """The images that `_packed` made one of."""
-    if pack == 1:
-        return images
-    count, height, width, channels = ops.shape(images)
-    images = ops.reshape(images, (count, height, width, pack, channels // pack))
-    images = ops.transpose(images, (0, 3, 1, 2, 4))
-    return ops.reshape(images, (count * pack, height, width, channels // pack))
 
 
 def _regularisation(network: Any) -> Tensor:

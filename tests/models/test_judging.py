@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 import kgan
-from kgan.models.gan import _packed, _unpacked
+from kgan.models.packing import packed, unpacked
 
 
 def pack_gan(pack=2, **options):
@@ -28,10 +28,10 @@ def pack_gan(pack=2, **options):
 
 def test_packs_are_of_images_that_follow_one_another():
     images = np.arange(6 * 2 * 3 * 2.0).reshape(6, 2, 3, 2).astype("float32")
-    packed = _packed(ops.convert_to_tensor(images), 3)
+    together = packed(ops.convert_to_tensor(images), 3)
     expected = [np.concatenate(list(images[first : first + 3]), axis=-1) for first in (0, 3)]
-    np.testing.assert_array_equal(ops.convert_to_numpy(packed), expected)
-    np.testing.assert_array_equal(ops.convert_to_numpy(_unpacked(packed, 3)), images)
+    np.testing.assert_array_equal(ops.convert_to_numpy(together), expected)
+    np.testing.assert_array_equal(ops.convert_to_numpy(unpacked(together, 3)), images)
 
 
 def test_the_discriminator_judges_packs():
