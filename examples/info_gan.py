@@ -27,8 +27,8 @@ train = kgan.data.load_mnist(
 generator, discriminator = kgan.networks.dcgan(latent_dim=64, width=24, codes=10 + 2 * 2)
 gan = kgan.InfoGAN(generator, discriminator, categorical=(10,), continuous=2, seed=0)
 gan.compile(
-    generator_optimizer=keras.optimizers.Adam(2e-3, beta_1=0.5, beta_2=0.99),
-    discriminator_optimizer=keras.optimizers.Adam(1e-3, beta_1=0.5, beta_2=0.99),
+    generator_optimizer=keras.optimizers.Adam(3e-3, beta_1=0.5, beta_2=0.99),
+    discriminator_optimizer=keras.optimizers.Adam(2e-3, beta_1=0.5, beta_2=0.99),
     penalties=kgan.penalties.R1(0.1),
     ema_decay=0.999,
 )
