@@ -68,7 +68,10 @@ def in_new_process(*arguments):
     )
 
 
-@pytest.mark.parametrize(("network", "num_classes"), [("dcgan", 0), ("mlp", 3)])
+@pytest.mark.parametrize(
+    ("network", "num_classes"),
+    [("dcgan", 0), pytest.param("mlp", 3, marks=pytest.mark.backend_free)],
+)
 def test_two_epochs_equal_one_then_one_in_a_new_process(tmp_path, network, num_classes):
     paths = {name: tmp_path / f"{name}.keras" for name in ("whole", "first", "second")}
     in_new_process(network, num_classes, 2, "-", paths["whole"])
