@@ -185,8 +185,8 @@ class GAN(LatentSampler, GenerativeModel):
         # As given: "auto" must be resolved anew on the machine that loads the model.
         self._given_jit_compile = kwargs.get("jit_compile", "auto")
         with _backend.scope(self):
-            # First: a loaded GAN has its average before it is compiled, and its variables are to come
-            # in the same order.
+            # First: a loaded GAN has its average before it is compiled, and its variables come in
+            # the same order.
             self._keep_average(ema_decay)
             self.penalties = get_penalties(penalties)
             self.augmentation = augmentations.get(augmentation)
