@@ -20,7 +20,6 @@ several.
 import argparse
 import dataclasses
 import json
-import os
 import pathlib
 import re
 import statistics
@@ -30,20 +29,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import kgan
+
 ORIGINAL = "original"
 SHOWN = ("fcd", "kid", "precision", "recall", "coverage", "class_divergence", "label_accuracy")
 Run = Callable[[int], None]  # trains for so many steps
 
 
-def prepare(name: str) -> None:
-    """Chooses the backend, before Keras is imported."""
-    if name == ORIGINAL:
-        os.environ["KERAS_BACKEND"] = "torch"
-
-
 def load(batch_size: int, data_dir: str | None, seed: int) -> Any:
-    import kgan  # noqa: PLC0415
-
     return kgan.data.load_mnist("train", data_dir=data_dir, batch_size=batch_size, seed=seed)
 
 
@@ -51,8 +44,6 @@ def make(
     name: str, seed: int, data_dir: str | None, changes: Sequence[str] = ()
 ) -> tuple[Any, Run, int]:
     """The model, what trains it, and how many images there are in a batch."""
-    import kgan  # noqa: PLC0415
-
     if name == ORIGINAL:
         import pytorch_first_gan  # noqa: PLC0415
 
@@ -81,9 +72,6 @@ def make(
 
 def train(name: str, seed: int, options: argparse.Namespace) -> None:
     """Trains one from one seed, and keeps what it came to."""
-    prepare(name)
-    import kgan  # noqa: PLC0415
-
     model, run, size = make(name, seed, options.data_dir, options.changes)
     name = "+".join([name, *options.changes])
     evaluator = kgan.metrics.Evaluator(load(size, options.data_dir, 0), thorough=False)
@@ -132,7 +120,6 @@ def time_steps(names: list[str], options: argparse.Namespace, rounds: int = 5) -
 
 def work(name: str, options: argparse.Namespace, least: float = 3.0) -> None:
     """Trains for some seconds whenever a line comes in, and says how long a step took."""
-    prepare(name)
     _, run, _ = make(name, 0, options.data_dir)
     steps = 20
     for _ in sys.stdin:
@@ -148,16 +135,8 @@ def results(options: argparse.Namespace) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted(options.results.glob("*-*-*.json"))]
 
 
-def recipes() -> list[str]:
-    import kgan  # noqa: PLC0415
-
-    return kgan.recipes.names()
-
-
 def print_table(options: argparse.Namespace) -> None:
     """Prints what there is."""
-    import kgan  # noqa: PLC0415
-
     rows: dict[tuple[str, float], list[dict[str, Any]]] = {}
     for row in results(options):
         rows.setdefault((row["name"], row["epochs"]), []).append(row)
@@ -206,7 +185,7 @@ def main() -> None:
                 train(name, seed, options)
     elif options.what == "time":
         trained = {row["name"] for row in results(options)}
-        time_steps(options.names or sorted(trained & {ORIGINAL, *recipes()}), options)
+        time_steps(options.names or sorted(trained & {ORIGINAL, *kgan.recipes.names()}), options)
     elif options.what == "worker":
         work(options.names[0], options)
     else:

@@ -7,7 +7,7 @@ shares are of 26,000 samples, as in the papers; chance alone leaves a divergence
 figures are rows of JSON in `--results`, beside a picture of 64 samples; the model is saved at each
 row, and a run that was stopped goes on from there.
 
-On a GPU, the size of R3GAN's: `--width 64 --batch-size 256 --steps 200000 --every 10000`.
+On a GPU there is time for more: `--width 64 --batch-size 256 --steps 200000 --every 10000`.
 
 Reference: Metz et al., 2017 (https://arxiv.org/abs/1611.02163); Huang et al., 2024
 (https://arxiv.org/abs/2501.05441), Table 1.

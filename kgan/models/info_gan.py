@@ -78,28 +78,18 @@ class InfoGAN(GAN):
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
-        self._categorical = tuple(integer("categorical", n, least=2) for n in categorical)
-        self._continuous = integer("continuous", continuous, least=0)
-        if not self._categorical and not self._continuous:
+        self.categorical = tuple(integer("categorical", n, least=2) for n in categorical)
+        self.continuous = integer("continuous", continuous, least=0)
+        if not self.categorical and not self.continuous:
             raise ValueError("Expected at least one code. Received: categorical=(), continuous=0.")
         super().__init__(generator, discriminator, seed=seed, name=name)
         self.continuous_weight = float(continuous_weight)
 
     def _check_networks(self, generator: Any, discriminator: Any, pack: int) -> None:
         checks.check_networks(generator, discriminator, pack)
-        codes = sum(self._categorical)
-        size, found = codes + self._continuous, codes + 2 * self._continuous
+        codes = sum(self.categorical)
+        size, found = codes + self.continuous, codes + 2 * self.continuous
         checks.check_codes(generator, discriminator, size, found)
-
-    @property
-    def categorical(self) -> tuple[int, ...]:
-        """How many values each categorical code has."""
-        return self._categorical
-
-    @property
-    def continuous(self) -> int:
-        """How many continuous codes there are."""
-        return self._continuous
 
     @property
     def noise_dim(self) -> int:
