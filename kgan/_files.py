@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +24,25 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
     try:
         yield temporary
+        # On disk before the name is, or a loss of power could leave a name without content.
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(path: str | os.PathLike[str]) -> None:
+    """Removes what `written_whole` left behind of a file where its process was killed.
+
+    Args:
+        path: The file, or a directory, for all files in it.
+    """
+    path = Path(path)
+    directory, name = (path, "*") if path.is_dir() else (path.parent, path.name)
+    for leftover in directory.glob(f".????????-{name}"):
+        if re.fullmatch(r"\.[0-9a-f]{8}-.+", leftover.name):
+            leftover.unlink(missing_ok=True)
 
 
 def cache_directory(name: str) -> Path:

@@ -64,7 +64,8 @@ def _add_train(commands: Any) -> None:
         help="train a GAN",
         description="Train a GAN into a run directory: gan.keras, samples/, training.gif, "
         "history.csv, losses.png, config.json. Without arguments: MNIST if it can be had, "
-        "else the digits that scikit-learn carries. Ctrl-C stops cleanly after the batch in hand.",
+        "else the digits that scikit-learn carries. Ctrl-C stops cleanly after the batch in hand, "
+        "and --resume goes on with the next one, whatever ended the run.",
     )
     train.add_argument(
         "--dataset",
@@ -89,6 +90,13 @@ def _add_train(commands: Any) -> None:
         type=_evaluation_count,
         help="samples to evaluate after every epoch, 20 or more, or 0 for none (default: 2000; of "
         "colour images none, but for stacked_mnist)",
+    )
+    train.add_argument(
+        "--save-every",
+        metavar="N",
+        type=_positive,
+        help="batches from one save of the model to the next, beside that after every epoch "
+        "(default: 1000)",
     )
     train.add_argument(
         "--time-limit", metavar="SECONDS", type=_seconds, help="end training after this time"
@@ -231,6 +239,7 @@ def _train(options: argparse.Namespace) -> int:
             "batch_size",
             "seed",
             "evaluation_count",
+            "save_every",
         )
     }
     if options.data_dir is not None:
@@ -255,6 +264,9 @@ def _train(options: argparse.Namespace) -> int:
             f"{run.directory} has its {run.epochs} epochs. Give a larger --epochs to train further."
         )
         return 0
+    begun = run.gan.batches_trained
+    if begun:
+        _say(f"Going on after batch {begun} of epoch {run.gan.epochs_trained + 1}.")
     _say(
         f"Training {config.recipe} on {config.dataset} ({len(dataset.images)} images) for "
         f"{left} {'epoch' if left == 1 else 'epochs'} of {run.steps_per_epoch} batches of "

@@ -1,6 +1,6 @@
 """A training run in a directory of its own, which can be stopped and resumed.
 
-gan.keras       the model, from which training goes on
+gan.keras       the model, from which training goes on, with the next batch
 samples/        a grid of samples after every epoch
 training.gif    the grids as an animation
 history.csv     the logs of every epoch, with the figures of its samples
@@ -21,7 +21,7 @@ import keras
 
 from kgan import callbacks, data, recipes
 from kgan._core import __version__
-from kgan._files import written_whole
+from kgan._files import remove_unfinished, written_whole
 from kgan.callbacks.checkpoint import save_whole
 from kgan.callbacks.loss_history import read_history
 from kgan.metrics.evaluator import FEWEST, default_features
@@ -30,6 +30,7 @@ from kgan.models import GAN
 MODEL = "gan.keras"
 CONFIG = "config.json"
 HISTORY = "history.csv"
+SAMPLES = "samples"
 # An epoch of small data spans several passes: recipes count epochs, and a network needs steps.
 FEWEST_IMAGES = 32_000
 
@@ -49,6 +50,7 @@ class RunConfig:
         batch_size: Integer.
         seed: Integer, for weights, noise and the order of the data.
         evaluation_count: Integer, how many samples are evaluated after every epoch; 0 for none.
+        save_every: Integer, batches from one save of the model to the next, within an epoch.
     """
 
     dataset: str | None = None
@@ -59,6 +61,7 @@ class RunConfig:
     batch_size: int | None = None
     seed: int = 0
     evaluation_count: int = 2000
+    save_every: int = 1000
 
     def updated(self, given: dict[str, Any]) -> "RunConfig":
         """This configuration with what was `given` (and is not None) in its place.
@@ -94,7 +97,7 @@ def check_is_free(directory: Path) -> None:
     """
     if directory.exists() and not directory.is_dir():
         raise FileExistsError(f"Expected a directory for the run. Received: {directory}, a file.")
-    if (directory / MODEL).exists() or (directory / CONFIG).exists():
+    if (directory / MODEL).exists():
         raise FileExistsError(
             f"Expected a directory without a run. Received: {directory}, which has one. Give "
             "--resume to go on with it, or another --output."
@@ -241,16 +244,17 @@ class Run:
         )
         run = cls(directory, config, dataset, gan)
         # Saved before the first step: a run that is killed in its first epoch can be resumed too.
-        save_whole(gan, directory / MODEL)
+        # The model last: where there is one, there is a run.
         run._write_config()
+        save_whole(gan, directory / MODEL)
         return run
 
     @classmethod
     def resume(cls, directory: Path, config: RunConfig, dataset: Any) -> "Run":
         """Goes on with the run in a directory."""
         gan = load_gan(directory)
-        for leftover in directory.glob(f".????????-{MODEL}"):  # of a process that was killed
-            leftover.unlink()
+        for folder in (directory, directory / SAMPLES):
+            remove_unfinished(folder)
         run = cls(directory, config, dataset, gan)
         run._write_config()
         return run
@@ -289,8 +293,8 @@ class Run:
                 plot=self.directory / "losses.png",
                 resume=self.gan.epochs_trained > 0,
             ),
-            callbacks.SampleGrid(self.directory / "samples", animation="../training.gif"),
-            callbacks.Checkpoint(self.directory / MODEL),
+            callbacks.SampleGrid(self.directory / SAMPLES, animation="../training.gif"),
+            callbacks.Checkpoint(self.directory / MODEL, every_batches=self.config.save_every),
         ]
         if time_limit is not None:
             chosen.insert(0, callbacks.TimeLimit(time_limit))

@@ -4,7 +4,7 @@ They ask a model for little: those that draw want `generate(n, seed=...)`, so th
 family of models.
 """
 
-from kgan.callbacks.checkpoint import Checkpoint
+from kgan.callbacks.checkpoint import BackupAndRestore, Checkpoint
 from kgan.callbacks.collapse_alarm import Alarm, CollapseAlarm, CollapseWarning
 from kgan.callbacks.loss_history import LossHistory
 from kgan.callbacks.periodic_evaluation import PeriodicEvaluation
@@ -14,6 +14,7 @@ from kgan.callbacks.terminate_on_nan import NaNWarning, TerminateOnNaN
 
 __all__ = [
     "Alarm",
+    "BackupAndRestore",
     "Checkpoint",
     "CollapseAlarm",
     "CollapseWarning",

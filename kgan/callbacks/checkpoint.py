@@ -1,4 +1,4 @@
-"""A saved model that is whole at any moment."""
+"""A saved model that is whole at any moment, and the training that goes on from it."""
 
 import os
 import warnings
@@ -9,7 +9,7 @@ import keras
 
 from kgan import _backend
 from kgan._arguments import integer
-from kgan._files import written_whole
+from kgan._files import remove_unfinished, written_whole
 from kgan.callbacks.terminate_on_nan import NaNWarning, networks_with_nan
 
 
@@ -17,41 +17,88 @@ class Checkpoint(keras.callbacks.Callback):
     """Saves the model after every epoch, replacing the file only when the new one is complete.
 
     Keras's `ModelCheckpoint` writes over the file itself: a run that is killed while it does loses
-    the model. Here the file at `path` is always a whole one, from which training goes on. A model
-    with weights that are NaN or infinite never replaces one that is sound: it is not saved, with a
-    `NaNWarning`. Of several processes that train a model together, the chief saves it.
+    the model. Here the file at `path` is always a whole one, from which training goes on, with the
+    next batch: load it, and give `fit` the same data and `initial_epoch=gan.epochs_trained`. What
+    the other callbacks remember is in the file too, so wherever it stands among them, a Checkpoint
+    comes after them.
+
+    Training that is stopped within an epoch, by `StopOnSignal` or `TimeLimit`, is saved as it stood
+    there. A model with weights that are NaN or infinite never replaces one that is sound: it is not
+    saved, with a `NaNWarning`. Of several processes that train a model together, the chief saves.
 
     Args:
         path: Where the model is saved; ends in `.keras`.
         every: Integer, epochs from one save to the next. The last epoch of a run is always saved.
+        every_batches: Integer n: save after every n batches of an epoch too. Defaults to not.
 
     Raises:
-        ValueError: `path` does not end in `.keras`, or `every` is less than 1.
+        ValueError: `path` does not end in `.keras`, or `every` or `every_batches` is less than 1.
 
     Example:
     ```python
     gan.fit(train, epochs=20, callbacks=[kgan.callbacks.Checkpoint("gan.keras")])
-    gan = keras.saving.load_model("gan.keras")  # and training goes on where it stopped
+    ```
+
+    After whatever stopped it:
+
+    ```python
+    gan = keras.saving.load_model("gan.keras")
+    gan.fit(
+        train,
+        initial_epoch=gan.epochs_trained,
+        epochs=20,
+        callbacks=[kgan.callbacks.Checkpoint("gan.keras")],
+    )
     ```
     """
 
-    def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], every: int = 1, every_batches: int | None = None
+    ) -> None:
         super().__init__()
         if Path(path).suffix != ".keras":
             raise ValueError(f"Expected `path` to end in .keras. Received: path={str(path)!r}.")
         self.path = Path(path)
         self.every = integer("every", every)
+        self.every_batches = (
+            None if every_batches is None else integer("every_batches", every_batches)
+        )
+        self.async_safe = every_batches is None  # then it does not look at the batches
+        self._begun = 0
         self._is_saved = False
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Makes the directory: if that cannot be, it should show before an epoch is trained."""
         del logs
+        self._is_saved = False
         if _backend.is_chief(self.model):
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            remove_unfinished(self.path)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Notes the first of the batches that are reported together."""
+        del logs
+        self._begun = batch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Saves, if it is this batch's turn."""
+        del logs
+        every = self.every_batches
+        # Compared by quotient: with steps_per_execution, batches are reported several at a time.
+        if every is not None and (batch + 1) // every > self._begun // every:
+            self._save()
+
+    def on_train_interrupted(self) -> None:
+        """Saves what was trained of an epoch that is not whole."""
+        if self.model.batches_trained:
+            self._save()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Saves, if it is this epoch's turn."""
         del logs
+        if getattr(self.model, "batches_trained", 0):  # interrupted within it, and saved
+            self._is_saved = True
+            return
         self._is_saved = (epoch + 1) % self.every == 0
         if self._is_saved:
             self._save()
@@ -75,6 +122,84 @@ class Checkpoint(keras.callbacks.Callback):
             NaNWarning,
             stacklevel=2,
         )
+
+
+class BackupAndRestore(Checkpoint):
+    """Has `fit` go on where it was when the process ended, whatever ended it.
+
+    Run the same program again: before its first batch, `fit` of a `kgan.GAN` loads what was saved
+    last, and goes on with the batch that comes next. With an `ImageDataset` that has a seed it ends
+    as if nothing had happened, to the last bit on one CPU: weights, their averages, both
+    optimizers, noise, the order of the data, the means in the logs, the history, and what the other
+    callbacks remember (Keras's `EarlyStopping`, `ReduceLROnPlateau` and `ModelCheckpoint`, kgan's
+    own, and any with `get_state()` and `set_state(state)`). Of other data, whose order no file
+    holds, epochs that were begun begin anew.
+
+    Keras's callback of that name saves neither what callbacks remember nor, within an epoch, where
+    the data stand, and a process that is killed while it saves may leave nothing to restore.
+
+    Args:
+        backup_dir: A directory for the backup, `latest.keras`, of one training.
+        save_freq: "epoch", or an integer n: after every n batches of an epoch as well.
+        delete_checkpoint: Whether to delete the backup when `fit` is done, so that the next one
+            begins anew. It stays where `fit` was interrupted: by an error, `StopOnSignal`,
+            `TimeLimit`.
+
+    Raises:
+        ValueError: `save_freq` is neither; or, in `fit`, the backup is of another model.
+
+    Example:
+    ```python
+    backup = kgan.callbacks.BackupAndRestore("backup", save_freq=1000)
+    gan.fit(train, epochs=20, callbacks=[backup])
+    ```
+    """
+
+    def __init__(
+        self,
+        backup_dir: str | os.PathLike[str],
+        save_freq: int | str = "epoch",
+        delete_checkpoint: bool = True,
+    ) -> None:
+        if isinstance(save_freq, str) and save_freq != "epoch":
+            raise ValueError(
+                f'Expected `save_freq` to be "epoch" or an integer. Received: {save_freq!r}.'
+            )
+        every = None if save_freq == "epoch" else integer("save_freq", save_freq)
+        super().__init__(Path(backup_dir) / "latest.keras", every_batches=every)
+        self.delete_checkpoint = delete_checkpoint
+        self._is_interrupted = False
+
+    def before_fit(self, model: Any) -> bool:
+        """Restores a model, if there is a backup; says whether there is."""
+        if not self.path.exists():
+            return False
+        try:
+            model.load_weights(self.path)
+        except Exception as error:  # Keras raises whatever the difference leads to
+            reason = f"{type(error).__name__}: {error}"
+            raise ValueError(
+                f"Expected {self.path} to be a backup of this model, compiled as it is. Received "
+                f"one that cannot be loaded into it: {reason[:300]} Delete it to begin anew."
+            ) from error
+        return True
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Makes the directory."""
+        super().on_train_begin(logs)
+        self._is_interrupted = False
+
+    def on_train_interrupted(self) -> None:
+        """Saves what was trained of an epoch that is not whole."""
+        super().on_train_interrupted()
+        self._is_interrupted = True
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Deletes the backup of a training that is done."""
+        if self._is_interrupted or not self.delete_checkpoint:
+            super().on_train_end(logs)
+        elif _backend.is_chief(self.model):
+            self.path.unlink(missing_ok=True)
 
 
 def save_whole(model: Any, path: str | os.PathLike[str]) -> None:

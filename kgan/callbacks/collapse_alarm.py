@@ -3,7 +3,7 @@
 import statistics
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
@@ -114,6 +114,16 @@ class CollapseAlarm(keras.callbacks.Callback):
         self.alarms.clear()
         self._norms.clear()
         self._seen.clear()
+
+    def get_state(self) -> dict[str, Any]:
+        """What a resumed training goes on with: alarms, gradients, and signs that are there."""
+        alarms = [asdict(alarm) for alarm in self.alarms]
+        return {"alarms": alarms, "norms": self._norms, "seen": self._seen}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self.alarms[:] = [Alarm(**alarm) for alarm in state["alarms"]]
+        self._norms, self._seen = state["norms"], state["seen"]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Looks for the signs."""

@@ -48,6 +48,14 @@ class LossHistory(keras.callbacks.Callback):
         del logs
         self._epochs = read_history(self.path) if self.resume and self.path.exists() else []
 
+    def get_state(self) -> dict[str, int]:
+        """What a resumed training goes on with: how many epochs there were."""
+        return {"epochs": len(self._epochs)}
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Goes on from there, with the epochs in the file."""
+        self._epochs = read_history(self.path)[: state["epochs"]] if self.path.exists() else []
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Writes, and draws."""
         if not _backend.is_chief(self.model):

@@ -1,12 +1,14 @@
 """Figures of quality and variety in the logs, while a model trains."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import keras
+import numpy as np
 
 from kgan._arguments import integer
-from kgan.metrics import Evaluation, Evaluator
+from kgan.metrics import Evaluation, Evaluator, Figure
 from kgan.metrics.evaluator import DivergedError
 
 
@@ -33,7 +35,8 @@ class PeriodicEvaluation(keras.callbacks.Callback):
         seed: Integer, chooses latents and real images, the same ones each time.
         features: See `kgan.metrics.get_features`.
 
-    `evaluations` holds each `kgan.metrics.Evaluation`, by the epoch's number from 1.
+    `evaluations` holds each `kgan.metrics.Evaluation`, by the epoch's number from 1; those from
+    before a training was resumed have no pictures.
 
     Raises:
         ValueError: `every` or `count` is out of range, or the dataset wants `features` to be named.
@@ -68,6 +71,40 @@ class PeriodicEvaluation(keras.callbacks.Callback):
         self._evaluator.check(self.model)
         self.evaluations.clear()
         self._is_first = True
+
+    def get_state(self) -> dict[str, Any]:
+        """What a resumed training goes on with: the evaluations, without their pictures."""
+        return {
+            "is_first": self._is_first,
+            "evaluations": [
+                {
+                    "epoch": epoch,
+                    "figures": {name: asdict(each) for name, each in evaluation.figures.items()},
+                    "shares": [
+                        None if shares is None else shares.tolist()
+                        for shares in (evaluation.sample_shares, evaluation.real_shares)
+                    ],
+                }
+                for epoch, evaluation in self.evaluations.items()
+            ],
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self._is_first = state["is_first"]
+        evaluator = self._evaluator
+        for kept in state["evaluations"]:
+            sample_shares, real_shares = (
+                None if shares is None else np.asarray(shares) for shares in kept["shares"]
+            )
+            self.evaluations[kept["epoch"]] = Evaluation(
+                {name: Figure(**figure) for name, figure in kept["figures"].items()},
+                features=evaluator.extractor.name,
+                seed=evaluator.seed,
+                samples=np.zeros((0, *evaluator.dataset.image_shape), "uint8"),
+                sample_shares=sample_shares,
+                real_shares=real_shares,
+            )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Evaluates, if it is this epoch's turn, and fills the logs."""

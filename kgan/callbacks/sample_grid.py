@@ -120,6 +120,15 @@ class SampleGrid(keras.callbacks.Callback):
         if self.every_batches is None:
             self._draw("epoch", epoch + 1, digits=4)
 
+    def get_state(self) -> dict[str, int]:
+        """What a resumed training goes on with: how many batches there were."""
+        return {"batches": self._batches, "batches_before_epoch": self._batches_before_epoch}
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Goes on from there."""
+        self._batches = state["batches"]
+        self._batches_before_epoch = state["batches_before_epoch"]
+
     def on_train_end(self, logs: Any = None) -> None:
         """Makes the animation out of the grids in the directory."""
         del logs

@@ -8,7 +8,14 @@ import keras
 from kgan import _backend
 
 
-def feed(dataset: Any, epoch: Callable[[], int], steps: int | None = None, *, model: Any) -> Any:
+def feed(
+    dataset: Any,
+    epoch: Callable[[], int],
+    steps: int | None = None,
+    first: int = 0,
+    *,
+    model: Any,
+) -> Any:
     """What to give Keras's trainer in a dataset's place.
 
     Args:
@@ -16,6 +23,7 @@ def feed(dataset: Any, epoch: Callable[[], int], steps: int | None = None, *, mo
             `kgan.data.ImageDataset` has, is read through it; all others are returned as they are.
         epoch: Says, when an epoch begins, which one it is.
         steps: Integer, batches to an epoch. Defaults to the dataset's own number.
+        first: Integer, with which batch to begin.
         model: The model that is to read it. Where several processes train it together, each reads
             its part of every batch.
 
@@ -32,7 +40,7 @@ def feed(dataset: Any, epoch: Callable[[], int], steps: int | None = None, *, mo
                 "train the model: each makes its part of the same batches. Received: one made "
                 "with seed=None, which draws another in every process. Give it seed=0."
             )
-        return _EpochBatches(dataset, epoch, steps or len(dataset), (index, count))
+        return _EpochBatches(dataset, epoch, steps or len(dataset), first, (index, count))
 
     return _backend.readable(part, model)
 
@@ -45,7 +53,12 @@ class _EpochBatches(keras.utils.PyDataset):
     """
 
     def __init__(
-        self, dataset: Any, epoch: Callable[[], int], steps: int, part: tuple[int, int]
+        self,
+        dataset: Any,
+        epoch: Callable[[], int],
+        steps: int,
+        first: int,
+        part: tuple[int, int],
     ) -> None:
         super().__init__(
             workers=dataset.workers,
@@ -55,13 +68,14 @@ class _EpochBatches(keras.utils.PyDataset):
         self.dataset = dataset
         self.epoch = epoch
         self.steps = steps
+        self.first = first
         # A dataset of somebody's own need not know of parts as long as one process has them all.
         self.part = {} if part == (0, 1) else {"part": part}
 
     def __len__(self) -> int:
-        return self.steps
+        return self.steps - self.first
 
     def __getitem__(self, index: int) -> Any:
         # Epochs of another length than the dataset's follow on each other all the same.
-        place = divmod(self.epoch() * self.steps + index, len(self.dataset))
+        place = divmod(self.epoch() * self.steps + self.first + index, len(self.dataset))
         return self.dataset.batch(*place, **self.part)

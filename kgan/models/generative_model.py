@@ -1,5 +1,8 @@
 """What every family of generative models shares, beside its algorithm."""
 
+import contextlib
+import functools
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -9,6 +12,8 @@ from keras import ops
 from kgan import _backend
 from kgan.models.checks import check_divides, split_batch
 from kgan.models.feed import feed
+from kgan.models.progress import Progress
+from kgan.models.session import RestOfEpoch, Session, in_order
 
 
 class GenerativeModel(_backend.ImperativeSteps, keras.Model):
@@ -18,8 +23,9 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
     `evaluation_step(data)`, which return logs; `_check_data`, which refuses data that do not fit;
     `generate(n, ...)`, which is all that callbacks and the command ask of it.
 
-    It counts the epochs trained (`epochs_trained`), reads datasets at the epoch that comes next,
-    and saves what Keras's files leave out: that count, and the state of every source of noise.
+    It counts the epochs trained (`epochs_trained`) and the batches of the one under way
+    (`batches_trained`), reads datasets from the batch that comes next, and saves what Keras's files
+    leave out: those counts, the state of every source of noise, and what callbacks remember.
 
     Args:
         seed: Integer, starts the noise of training. Defaults to a random one.
@@ -31,6 +37,9 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         super().__init__(name=name, dtype="float32")
         self.seed = seed
         self.epochs_trained = 0
+        self.batches_trained = 0
+        self.progress = Progress()
+        self._session: Session | None = None
         self.training_noise = keras.random.SeedGenerator(seed)
         # Held-out data gets noise of its own: validating must not change the training that follows.
         self.evaluation_noise = keras.random.SeedGenerator(0)
@@ -76,7 +85,9 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
                 or `(images, labels)` (a generator or a loader: of `(images,)`). Images are float,
                 in the range of the generator's output. Of an ImageDataset the model takes the
                 epoch after those that it was trained, so that a reloaded model goes on with the
-                batches it would have had.
+                batches it would have had. One that was stopped within an epoch goes on with its
+                next batch, if `initial_epoch` is that epoch; callbacks get back what they had
+                remembered.
             y: Integer `(samples,)`, the labels where `x` is an array and the model conditional.
             batch_size: Integer, where `x` is an array. Defaults to 32.
             epochs: Integer, as for `keras.Model.fit`: the number of the last epoch.
@@ -103,24 +114,50 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             batch_size=batch_size,
             validation_split=kwargs.get("validation_split", 0.0),
         )
+        callbacks = kwargs.pop("callbacks", None)
+        others = in_order(callbacks)
+        for callback in others:
+            if hasattr(callback, "before_fit") and callback.before_fit(self):
+                kwargs["initial_epoch"] = self.progress.epoch
         kwargs["validation_data"] = self._held_out(kwargs.get("validation_data"))
         kwargs.setdefault("shuffle", hasattr(x, "shape"))
         steps = kwargs.get("steps_per_epoch")
-        dataset, x = x, feed(x, epoch=lambda: self.epochs_trained, steps=steps, model=self)
-        if x is not dataset:
-            kwargs["steps_per_epoch"] = None
-        keeper = _EpochKeeper(self, dataset)
-        callbacks = kwargs.pop("callbacks", None)
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.callbacks.insert(0, keeper)
+        read = functools.partial(feed, x, lambda: self.epochs_trained, steps, model=self)
+        dataset, x = x, read()
+        if x is dataset:
+            steps = None
         else:
-            given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
-            callbacks = [keeper, *(callback for callback in given if callback is not None)]
+            steps = steps or len(dataset)
+            kwargs["steps_per_epoch"] = None
+        session = Session(self, dataset, steps, others, kwargs.get("initial_epoch", 0))
+        with self._in_session(session, callbacks) as whole:
+            if not session.first_batch:
+                return super().fit(x, y, batch_size, epochs, callbacks=whole, **kwargs)
+            together = RestOfEpoch(session, epochs, kwargs.get("verbose", "auto"))
+            rest = read(first=session.first_batch)
+            super().fit(rest, epochs=session.epoch + 1, callbacks=together, **kwargs)
+            if together.is_over:
+                return self.history
+            kwargs["initial_epoch"] = session.epoch
+            return super().fit(x, epochs=epochs, callbacks=together, **kwargs)
+
+    @contextlib.contextmanager
+    def _in_session(self, session: Session, callbacks: Any) -> Iterator[Any]:
+        """Gives the callbacks for Keras's `fit`, the session before the others."""
+        self._session = session
+        is_list_of_keras = isinstance(callbacks, keras.callbacks.CallbackList)
+        if is_list_of_keras:
+            callbacks.callbacks.insert(0, session)
         try:
-            return super().fit(x, y, batch_size, epochs, callbacks=callbacks, **kwargs)
+            yield callbacks if is_list_of_keras else [session, *session.callbacks]
+        except BaseException:
+            # Which batch was the last whose updates were all made, nobody knows.
+            self.progress, self.batches_trained = Progress(), 0
+            raise
         finally:
-            if isinstance(callbacks, keras.callbacks.CallbackList):
-                callbacks.callbacks.remove(keeper)
+            self._session = None
+            if is_list_of_keras:
+                callbacks.callbacks.remove(session)
 
     def _held_out(self, data: Any) -> Any:
         """Validation data as `fit` takes them, checked."""
@@ -178,11 +215,13 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         return _backend.alone(lambda: super(GenerativeModel, self).save_weights(*args, **kwargs))
 
     def save_own_variables(self, store: Any) -> None:
-        """Stores what Keras's files leave out: the noise's states and the count of epochs."""
+        """Stores what Keras's files leave out: the noise's states, and how far training is."""
         super().save_own_variables(store)
         for index, state in enumerate(self._noise_states()):
             store[f"noise_{index}"] = ops.convert_to_numpy(state)
         store["epochs_trained"] = np.asarray(self.epochs_trained, "int64")
+        progress = self.progress if self._session is None else self._session.progress()
+        progress.store(store)
 
     def load_own_variables(self, store: Any) -> None:
         """Loads what `save_own_variables` stored."""
@@ -192,28 +231,5 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         for index, state in enumerate(self._noise_states()):
             state.assign(store[f"noise_{index}"])
         self.epochs_trained = int(np.asarray(store["epochs_trained"]))
-
-
-class _EpochKeeper(keras.callbacks.Callback):
-    """Counts the epochs that a model was trained, and keeps its dataset in step with the count."""
-
-    def __init__(self, model: GenerativeModel, dataset: Any) -> None:
-        super().__init__()
-        self.counted = model
-        self.dataset = dataset
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        del epoch, logs
-        self._tell_dataset()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        # First in the list of callbacks, so that a checkpoint written by another counts this one.
-        del epoch, logs
-        self.counted.epochs_trained += 1
-        self._tell_dataset()
-        # So that samples and files are the same in whichever process they are made.
-        _backend.average_statistics(self.counted)
-
-    def _tell_dataset(self) -> None:
-        if hasattr(self.dataset, "epoch"):
-            self.dataset.epoch = self.counted.epochs_trained
+        self.progress = Progress.stored(store)
+        self.batches_trained = self.progress.batches

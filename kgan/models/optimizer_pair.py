@@ -43,6 +43,7 @@ class OptimizerPair(keras.optimizers.Optimizer):
         super().__init__(learning_rate=0.0, name=name)
         self.generator_optimizer = generator_optimizer
         self.discriminator_optimizer = discriminator_optimizer
+        self.finalizes = True  # not where Keras's `fit` ends and the training goes on
         # Kept, not worked out anew at each change: a rate may pass through 0.
         self.learning_rate_ratio = learning_rate_ratio or self._present_ratio()
 
@@ -92,6 +93,8 @@ class OptimizerPair(keras.optimizers.Optimizer):
 
     def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
         """Overwrites weights with their averages where an optimizer was made with `use_ema`."""
+        if not self.finalizes:
+            return
         known = {id(variable) for variable in var_list}
         for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
             own = [v for v in _innermost(optimizer)._trainable_variables if id(v) in known]

@@ -1,0 +1,130 @@
+"""Where training stands between two batches, as far as no variable holds it."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+# What Keras's callbacks remember from batch to batch and from epoch to epoch.
+_STATE_OF_KERAS = {
+    "EarlyStopping": ("wait", "stopped_epoch", "best", "best_epoch", "best_weights"),
+    "History": ("epoch", "history"),
+    "ModelCheckpoint": ("best", "_batches_seen_since_last_saving", "_last_batch_seen"),
+    "ReduceLROnPlateau": ("wait", "best", "cooldown_counter"),
+}
+_KEY = "progress"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What it takes to go on with a `fit`, beside the model's variables.
+
+    Args:
+        epoch: Integer, the epoch that comes next or is under way, as `fit` numbers them.
+        batches: Integer, how many of its batches are done.
+        steps: Integer, of how many; 0 where that is not known.
+        metrics: Arrays, the running means over those batches.
+        learning_rates: Arrays, as they were then.
+        callbacks: Names of classes, each with the state of a callback.
+    """
+
+    epoch: int = 0
+    batches: int = 0
+    steps: int = 0
+    metrics: list[np.ndarray] = field(default_factory=list)
+    learning_rates: list[np.ndarray] = field(default_factory=list)
+    callbacks: list[tuple[str, Any]] = field(default_factory=list)
+
+    def store(self, store: Any) -> None:
+        """Puts it into a store of Keras's, as arrays."""
+        arrays: list[np.ndarray] = []
+        text = json.dumps(_encoded(vars(self), arrays))
+        store[_KEY] = np.frombuffer(text.encode(), "uint8")
+        for index, array in enumerate(arrays):
+            store[f"{_KEY}_{index}"] = array
+
+    @classmethod
+    def stored(cls, store: Any) -> "Progress":
+        """What `store` put there."""
+        encoded = json.loads(np.asarray(store[_KEY]).tobytes())
+        return cls(**_decoded(encoded, store))
+
+
+def has_state(callback: Any) -> bool:
+    """Whether a callback remembers what a resumed training needs."""
+    return hasattr(callback, "get_state") or any(_attributes(callback))
+
+
+def states_of(callbacks: Sequence[Any]) -> list[tuple[str, Any]]:
+    """The states of those callbacks that have one."""
+    return [(type(each).__name__, _state_of(each)) for each in callbacks if has_state(each)]
+
+
+def give_states(callbacks: Sequence[Any], states: Sequence[tuple[str, Any]]) -> None:
+    """Gives callbacks the states that such callbacks had.
+
+    The first of a class gets that of the first of its class, and so on: so callbacks may come and
+    go between the sessions of a training.
+    """
+    told: Counter[str] = Counter()
+    for callback in callbacks:
+        name = type(callback).__name__
+        mine = [state for other, state in states if other == name][told[name] :]
+        if mine:
+            told[name] += 1
+            _give_state(callback, mine[0])
+
+
+def _state_of(callback: Any) -> Any:
+    if hasattr(callback, "get_state"):
+        return callback.get_state()
+    return {
+        name: getattr(callback, name) for name in _attributes(callback) if name in vars(callback)
+    }
+
+
+def _give_state(callback: Any, state: Any) -> None:
+    if hasattr(callback, "set_state"):
+        callback.set_state(state)
+        return
+    for name in _attributes(callback):
+        if name in state:
+            setattr(callback, name, state[name])
+
+
+def _attributes(callback: Any) -> Iterator[str]:
+    for ancestor in type(callback).__mro__:
+        if ancestor.__module__.startswith("keras."):
+            yield from _STATE_OF_KERAS.get(ancestor.__name__, ())
+
+
+def _encoded(value: Any, arrays: list[np.ndarray]) -> Any:
+    """The value as JSON takes it, with its arrays set apart."""
+    if isinstance(value, np.ndarray):
+        arrays.append(value)
+        return {"array": len(arrays) - 1}
+    if isinstance(value, dict):  # whose keys may be numbers
+        return {"items": [[key, _encoded(item, arrays)] for key, item in value.items()]}
+    if isinstance(value, (list, tuple)):
+        return [_encoded(item, arrays) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, (type(None), bool, int, float, str)):
+        raise TypeError(
+            "Expected the state of a callback to be of numbers, strings, NumPy arrays, lists and "
+            f"dictionaries. Received: {value!r}, a {type(value).__name__}."
+        )
+    return value
+
+
+def _decoded(value: Any, store: Any) -> Any:
+    if isinstance(value, list):
+        return [_decoded(item, store) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "array" in value:
+        return np.asarray(store[f"{_KEY}_{value['array']}"])
+    return {key: _decoded(item, store) for key, item in value["items"]}

@@ -1,0 +1,235 @@
+"""One call of `fit`: what it counts, and how it goes on where another one stopped."""
+
+import warnings
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kgan import _backend
+from kgan.models.progress import Progress, give_states, has_state, states_of
+
+
+def in_order(callbacks: Any) -> list[Any]:
+    """The callbacks that `fit` was given, none that saves before one whose state it saves."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return list(callbacks.callbacks)
+    given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+    there = [callback for callback in given if callback is not None]
+    if not any(isinstance(callback, keras.callbacks.History) for callback in there):
+        there.insert(0, keras.callbacks.History())
+    last = max(index for index, callback in enumerate(there) if has_state(callback))
+    saving = [callback for callback in there[:last] if hasattr(callback, "on_train_interrupted")]
+    before = [callback for callback in there[: last + 1] if callback not in saving]
+    return [*before, *saving, *there[last + 1 :]]
+
+
+class Session(keras.callbacks.Callback):
+    """Counts the epochs and batches that a model is trained, and takes up what was begun before.
+
+    It stands first in the list of callbacks, so that all others find the counts right. Of the
+    others, those have their state kept that Keras has, and those with the methods `get_state()`,
+    which gives what `numpy` arrays, numbers, strings, lists and dictionaries can say, and
+    `set_state(state)`. Two more hooks are for callbacks that save: `before_fit(model)` comes before
+    all else, and says whether it has loaded an earlier `fit` of the model;
+    `on_train_interrupted()` comes when training ends with a batch, not with an epoch's callbacks:
+    it is where to save, since those callbacks are yet to be told of the epoch as if it were whole.
+
+    Args:
+        model: A `GenerativeModel`.
+        dataset: What it is trained on.
+        steps: Integer, batches to an epoch, or None where only Keras can tell.
+        callbacks: The other callbacks.
+        initial_epoch: Integer, as `fit` got it.
+    """
+
+    async_safe = True  # counting is no reason to wait for each batch's logs
+
+    def __init__(
+        self,
+        model: Any,
+        dataset: Any,
+        steps: int | None,
+        callbacks: Sequence[Any],
+        initial_epoch: int,
+    ) -> None:
+        super().__init__()
+        self.trained = model  # not `self.model`: on JAX, reading that moves all variables
+        self.dataset = dataset
+        self.steps = steps
+        self.callbacks = callbacks
+        self.epoch = initial_epoch
+        self._lock = Lock()
+        self._metrics_before_test: list[np.ndarray] | None = None
+        self._kept: Progress | None = None
+        self._to_take_up = self._left_by_another(model.progress)
+
+    def _left_by_another(self, progress: Progress) -> Progress | None:
+        """What this session goes on with, if it goes on with anything."""
+        begun = (progress.epoch, progress.batches)
+        if self.epoch != progress.epoch or begun == (0, 0):
+            return None
+        if progress.batches and progress.steps != self.steps:
+            warnings.warn(
+                f"The model was saved after batch {progress.batches} of {progress.steps} of epoch "
+                f"{progress.epoch + 1}. Expected the same dataset to go on from there. Received: "
+                f"one with {self.steps or 'an unknown number of'} batches to an epoch. That epoch "
+                "begins anew.",
+                stacklevel=4,
+            )
+            return None
+        return progress
+
+    @property
+    def first_batch(self) -> int:
+        """With which batch of its first epoch the session begins."""
+        return self._to_take_up.batches if self._to_take_up is not None else 0
+
+    def progress(self) -> Progress:
+        """Where training stands."""
+        if self._kept is not None:
+            return self._kept
+        if self._to_take_up is not None:
+            return self._to_take_up
+        batches = self.trained.batches_trained
+        return Progress(
+            epoch=self.epoch,
+            batches=batches,
+            steps=self.steps or 0,
+            metrics=(self._metrics_before_test or self._metrics()) if batches else [],
+            learning_rates=[ops.convert_to_numpy(rate) for rate in self._learning_rates()],
+            callbacks=states_of(self.callbacks),
+        )
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Counts from the epoch's first batch."""
+        del logs
+        self.epoch = epoch
+        self._metrics_before_test = None
+        self.trained.batches_trained = self.first_batch
+        if self._to_take_up is not None and not self.first_batch:
+            give_states(self.callbacks, self._to_take_up.callbacks)
+            self._to_take_up = None
+        self._tell_dataset()
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Within an epoch, takes up what was left."""
+        del batch, logs
+        if self._to_take_up is None:
+            return
+        # Only now: Keras has reset the metrics, and the callbacks that set a learning rate when an
+        # epoch begins have done so a second time.
+        left, self._to_take_up = self._to_take_up, None
+        for variable, value in zip(self.trained.metrics_variables, left.metrics, strict=True):
+            variable.assign(value)
+        for rate, value in zip(self._learning_rates(), left.learning_rates, strict=True):
+            rate.assign(value)
+        give_states(self.callbacks, left.callbacks)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Counts. Where no callback wants to know of batches, several threads may do so at once."""
+        del logs
+        done = batch + 1 if self.steps is None else min(batch + 1, self.steps)
+        with self._lock:
+            self.trained.batches_trained = max(self.trained.batches_trained, done)
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Remembers the epoch's means, whose place those of held-out data take."""
+        del logs
+        self._metrics_before_test = self._metrics()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Counts the epoch, unless training ends within it."""
+        del logs
+        model = self.trained
+        # So that samples and files are the same in whichever process they are made.
+        _backend.average_statistics(model)
+        is_interrupted = model.stop_training
+        if is_interrupted and self.steps is not None and model.batches_trained < self.steps:
+            self._kept = self.progress()
+        else:
+            self.epoch = epoch + 1
+            model.epochs_trained += 1
+            model.batches_trained = 0
+        self._tell_dataset()
+        if is_interrupted:
+            for callback in self.callbacks:
+                if hasattr(callback, "on_train_interrupted"):
+                    callback.on_train_interrupted()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Keeps what another session can take up."""
+        del logs
+        self._kept = self.progress()
+        self.trained.progress = self._kept
+
+    def _metrics(self) -> list[np.ndarray]:
+        return [ops.convert_to_numpy(v) for v in self.trained.metrics_variables]
+
+    def _learning_rates(self) -> list[Any]:
+        return [v for v in self.trained.optimizer.variables if v.name == "learning_rate"]
+
+    def _tell_dataset(self) -> None:
+        if hasattr(self.dataset, "epoch"):
+            self.dataset.epoch = self.trained.epochs_trained
+
+
+class RestOfEpoch(keras.callbacks.CallbackList):
+    """The callbacks of a `fit` that begins within an epoch.
+
+    Keras trains whole epochs, all of the same length. So its `fit` is called for the rest of the
+    first one, and again for those that follow; to the callbacks it is one training, whose first
+    epoch begins with the batch that comes next.
+
+    Args:
+        session: The `Session`, with the other callbacks.
+        epochs: Integer, as `fit` got it.
+        verbose: As `fit` got it.
+    """
+
+    def __init__(self, session: Session, epochs: int, verbose: Any) -> None:
+        super().__init__(
+            [session, *session.callbacks],
+            add_progbar=verbose != 0,
+            model=session.trained,
+            verbose=verbose,
+            epochs=epochs,
+            steps=session.steps,
+        )
+        self.optimizer = session.trained.optimizer
+        self.first_batch = session.first_batch
+        self.is_last_epoch = session.epoch + 1 >= epochs
+        self.is_rest = True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no epoch follows."""
+        return self.is_last_epoch or self.model.stop_training
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Tells of the first of the two beginnings."""
+        if self.is_rest:
+            super().on_train_begin(logs)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Tells of a batch by its number in the whole epoch."""
+        super().on_train_batch_begin(self.first_batch + batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Tells of a batch by its number in the whole epoch."""
+        super().on_train_batch_end(self.first_batch + batch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Tells of an epoch, and has averages put in the weights' place only after the last."""
+        super().on_epoch_end(epoch, logs)
+        self.optimizer.finalizes = not self.is_rest or self.is_over
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Tells of the last of the two ends."""
+        if self.is_rest and not self.is_over:
+            self.is_rest, self.first_batch, self.optimizer.finalizes = False, 0, True
+            return
+        super().on_train_end(logs)
