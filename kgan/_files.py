@@ -18,6 +18,9 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     Yields:
         A path in the same directory, with the same suffixes. If the block raises, what was written
         there is removed, and a file that was at `path` before is as it was.
+
+    Raises:
+        OSError: It could not be written; the error names the file.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -28,6 +31,10 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(target)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:  # as of a disk that is full
+            raise OSError(error.errno, error.strerror, str(target)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

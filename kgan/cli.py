@@ -273,7 +273,10 @@ def _train(options: argparse.Namespace) -> int:
         f"{dataset.batch_size}, into {run.directory}"
     )
     with _warnings_in_lines(callbacks.CollapseWarning, callbacks.NaNWarning):
-        received = run.train(options.time_limit, verbose=1 if sys.stdout.isatty() else 2)
+        try:
+            received = run.train(options.time_limit, verbose=1 if sys.stdout.isatty() else 2)
+        except OSError as error:
+            raise OSError(f"{error}\nThe run is as it was last saved.\n{_go_on(run)}") from error
     _say(_farewell(run, received))
     if received is not None:
         return 128 + received
@@ -288,8 +291,12 @@ def _farewell(run: Any, received: int | None) -> str:
         f"More:    kgan sample {shlex.quote(str(run.directory / 'gan.keras'))}",
     ]
     if received is not None or run.gan.epochs_trained < run.epochs:
-        lines.append(f"Go on:   kgan train --resume --output {shlex.quote(str(run.directory))}")
+        lines.append(_go_on(run))
     return "\n".join(lines)
+
+
+def _go_on(run: Any) -> str:
+    return f"Go on:   kgan train --resume --output {shlex.quote(str(run.directory))}"
 
 
 def _sample(options: argparse.Namespace) -> int:

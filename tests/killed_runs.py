@@ -16,11 +16,12 @@ import threading
 import time
 from pathlib import Path
 
+import matplotlib.figure  # noqa: F401
+import PIL.GifImagePlugin
+import PIL.PngImagePlugin  # noqa: F401
+
 # All that a run needs is imported once: a forked process can begin at once.
 import kgan  # noqa: F401
-import matplotlib.figure  # noqa: F401
-import PIL.GifImagePlugin  # noqa: F401
-import PIL.PngImagePlugin  # noqa: F401
 from kgan import cli, report, runs  # noqa: F401
 
 WATCHED = {"open", "os.rename", "os.remove"}

@@ -93,6 +93,7 @@ def outcome(directory):
     return state, files
 
 
+@pytest.mark.backend_free
 def test_killed_runs_end_as_one_that_was_not(runs, tmp_path):
     whole = tmp_path / "whole"
     status, events = runs.run(whole)

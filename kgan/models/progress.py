@@ -103,15 +103,13 @@ def _attributes(callback: Any) -> Iterator[str]:
 
 def _encoded(value: Any, arrays: list[np.ndarray]) -> Any:
     """The value as JSON takes it, with its arrays set apart."""
-    if isinstance(value, np.ndarray):
-        arrays.append(value)
+    if isinstance(value, (np.ndarray, np.generic)):
+        arrays.append(np.asarray(value))
         return {"array": len(arrays) - 1}
     if isinstance(value, dict):  # whose keys may be numbers
         return {"items": [[key, _encoded(item, arrays)] for key, item in value.items()]}
     if isinstance(value, (list, tuple)):
         return [_encoded(item, arrays) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
     if not isinstance(value, (type(None), bool, int, float, str)):
         raise TypeError(
             "Expected the state of a callback to be of numbers, strings, NumPy arrays, lists and "
@@ -126,5 +124,5 @@ def _decoded(value: Any, store: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "array" in value:
-        return np.asarray(store[f"{_KEY}_{value['array']}"])
+        return np.asarray(store[f"{_KEY}_{value['array']}"])[()]  # a number, if it was one
     return {key: _decoded(item, store) for key, item in value["items"]}
