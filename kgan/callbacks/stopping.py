@@ -1,4 +1,4 @@
-"""Ways to end training early and cleanly: the epoch's callbacks all run, so nothing is lost."""
+"""Ways to end training early and cleanly: what was trained of the epoch is saved, and not lost."""
 
 import signal
 import time
@@ -12,7 +12,8 @@ class TimeLimit(keras.callbacks.Callback):
     """Ends training once it has taken a given time.
 
     The clock starts with training; compiling the step and the work of other callbacks count. The
-    batch in hand is finished and the epoch ended as usual, with its grids and checkpoints.
+    batch in hand is finished, `Checkpoint` saves the model, and the epoch's callbacks are told of
+    what there is of it. A `fit` that goes on from there trains the rest of the epoch.
 
     Args:
         seconds: Float, wall time.
@@ -46,9 +47,11 @@ class TimeLimit(keras.callbacks.Callback):
 class StopOnSignal(keras.callbacks.Callback):
     """Ends training after the batch in hand when the process is interrupted.
 
-    The first Ctrl-C (SIGINT) or SIGTERM lets the epoch's callbacks run, so that grids, history and
-    checkpoint are written; the second acts as if this callback were not there. Signals can be
-    caught in a process's main thread only; elsewhere the callback does nothing.
+    The first Ctrl-C (SIGINT) or SIGTERM has `Checkpoint` save the model as it is and lets the
+    epoch's callbacks run, so that grid and history are written of what there is of the epoch; the
+    second acts as if this callback were not there. A `fit` that goes on from there trains the rest
+    of the epoch. Signals can be caught in a process's main thread only; elsewhere the callback does
+    nothing.
 
     Handlers are put back when training ends. Training that ends in an exception does not tell its
     callbacks so; a `with` block does:

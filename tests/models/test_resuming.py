@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import kgan
+from kgan import _backend
 
 pytestmark = pytest.mark.filterwarnings("ignore::kgan.callbacks.CollapseWarning")
 
@@ -191,3 +192,173 @@ def test_stopped_and_resumed(whole, gans, data, tmp_path):
         is_whole = batch == STEPS - 1
         assert found["epochs"] == ((epoch + 1, 0) if is_whole else (epoch, batch + 1))
     assert_same(whole, train(tmp_path, gans(len(moments)), *data))
+
+
+def state(gan):
+    return [np.array(v) for v in (*gan.variables, *gan.optimizer.variables, *gan._noise_states())]
+
+
+def test_a_saved_model_knows_its_next_batch(make_gan, dataset, tmp_path):
+    # With several steps at a time, and with averages that take the weights' place in the end.
+    at_once = 2 if _backend.multiple_steps(None) else 1
+    path = tmp_path / "gan.keras"
+
+    def train(gan, epochs, extra=()):
+        checkpoint = kgan.callbacks.Checkpoint(path, every_batches=4)
+        batches = []
+        seen = keras.callbacks.LambdaCallback(
+            on_train_batch_begin=lambda n, logs: batches.append(n)
+        )
+        gan.fit(
+            dataset,
+            initial_epoch=gan.epochs_trained,
+            epochs=epochs,
+            verbose=0,
+            callbacks=[seen, *extra, checkpoint],
+        )
+        return batches
+
+    keras.utils.set_random_seed(1)
+    averaged = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
+    whole = make_gan("mlp", generator_optimizer=averaged, steps_per_execution=at_once)
+    start = tmp_path / "start.keras"
+    whole.save(start)
+    assert train(whole, 1) == list(range(0, 6, at_once))
+    gan = keras.saving.load_model(start)
+    with pytest.raises(CrashError):
+        train(gan, 1, [At(("batch", 0, 5), crash)])
+    gan = keras.saving.load_model(path)
+    assert (gan.epochs_trained, gan.batches_trained) == (0, 4)
+    assert train(gan, 1) == list(range(4, 6, at_once))
+    for one, other in zip(state(whole), state(gan), strict=True):
+        np.testing.assert_array_equal(one, other)
+    # And on: two epochs in one `fit` that begins within the first of them.
+    gan = keras.saving.load_model(start)
+    train(gan, 1, [At(("batch", 0, 1), stop)])
+    assert (gan.epochs_trained, gan.batches_trained) == (0, 2)
+    assert train(gan, 2) == [*range(2, 6, at_once), *range(0, 6, at_once)]
+    assert (gan.epochs_trained, gan.batches_trained) == (2, 0)
+
+
+@pytest.mark.backend_free
+def test_other_data_begin_the_epoch_anew(make_gan, dataset, images):
+    gan = make_gan("mlp")
+    gan.fit(dataset, verbose=0, callbacks=[At(("batch", 0, 3), stop)])
+    assert gan.batches_trained == 4
+    other = kgan.data.ImageDataset(images, batch_size=32, seed=5)
+    with pytest.warns(UserWarning, match=r"after batch 4 of 6 of epoch 1.*Received: one with 3 ba"):
+        gan.fit(other, verbose=0)
+    assert (gan.epochs_trained, gan.batches_trained) == (1, 0)
+    assert int(gan.optimizer.iterations) == 4 + 3
+
+
+@pytest.mark.backend_free
+def test_another_fit_begins_with_a_whole_epoch(make_gan, dataset):
+    gan = make_gan("mlp")
+    gan.fit(dataset, epochs=2, verbose=0, callbacks=[At(("batch", 1, 3), stop)])
+    history = gan.fit(dataset, epochs=1, verbose=0)  # not the epoch that was begun: `fit` says so
+    assert history.epoch == [0]
+    assert int(gan.optimizer.iterations) == 6 + 4 + 6
+
+
+@pytest.mark.backend_free
+def test_an_error_leaves_nothing_half_counted(make_gan, dataset):
+    gan = make_gan("mlp")
+    with pytest.raises(CrashError):
+        gan.fit(dataset, verbose=0, callbacks=[At(("batch", 0, 3), crash)])
+    assert (gan.epochs_trained, gan.batches_trained) == (0, 0)
+    gan.fit(dataset, verbose=0)
+    assert int(gan.optimizer.iterations) == 4 + 6
+
+
+@pytest.mark.backend_free
+def test_data_whose_place_no_file_can_hold(make_gan, images, tmp_path):
+    pictures = images[..., None].astype("float32") / 127.5 - 1
+    backup = kgan.callbacks.BackupAndRestore(tmp_path, save_freq=2)
+    with pytest.raises(CrashError):
+        make_gan("mlp").fit(
+            pictures, batch_size=16, epochs=2, verbose=0,
+            callbacks=[backup, At(("batch", 1, 3), crash)],
+        )  # fmt: skip
+    gan = make_gan("mlp")
+    with pytest.warns(UserWarning, match="an unknown number of batches.*begins anew"):
+        gan.fit(pictures, batch_size=16, epochs=2, verbose=0, callbacks=[backup])
+    assert gan.epochs_trained == 2
+    assert int(gan.optimizer.iterations) == 6 + 4 + 6
+
+
+@pytest.mark.backend_free
+def test_a_backup_is_there_as_long_as_it_is_needed(make_gan, dataset, tmp_path):
+    path = tmp_path / "backup" / "latest.keras"
+
+    def fit(*extra, **options):
+        backup = kgan.callbacks.BackupAndRestore(tmp_path / "backup", **options)
+        make_gan("mlp").fit(dataset, epochs=2, verbose=0, callbacks=[backup, *extra])
+
+    fit(At(("batch", 0, 5), stop))  # stopped with an epoch's last batch
+    assert path.exists()
+    fit()
+    assert not path.exists()
+    fit(delete_checkpoint=False)
+    assert keras.saving.load_model(path).epochs_trained == 2
+    fit()  # has nothing to do
+    with pytest.raises(ValueError, match='save_freq` to be "epoch" or'):
+        kgan.callbacks.BackupAndRestore(tmp_path, save_freq="batch")
+
+
+@pytest.mark.backend_free
+def test_the_backup_of_another_model_is_refused(make_gan, dataset, tmp_path):
+    def fit(network, **options):
+        backup = kgan.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+        make_gan(network, **options).fit(dataset, verbose=0, callbacks=[backup])
+
+    fit("mlp")
+    before = (tmp_path / "latest.keras").read_bytes()
+    for network, options in (("dcgan", {}), ("mlp", {"ema_decay": 0.9})):
+        with pytest.raises(ValueError, match=r"latest\.keras to be a backup of this model"):
+            fit(network, **options)
+    (tmp_path / "latest.keras").write_bytes(before[:1000])
+    with pytest.raises(ValueError, match="Delete it to begin anew"):
+        fit("mlp")
+
+
+class Counting(keras.callbacks.Callback):
+    """A callback of a user's own, with a state."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = {"batches": 0, "losses": np.zeros(2), "none": None, 3: [1.5, "text", True]}
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen["batches"] += 1
+        self.seen["losses"] = self.seen["losses"] + [1, batch]
+
+    def get_state(self):
+        return self.seen
+
+    def set_state(self, state):
+        self.seen = state
+
+
+@pytest.mark.backend_free
+def test_callbacks_of_ones_own(make_gan, dataset, tmp_path):
+    gan = make_gan("mlp")
+    counters = Counting(), Counting()
+    counters[1].seen["batches"] = 100
+    gan.fit(dataset, verbose=0, callbacks=[*counters, At(("batch", 0, 3), stop)])
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    fresh = Counting(), Counting()
+    # They may come and go: the first of a class has the state of the first of its class.
+    loaded.fit(dataset, verbose=0, callbacks=[At(None, stop), *fresh])
+    assert [each.seen["batches"] for each in fresh] == [6, 106]
+    np.testing.assert_array_equal(fresh[0].seen["losses"], [6, 15])
+    assert fresh[0].seen[3] == [1.5, "text", True]
+    assert fresh[0].seen["none"] is None
+    fresh[0].seen["none"] = {1, 2}
+    with pytest.raises(TypeError, match=r"numbers, strings, .*Received: \{1, 2\}, a set"):
+        loaded.fit(
+            dataset, epochs=2, initial_epoch=1, verbose=0,
+            callbacks=[fresh[0], kgan.callbacks.Checkpoint(tmp_path / "gan.keras")],
+        )  # fmt: skip
+    assert keras.saving.load_model(tmp_path / "gan.keras").epochs_trained == 0
