@@ -250,7 +250,7 @@ def interrupted(job, folder):
     scope = several(job)
     with scope():
         gan = make_gan("non_saturating")
-    callbacks = [kgan.callbacks.Checkpoint(job["checkpoint"])]
+    callbacks = [kgan.callbacks.Checkpoint(job["checkpoint"], every_batches=2)]
     if job["index"] == len(job["addresses"]) - 1:
         callbacks.append(Die())
     with scope():  # where fit need not stand, but may
@@ -262,7 +262,7 @@ def resumed(job, folder):
     scope = several(job)
     with scope():
         gan = keras.saving.load_model(job["checkpoint"])
-    write(folder, "begin", epochs=gan.epochs_trained)
+    write(folder, "begin", epochs=gan.epochs_trained, batches=gan.batches_trained)
     history = gan.fit(
         dataset(),
         initial_epoch=gan.epochs_trained,

@@ -1,5 +1,6 @@
 """A saved model that is whole at any moment, and the training that goes on from it."""
 
+import contextlib
 import os
 import warnings
 from pathlib import Path
@@ -110,8 +111,13 @@ class Checkpoint(keras.callbacks.Callback):
             self._save()
 
     def _save(self) -> None:
-        if not _backend.is_chief(self.model):
-            return
+        # Models of other kinds have nothing to say that takes several processes.
+        stock = getattr(self.model, "taking_stock", contextlib.nullcontext)
+        with stock():
+            if _backend.is_chief(self.model):
+                self._save_here()
+
+    def _save_here(self) -> None:
         lost = networks_with_nan(self.model)
         if not lost:
             save_whole(self.model, self.path)

@@ -116,9 +116,9 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         )
         callbacks = kwargs.pop("callbacks", None)
         others = in_order(callbacks)
-        for callback in others:
-            if hasattr(callback, "before_fit") and callback.before_fit(self):
-                kwargs["initial_epoch"] = self.progress.epoch
+        restored = [call.before_fit(self) for call in others if hasattr(call, "before_fit")]
+        if any(restored):
+            kwargs["initial_epoch"] = self.progress.epoch
         kwargs["validation_data"] = self._held_out(kwargs.get("validation_data"))
         kwargs.setdefault("shuffle", hasattr(x, "shape"))
         steps = kwargs.get("steps_per_epoch")
@@ -129,7 +129,8 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         else:
             steps = steps or len(dataset)
             kwargs["steps_per_epoch"] = None
-        session = Session(self, dataset, steps, others, kwargs.get("initial_epoch", 0))
+        begin = kwargs.get("initial_epoch", 0)
+        session = Session(self, dataset, steps, others, begin, is_restored=any(restored))
         with self._in_session(session, callbacks) as whole:
             if not session.first_batch:
                 return super().fit(x, y, batch_size, epochs, callbacks=whole, **kwargs)
@@ -205,6 +206,13 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
     def _noise_states(self) -> list[Any]:
         """Every random generator's state: the GAN's latents, the networks' dropout."""
         return [v for v in self.variables if v.name == "seed_generator_state"]
+
+    def taking_stock(self) -> Any:
+        """A context to save the model in, while it is trained, by one of several processes.
+
+        All of them enter it: it takes them all to say what the means in the logs are.
+        """
+        return contextlib.nullcontext() if self._session is None else self._session.taking_stock()
 
     def save(self, *args: Any, **kwargs: Any) -> Any:
         """Saves the model: `keras.Model.save`. One of several processes may do so alone."""

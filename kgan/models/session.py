@@ -1,7 +1,8 @@
 """One call of `fit`: what it counts, and how it goes on where another one stopped."""
 
+import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from threading import Lock
 from typing import Any
 
@@ -19,12 +20,18 @@ def in_order(callbacks: Any) -> list[Any]:
         return list(callbacks.callbacks)
     given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
     there = [callback for callback in given if callback is not None]
-    if not any(isinstance(callback, keras.callbacks.History) for callback in there):
-        there.insert(0, keras.callbacks.History())
-    last = max(index for index, callback in enumerate(there) if has_state(callback))
-    saving = [callback for callback in there[:last] if hasattr(callback, "on_train_interrupted")]
-    before = [callback for callback in there[: last + 1] if callback not in saving]
-    return [*before, *saving, *there[last + 1 :]]
+    last = max((index for index, each in enumerate(there) if has_state(each)), default=-1)
+    before = [callback for callback in there[: last + 1] if not _saves(callback)]
+    after = [callback for callback in there[: last + 1] if _saves(callback)] + there[last + 1 :]
+    if not any(isinstance(callback, keras.callbacks.History) for callback in before):
+        # As late as can be, as Keras has it: others may add to the logs.
+        place = next((index for index, each in enumerate(after) if _saves(each)), len(after))
+        after.insert(place, keras.callbacks.History())
+    return [*before, *after]
+
+
+def _saves(callback: Any) -> bool:
+    return hasattr(callback, "on_train_interrupted")
 
 
 class Session(keras.callbacks.Callback):
@@ -44,6 +51,8 @@ class Session(keras.callbacks.Callback):
         steps: Integer, batches to an epoch, or None where only Keras can tell.
         callbacks: The other callbacks.
         initial_epoch: Integer, as `fit` got it.
+        is_restored: Boolean, whether it is a `fit` that was begun before, not one that follows on
+            it: then its history is the same one.
     """
 
     async_safe = True  # counting is no reason to wait for each batch's logs
@@ -55,6 +64,7 @@ class Session(keras.callbacks.Callback):
         steps: int | None,
         callbacks: Sequence[Any],
         initial_epoch: int,
+        is_restored: bool,
     ) -> None:
         super().__init__()
         self.trained = model  # not `self.model`: on JAX, reading that moves all variables
@@ -62,9 +72,11 @@ class Session(keras.callbacks.Callback):
         self.steps = steps
         self.callbacks = callbacks
         self.epoch = initial_epoch
+        self.is_restored = is_restored
         self._lock = Lock()
         self._metrics_before_test: list[np.ndarray] | None = None
         self._kept: Progress | None = None
+        self._stock: Progress | None = None
         self._to_take_up = self._left_by_another(model.progress)
 
     def _left_by_another(self, progress: Progress) -> Progress | None:
@@ -90,8 +102,9 @@ class Session(keras.callbacks.Callback):
 
     def progress(self) -> Progress:
         """Where training stands."""
-        if self._kept is not None:
-            return self._kept
+        noted = self._stock or self._kept
+        if noted is not None:
+            return noted
         if self._to_take_up is not None:
             return self._to_take_up
         batches = self.trained.batches_trained
@@ -104,6 +117,18 @@ class Session(keras.callbacks.Callback):
             callbacks=states_of(self.callbacks),
         )
 
+    @contextlib.contextmanager
+    def taking_stock(self) -> Iterator[None]:
+        """A context in which `progress()` is what it is now.
+
+        Every process enters it: means over the parts of several devices are put together by all.
+        """
+        self._stock = self.progress()
+        try:
+            yield
+        finally:
+            self._stock = None
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Counts from the epoch's first batch."""
         del logs
@@ -111,7 +136,7 @@ class Session(keras.callbacks.Callback):
         self._metrics_before_test = None
         self.trained.batches_trained = self.first_batch
         if self._to_take_up is not None and not self.first_batch:
-            give_states(self.callbacks, self._to_take_up.callbacks)
+            self._give_states(self._to_take_up)
             self._to_take_up = None
         self._tell_dataset()
 
@@ -127,7 +152,7 @@ class Session(keras.callbacks.Callback):
             variable.assign(value)
         for rate, value in zip(self._learning_rates(), left.learning_rates, strict=True):
             rate.assign(value)
-        give_states(self.callbacks, left.callbacks)
+        self._give_states(left)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts. Where no callback wants to know of batches, several threads may do so at once."""
@@ -156,15 +181,22 @@ class Session(keras.callbacks.Callback):
             model.batches_trained = 0
         self._tell_dataset()
         if is_interrupted:
-            for callback in self.callbacks:
-                if hasattr(callback, "on_train_interrupted"):
-                    callback.on_train_interrupted()
+            for callback in filter(_saves, self.callbacks):
+                callback.on_train_interrupted()
 
     def on_train_end(self, logs: Any = None) -> None:
         """Keeps what another session can take up."""
         del logs
         self._kept = self.progress()
         self.trained.progress = self._kept
+
+    def _give_states(self, left: Progress) -> None:
+        callbacks = [
+            callback
+            for callback in self.callbacks
+            if self.is_restored or not isinstance(callback, keras.callbacks.History)
+        ]
+        give_states(callbacks, left.callbacks)
 
     def _metrics(self) -> list[np.ndarray]:
         return [ops.convert_to_numpy(v) for v in self.trained.metrics_variables]
