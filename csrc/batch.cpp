@@ -1,16 +1,19 @@
-// The invariant that makes the inner loops free of checks: indices are compared with the count
-// before the first write, and each image then reads and writes a fixed number of elements.
+// The invariant that makes the inner loops free of checks: before the first write, indices are
+// compared with the count and the batch has a shape whose size does not overflow; each image then
+// reads and writes a fixed number of elements.
 //
 // Stacked images are put together a few thousand bytes at a time, in the first-level cache, so that
 // one way of converting and padding serves both and no image is ever stacked in memory.
 #include "batch.h"
 
 #include <algorithm>
+#include <exception>
+#include <limits>
 #include <sstream>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 #include <thread>
+#include <utility>
 
 #include "interleave.h"
 #include "rows.h"
@@ -198,8 +201,9 @@ unsigned choose_threads(unsigned threads, std::size_t batch_size, std::size_t el
         std::min<std::size_t>(threads, std::max<std::size_t>(1, batch_size)));
 }
 
-// Calls work(first, last) over [0, size) in equal parts. Where the system has no thread to give,
-// the calling thread does that part too.
+// Calls work(first, last), which must not throw, over [0, size) in equal parts. Where the system
+// has no thread to give, or no memory for one, the calling thread does that part too: an exception
+// that left here would meet threads that run, and end the program.
 template <typename Work>
 void share(std::size_t size, unsigned threads, Work work) {
     std::vector<std::thread> helpers;
@@ -209,7 +213,7 @@ void share(std::size_t size, unsigned threads, Work work) {
         const std::size_t last = size * t / threads;
         try {
             helpers.emplace_back(work, first, last);
-        } catch (const std::system_error&) {
+        } catch (const std::exception&) {
             work(first, last);
         }
         first = last;
@@ -237,15 +241,33 @@ void check_indices(const std::int64_t* indices, std::size_t size, std::size_t co
     }
 }
 
+std::pair<std::size_t, std::size_t> split_padding(std::size_t from, std::int64_t to) {
+    if (to < 0 || static_cast<std::uint64_t>(to) < from) {
+        std::ostringstream message;
+        message << "pad_to must be at least the images' own height and width. Received: " << to
+                << " for " << from;
+        throw std::invalid_argument(message.str());
+    }
+    const std::size_t extra = static_cast<std::size_t>(to) - from;
+    return {extra / 2, extra - extra / 2};
+}
+
+// The sum, or more than any object has bytes where the sum is more.
+std::size_t bounded_sum(std::size_t a, std::size_t b, std::size_t c) {
+    constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+    const std::size_t two = a > most - b ? most : a + b;
+    return two > most - c ? most : two + c;
+}
+
 // What every way of gathering does once its indices are checked.
 template <typename Source>
 void gather_from(const Source& source, std::size_t batch_size, const Levels& levels,
                  const Padding& padding, InstructionSet instruction_set, unsigned threads,
                  void* out) {
-    const Images& images = source.images;
-    const std::size_t elements = batch_size * (padding.top + images.height + padding.bottom) *
-                                 (padding.left + images.width + padding.right) * source.channels();
-    threads = choose_threads(threads, batch_size, elements);
+    const BatchShape shape =
+        batch_shape(source.images, batch_size, source.channels(), padding, levels.dtype());
+    threads = choose_threads(threads, batch_size,
+                             shape.size * shape.height * shape.width * shape.channels);
     if (levels.dtype() == DType::float32) {
         const ConvertRow convert_row = choose_row(instruction_set, levels);
         share(batch_size, threads, [&](std::size_t first, std::size_t last) {
@@ -274,6 +296,32 @@ std::vector<InstructionSet> instruction_sets() {
     }
 #endif
     return sets;
+}
+
+Padding padding_to(const Images& images, std::int64_t height, std::int64_t width) {
+    const auto [top, bottom] = split_padding(images.height, height);
+    const auto [left, right] = split_padding(images.width, width);
+    return {top, bottom, left, right};
+}
+
+BatchShape batch_shape(const Images& images, std::size_t batch_size, std::size_t channels,
+                       const Padding& padding, DType dtype) {
+    constexpr auto limit = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
+    const BatchShape shape{batch_size, bounded_sum(padding.top, images.height, padding.bottom),
+                           bounded_sum(padding.left, images.width, padding.right), channels};
+    // No product overflows: the limit is divided before anything is multiplied.
+    std::size_t bytes = dtype == DType::float32 ? sizeof(float) : sizeof(std::uint16_t);
+    for (const std::size_t each : {shape.size, shape.height, shape.width, shape.channels}) {
+        if (each > limit / bytes) {
+            std::ostringstream message;
+            message << "the batch would be too large: expected at most " << limit
+                    << " bytes. Received: " << shape.size << " images of " << shape.height << " x "
+                    << shape.width << " pixels, with " << shape.channels << " channels";
+            throw std::invalid_argument(message.str());
+        }
+        bytes *= std::max<std::size_t>(1, each);
+    }
+    return shape;
 }
 
 void gather(const Images& images, const std::int64_t* indices, std::size_t batch_size,

@@ -34,11 +34,30 @@ struct Padding {
     std::size_t right;
 };
 
-// Writes images[indices[i]], normalised and padded, to the i-th place of `out`, which holds
-// batch_size * (top + height + bottom) * (left + width + right) * channels values of the dtype of
-// `levels`. `threads` is how many threads share the work: 0 lets the size decide.
+// The padding that makes images `height` high and `width` wide: half of it before and half after,
+// an odd row or column after. Throws std::invalid_argument where that would be less than they are.
+Padding padding_to(const Images& images, std::int64_t height, std::int64_t width);
+
+// What `out` of a gather holds: (size, height, width, channels) values, C order.
+struct BatchShape {
+    std::size_t size;
+    std::size_t height;
+    std::size_t width;
+    std::size_t channels;
+};
+
+// The shape of a batch of `batch_size` images of `channels` channels with `padding` around them.
+// Throws std::invalid_argument where it would take more bytes of `dtype` than any object can have
+// (2^63 - 1, dimensions of 0 counted as 1, as NumPy does), so that sizes and strides of every batch
+// that has a shape can be worked out without a thought of overflow.
+BatchShape batch_shape(const Images& images, std::size_t batch_size, std::size_t channels,
+                       const Padding& padding, DType dtype);
+
+// Writes images[indices[i]], normalised and padded, to the i-th place of `out`, which holds the
+// values of batch_shape, of the dtype of `levels`. `threads` is how many threads share the work: 0
+// lets the size decide.
 // Throws std::invalid_argument, before anything is written, when an index is outside
-// [0, images.count) or this processor lacks `instruction_set`.
+// [0, images.count), this processor lacks `instruction_set`, or the batch has no shape.
 void gather(const Images& images, const std::int64_t* indices, std::size_t batch_size,
             const Levels& levels, const Padding& padding, InstructionSet instruction_set,
             unsigned threads, void* out);

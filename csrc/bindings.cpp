@@ -58,18 +58,6 @@ py::list instruction_sets() {
     return names;
 }
 
-// The extra rows (or columns) go half before and half after; an odd one goes after.
-std::pair<std::size_t, std::size_t> split_padding(py::ssize_t from, py::ssize_t to) {
-    if (to < from) {
-        std::ostringstream message;
-        message << "pad_to must be at least the images' own height and width. Received: " << to
-                << " for " << from;
-        throw std::invalid_argument(message.str());
-    }
-    const auto extra = static_cast<std::size_t>(to - from);
-    return {extra / 2, extra - extra / 2};
-}
-
 py::dtype output_dtype(kgan::DType dtype) {
     switch (dtype) {
         case kgan::DType::float32:
@@ -93,26 +81,30 @@ py::array gather(const Pixels& images, const Indices& indices, const kgan::Level
                 << images.ndim() << " and " << indices.ndim();
         throw std::invalid_argument(message.str());
     }
-    const HeightAndWidth size = pad_to.value_or(HeightAndWidth{images.shape(1), images.shape(2)});
-    const auto [top, bottom] = split_padding(images.shape(1), size.first);
-    const auto [left, right] = split_padding(images.shape(2), size.second);
+    const std::int64_t* rows = indices.data();
+    if (reinterpret_cast<std::uintptr_t>(rows) % alignof(std::int64_t) != 0) {
+        throw std::invalid_argument("indices must be aligned in memory: pass a copy of them");
+    }
     const auto extent = [&](int axis) { return static_cast<std::size_t>(images.shape(axis)); };
     const kgan::Images source{images.data(), extent(0), extent(1), extent(2), extent(3)};
-    const kgan::Padding padding{top, bottom, left, right};
+    const auto [height, width] = pad_to.value_or(HeightAndWidth{images.shape(1), images.shape(2)});
+    const kgan::Padding padding = kgan::padding_to(source, height, width);
+    const auto count = static_cast<std::size_t>(indices.shape(0));
+    const auto channels =
+        static_cast<std::size_t>(stacked ? indices.shape(rank - 1) : images.shape(3));
+    const kgan::BatchShape shape =
+        kgan::batch_shape(source, count, channels, padding, levels.dtype());
     const kgan::InstructionSet set =
         instruction_set == "auto" ? kgan::instruction_sets().back()
                                   : find(kInstructionSets, instruction_set, "instruction_set");
-    const py::ssize_t channels = stacked ? indices.shape(rank - 1) : images.shape(3);
     py::array out(output_dtype(levels.dtype()),
-                  {indices.shape(0), size.first, size.second, channels});
-    const std::int64_t* rows = indices.data();
-    const auto count = static_cast<std::size_t>(indices.shape(0));
+                  {shape.size, shape.height, shape.width, shape.channels});
     void* values = out.mutable_data();
     {
         const py::gil_scoped_release release;
         if constexpr (stacked) {
-            const auto stack = static_cast<std::size_t>(channels);
-            kgan::gather_stacked(source, rows, count, stack, levels, padding, set, threads, values);
+            kgan::gather_stacked(source, rows, count, channels, levels, padding, set, threads,
+                                 values);
         } else {
             kgan::gather(source, rows, count, levels, padding, set, threads, values);
         }

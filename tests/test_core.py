@@ -1,6 +1,7 @@
 """The native extension, called directly: every instruction set against NumPy, bit for bit."""
 
 import importlib.metadata
+import math
 import threading
 
 import ml_dtypes
@@ -229,6 +230,174 @@ def test_no_silent_copies_or_casts():
         _core.gather(ALL_LEVELS[0], indices, levels)
     with pytest.raises(ValueError, match="rank 1"):
         _core.gather(ALL_LEVELS, indices[None], levels)
+
+
+def test_indices_must_be_aligned():
+    indices = np.frombuffer(bytes(17), np.int64, count=2, offset=1)
+    assert not indices.flags.aligned
+    with pytest.raises(ValueError, match="indices must be aligned"):
+        _core.gather(ALL_LEVELS, indices, _core.Levels(0, 1))
+
+
+@pytest.mark.parametrize("pad_to", [(2**62, 16), (16, 2**62), (2**31, 2**31), (2**63 - 1,) * 2])
+@pytest.mark.parametrize("batch_size", [0, 1])
+def test_batches_larger_than_any_array_are_refused(batch_size, pad_to):
+    indices = np.zeros(batch_size, np.int64)
+    with pytest.raises(ValueError, match=rf"at most {2**63 - 1} bytes\. Received: {batch_size} "):
+        _core.gather(ALL_LEVELS, indices, _core.Levels(0, 1), pad_to=pad_to)
+
+
+LEVELS = _core.Levels(-1, 1)
+WRONG_ARRAYS = [None, 7, [0, 1], b"01234567", np.zeros((), np.uint8), np.zeros((), np.int64)]
+WRONG_OPTIONS = {
+    "levels": [None, (-1, 1), "float32"],
+    # Beside what no array can have, sizes for which there is no memory.
+    "pad_to": [
+        (3, 0), (0, 3), (-1, 9), (-(2**63), 9), (2**50, 9), (9, 2**50), (2**62, 9), (9, 2**62),
+        (2**31, 2**31), (2**63 - 1, 2**63 - 1), (2**63, 9), (9.0, 9), (9,), (9, 9, 9), 9, "99",
+    ],
+    "instruction_set": ["mmx", "", "auto\0", None, 0],
+    "threads": [-1, 2**32, 2**64, 1.5, None, "1"],
+}  # fmt: skip
+
+
+@st.composite
+def wrong_array(draw, array):
+    """Like `array`, but in some way not as it must be; at times only in a way that is allowed."""
+    how = draw(st.sampled_from(["other", "dtype", "layout", "rank", "aligned", "empty"]))
+    if how == "other":
+        return draw(st.sampled_from(WRONG_ARRAYS))
+    if how == "dtype":
+        dtypes = ["u1", "i1", "?", "<i4", "<i8", ">i8", "<u8", "<f4", "<f8", "O", "M8[s]"]
+        return array.astype("<i8").astype(draw(st.sampled_from(dtypes)))
+    if how == "layout":
+        axis = draw(st.integers(0, array.ndim - 1))
+        step = draw(st.sampled_from([-1, 2, -2]))
+        return draw(
+            st.sampled_from(
+                [np.flip(array, axis), array.T, array[::step], array[..., ::step],
+                 np.broadcast_to(array[:1], array.shape)]
+            )
+        )  # fmt: skip
+    if how == "rank":
+        return draw(st.sampled_from([array[0], array[None], array.ravel()]))
+    if how == "aligned":
+        return np.frombuffer(b"\0" + array.tobytes(), array.dtype, offset=1).reshape(array.shape)
+    axis = draw(st.integers(0, array.ndim - 1))
+    return np.take(array, [], axis)
+
+
+@st.composite
+def wrong_indices(draw, indices, count):
+    if draw(st.booleans()):
+        return draw(wrong_array(indices))
+    indices = indices.copy()
+    place = draw(st.integers(0, indices.size - 1))
+    indices.flat[place] = draw(
+        st.sampled_from([-1, count, count + 1, 2**31, 2**62, 2**63 - 1, -(2**63), -count])
+    )
+    return indices
+
+
+def is_exactly(array, dtype):
+    return isinstance(array, np.ndarray) and array.dtype == dtype and array.flags.c_contiguous
+
+
+def is_pair_of_sizes(value):
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(isinstance(each, int) and -(2**63) <= each < 2**63 for each in value)
+    )
+
+
+def expected_refusal(stack, images, indices, levels, pad_to, instruction_set, threads):
+    """The exception that a gather of these must raise, if any."""
+    if not (
+        is_exactly(images, np.uint8)
+        and is_exactly(indices, np.int64)
+        and isinstance(levels, _core.Levels)
+        and (pad_to is None or is_pair_of_sizes(pad_to))
+        and isinstance(instruction_set, str)
+        and isinstance(threads, int)
+        and 0 <= threads < 2**32
+    ):
+        return TypeError
+    if images.ndim != 4 or indices.ndim != (2 if stack else 1) or indices.ctypes.data % 8:
+        return ValueError
+    count, height, width, channels = images.shape
+    padded_height, padded_width = pad_to or (height, width)
+    if stack:
+        channels = indices.shape[1]
+    shape = (len(indices), padded_height, padded_width, channels)
+    if (
+        padded_height < height
+        or padded_width < width
+        or 4 * math.prod(max(1, size) for size in shape) >= 2**63
+        or instruction_set not in ("auto", *_core.instruction_sets())
+    ):
+        return ValueError
+    if math.prod(shape) > 2**48:
+        return MemoryError
+    stacked_wrongly = stack and not (images.shape[3] == 1 and 1 <= channels <= _core.MAX_STACK)
+    wrong_index = any(not 0 <= index < count for index in indices.flat)
+    return ValueError if stacked_wrongly or wrong_index else None
+
+
+def expected_pixels(stack, images, indices, pad_to):
+    _, height, width, channels = images.shape
+    padded_height, padded_width = pad_to or (height, width)
+    shape = (len(indices), padded_height, padded_width, indices.shape[1] if stack else channels)
+    padded = np.zeros(shape, np.uint8)
+    if padded.size:
+        picked = images[indices]
+        top, left = (padded_height - height) // 2, (padded_width - width) // 2
+        padded[:, top : top + height, left : left + width] = (
+            np.moveaxis(picked[..., 0], 1, -1) if stack else picked
+        )
+    return padded
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=st.data())
+def test_any_arguments_are_gathered_or_refused(data):
+    stack = data.draw(st.sampled_from([0, 0, 1, 3]))
+    count, height, width = (data.draw(st.integers(1, 4)) for _ in range(3))
+    channels = 1 if stack else data.draw(st.integers(1, 3))
+    images = data.draw(drawn_images((count, height, width, channels)))
+    index = st.integers(0, count - 1)
+    size = 4 * max(1, stack)
+    indices = np.array(data.draw(st.lists(index, min_size=size, max_size=size)), np.int64)
+    if stack:
+        indices = indices.reshape(-1, stack)
+    options = {
+        "levels": LEVELS,
+        "pad_to": data.draw(st.sampled_from([None, (height + 1, width + 2)])),
+        "instruction_set": data.draw(st.sampled_from(["auto", *_core.instruction_sets()])),
+        "threads": data.draw(st.sampled_from([0, 1, 3, 2**32 - 1])),
+    }
+    wrong = data.draw(st.sets(st.sampled_from(["images", "indices", *WRONG_OPTIONS]), max_size=2))
+    if "images" in wrong:
+        images = data.draw(wrong_array(images))
+    if "indices" in wrong:
+        indices = data.draw(wrong_indices(indices, count))
+    for name, values in WRONG_OPTIONS.items():
+        if name in wrong:
+            options[name] = data.draw(st.sampled_from(values))
+    gather = _core.gather_stacked if stack else _core.gather
+
+    refusal = expected_refusal(stack, images, indices, **options)
+
+    if refusal is None:
+        expected = expected_pixels(stack, images, indices, options["pad_to"])
+        batch = gather(images, indices, **options)
+        assert batch.shape == expected.shape
+        np.testing.assert_array_equal(batch, expected_levels(-1, 1, "float32")[expected])
+    else:
+        with pytest.raises((TypeError, ValueError, MemoryError)) as raised:
+            gather(images, indices, **options)
+        assert issubclass(raised.type, refusal)  # NumPy's MemoryError is a class of its own
+        assert str(raised.value)
 
 
 def test_read_only_images_are_fine():

@@ -139,9 +139,7 @@ void test_every_stack(InstructionSet set, const Levels& levels) {
     std::vector<std::size_t> widths;
     for (std::size_t width = 1; width <= 70; ++width) widths.push_back(width);
     // More than is put together at once, by less than a vector and by more.
-    for (std::size_t width : {1023, 1024, 1025, 1359, 1360, 1361, 1375, 1376, 1377, 4100, 8200}) {
-        widths.push_back(width);
-    }
+    widths.insert(widths.end(), {1023, 1024, 1025, 1359, 1360, 1361, 1375, 1376, 1377, 4100, 8200});
     for (const std::size_t stack : std::initializer_list<std::size_t>{1, 2, 3, 4, kMaxStack}) {
         std::vector<std::int64_t> indices;
         for (std::size_t i = 0; i < 3 * stack; ++i) {
@@ -191,6 +189,75 @@ void test_padding_and_threads(InstructionSet set) {
     }
 }
 
+bool is(const Padding& padding, std::size_t top, std::size_t bottom, std::size_t left,
+        std::size_t right) {
+    return padding.top == top && padding.bottom == bottom && padding.left == left &&
+           padding.right == right;
+}
+
+void test_padding_to() {
+    const Images images{nullptr, 2, 5, 8, 1};
+    constexpr std::int64_t lowest = std::numeric_limits<std::int64_t>::min();
+    constexpr std::int64_t highest = std::numeric_limits<std::int64_t>::max();
+    CHECK(is(padding_to(images, 5, 8), 0, 0, 0, 0));
+    CHECK(is(padding_to(images, 8, 10), 1, 2, 1, 1));
+    CHECK(is(padding_to(images, highest, 9), (highest - 5) / 2, (highest - 5) / 2, 0, 1));
+    for (const std::int64_t less : {std::int64_t{4}, std::int64_t{0}, std::int64_t{-1}, lowest}) {
+        CHECK_THROWS(padding_to(images, less, 8));
+        CHECK_THROWS(padding_to(images, 8, less));
+    }
+}
+
+void test_batch_shape() {
+    const Images images{nullptr, 2, 5, 8, 3};
+    const BatchShape shape = batch_shape(images, 7, 3, {1, 2, 3, 4}, DType::float16);
+    CHECK(shape.size == 7 && shape.height == 8 && shape.width == 15 && shape.channels == 3);
+}
+
+// What fits exactly has a shape; one value more has none, nor has what an empty dimension would
+// hide.
+void test_largest_batch() {
+    constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max();
+    constexpr std::size_t huge = std::numeric_limits<std::size_t>::max();
+    const Images dot{nullptr, 1, 1, 1, 1};
+    const auto shaped = [&](std::size_t size, std::size_t channels, const Padding& padding,
+                            DType dtype) {
+        return !check::throws_invalid_argument(
+            [&] { batch_shape(dot, size, channels, padding, dtype); });
+    };
+    CHECK(shaped(most / 4, 1, {}, DType::float32));
+    CHECK(!shaped(most / 4 + 1, 1, {}, DType::float32));
+    CHECK(shaped(most / 2, 1, {}, DType::bfloat16));
+    CHECK(!shaped(most / 2 + 1, 1, {}, DType::bfloat16));
+    CHECK(shaped(1, most / 4, {}, DType::float32));
+    CHECK(!shaped(2, most / 4, {}, DType::float32));
+    CHECK(!shaped(1, 1, {std::size_t{1} << 31, 0, 0, std::size_t{1} << 31}, DType::float16));
+    CHECK(!shaped(0, 1, {std::size_t{1} << 31, 0, 0, std::size_t{1} << 31}, DType::float16));
+    CHECK(shaped(0, 1, {std::size_t{1} << 30, 0, 0, std::size_t{1} << 30}, DType::float16));
+    // Sums that wrap around to little.
+    CHECK(!shaped(1, 1, {huge, 1, 0, 0}, DType::float16));
+    CHECK(!shaped(1, 1, {0, 0, huge, 0}, DType::float16));
+    CHECK(!shaped(0, 0, {0, huge, 0, 0}, DType::float16));
+    CHECK(!shaped(huge, 1, {}, DType::float16));
+}
+
+void test_batches_without_a_shape_are_refused(InstructionSet set) {
+    const Levels levels(0, 1, DType::float32);
+    const Pixels pixels(1);
+    const Images dot{pixels.get(), 1, 1, 1, 1};
+    const std::int64_t indices[] = {0, 0, 0};
+    constexpr std::size_t quarter = std::size_t{1} << 62;
+    constexpr std::size_t huge = std::numeric_limits<std::size_t>::max();
+    // In 64 bits the last two would come to sizes of 0 and 4 bytes.
+    for (const Padding& padding :
+         {Padding{quarter, 0, 0, 0}, Padding{huge, 0, 0, 0}, Padding{huge, 1, 0, 0}}) {
+        float out = -7.0f;
+        CHECK_THROWS(gather(dot, indices, 1, levels, padding, set, 1, &out));
+        CHECK_THROWS(gather_stacked(dot, indices, 1, 3, levels, padding, set, 1, &out));
+        CHECK(out == -7.0f);
+    }
+}
+
 void test_images_without_pixels_are_all_padding(InstructionSet set) {
     const Levels levels(-1, 1, DType::float32);
     const Pixels pixels(1);
@@ -237,6 +304,9 @@ void test_what_cannot_be_stacked(InstructionSet set) {
 }  // namespace
 
 int main() {
+    test_padding_to();
+    test_batch_shape();
+    test_largest_batch();
     for (const InstructionSet set : instruction_sets()) {
         test_every_size(set, Levels(-1, 1, DType::float32));
         test_every_size(set, Levels(0.1, 0.9, DType::float32));
@@ -247,6 +317,7 @@ int main() {
         test_every_stack(set, Levels(0, 1, DType::bfloat16));
         test_padding_and_threads(set);
         test_images_without_pixels_are_all_padding(set);
+        test_batches_without_a_shape_are_refused(set);
         test_indices_are_checked_before_any_write(set);
         test_what_cannot_be_stacked(set);
     }
