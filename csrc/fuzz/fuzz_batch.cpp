@@ -1,0 +1,393 @@
+// The bytes choose images, indices, padding, range, dtype, instruction set and threads; every value
+// that gather writes is compared, to the bit, with one that is worked out here, a pixel at a time.
+// What the library promises to refuse must be refused, with nothing written. Pixels and output end
+// where memory ends, so that even a masked load beyond them is seen. Seeds: corpus/batch.
+#include <sanitizer/asan_interface.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <stdexcept>
+#include <vector>
+
+#include "batch.h"
+
+namespace {
+
+using namespace kgan;
+
+constexpr std::size_t kRoom = std::size_t{1} << 17;  // bytes, for all pixels and for all values
+constexpr std::size_t kGuard = 64;                   // bytes before the values
+constexpr std::uint8_t kUntouched = 0xA5;
+
+// For loops of the target's own: what they do is no news to the fuzzer, and telling it takes most
+// of the time.
+#define UNOBSERVED __attribute__((noinline, no_sanitize("coverage")))
+
+void require(bool holds) {
+    if (!holds) std::abort();
+}
+
+template <typename Function>
+bool refuses(Function function) {
+    try {
+        function();
+    } catch (const std::invalid_argument&) {
+        return true;
+    }
+    return false;
+}
+
+// The fuzzer's bytes, from the front; zeros when there are no more.
+class Input {
+  public:
+    Input(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
+
+    UNOBSERVED std::size_t byte() {
+        if (size_ == 0) return 0;
+        --size_;
+        return *data_++;
+    }
+
+    template <typename Value>
+    Value raw() {
+        std::uint8_t bytes[sizeof(Value)];
+        for (std::uint8_t& each : bytes) each = static_cast<std::uint8_t>(byte());
+        Value value;
+        std::memcpy(&value, bytes, sizeof value);
+        return value;
+    }
+
+  private:
+    const std::uint8_t* data_;
+    std::size_t size_;
+};
+
+// Memory for kGuard + kRoom bytes that is followed by a page without access.
+class Arena {
+  public:
+    Arena() {
+        const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+        size_ = (kGuard + kRoom + page - 1) / page * page;
+        void* memory =
+            mmap(nullptr, size_ + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        require(memory != MAP_FAILED);
+        begin_ = static_cast<std::uint8_t*>(memory);
+        require(mprotect(begin_ + size_, page, PROT_NONE) == 0);
+    }
+
+    // The last `size` bytes.
+    std::uint8_t* last(std::size_t size) const { return begin_ + size_ - size; }
+
+    // Nothing but the last `size` bytes may be touched, to within the eight bytes that
+    // AddressSanitizer can tell apart.
+    void allow_last(std::size_t size) const {
+        ASAN_POISON_MEMORY_REGION(begin_, size_);
+        ASAN_UNPOISON_MEMORY_REGION(last(size), size);
+    }
+
+  private:
+    std::uint8_t* begin_;
+    std::size_t size_;
+};
+
+struct Range {
+    double low;
+    double high;
+};
+
+// Ranges that vector arithmetic serves, that it does not, and a few that no dtype or not all have.
+constexpr Range kRanges[] = {{-1, 1},      {0, 1},   {0, 255}, {-0.5, 0.5},  {0.1, 0.9},
+                             {-1e3, 1e-3}, {0, 6e4}, {1, -1},  {-3e38, 3e38}};
+
+struct Case {
+    bool stacked;
+    std::size_t stack;  // only where stacked
+    InstructionSet set;
+    DType dtype;
+    Range range;
+    unsigned threads;
+    Images images;  // without its pixels
+    std::size_t batch_size;
+
+    std::size_t channels() const { return stacked ? stack : images.channels; }
+};
+
+Case read_case(Input& input) {
+    Case it{};
+    const std::size_t kind = input.byte();
+    it.stacked = kind % 2 == 1;
+    // Mostly the small stacks, each of which has code of its own; at times any, right or wrong.
+    it.stack = kind < 192 ? 1 + kind / 2 % 4 : input.byte();
+    // At times one that no processor has.
+    const std::size_t set = input.byte();
+    it.set = set < 240 ? std::array{InstructionSet::portable, InstructionSet::avx2,
+                                    InstructionSet::avx512}[set % 3]
+                       : InstructionSet{99};
+    it.dtype = std::array{DType::float32, DType::float16, DType::bfloat16}[input.byte() % 3];
+    const std::size_t range = input.byte() % (std::size(kRanges) + 1);
+    if (range < std::size(kRanges)) {
+        it.range = kRanges[range];
+    } else {
+        it.range.low = input.raw<double>();
+        it.range.high = input.raw<double>();
+    }
+    // A thread costs as much as everything else.
+    const std::size_t threads = input.byte();
+    it.threads = threads < 224 ? 1 : static_cast<unsigned>(threads % 9);
+    it.images.count = input.byte() % 8;
+    it.images.height = input.byte() % 6;
+    // Short rows, and such as are put together in several parts.
+    const std::size_t width = input.raw<std::uint16_t>();
+    it.images.width = width < 0xF000 ? width % 72 : width % 2500;
+    const std::size_t channels = input.byte();
+    it.images.channels = it.stacked && channels < 240 ? 1 : channels % 6;
+    it.batch_size = input.byte() % 9;
+    return it;
+}
+
+// Padding of all kinds, or nothing where it was rightly refused.
+std::optional<Padding> read_padding(Input& input, const Images& images) {
+    const std::size_t kind = input.byte();
+    if (kind < 64) return Padding{};
+    if (kind < 128)
+        return Padding{input.byte() % 5, input.byte() % 5, input.byte() % 5, input.byte() % 5};
+    if (kind < 144)
+        return Padding{input.raw<std::size_t>(), input.raw<std::size_t>(), input.raw<std::size_t>(),
+                       input.raw<std::size_t>()};
+    std::int64_t height;
+    std::int64_t width;
+    if (kind < 240) {
+        height = static_cast<std::int64_t>(images.height + input.byte() % 9) - 1;
+        width = static_cast<std::int64_t>(images.width + input.byte() % 9) - 1;
+    } else {
+        height = input.raw<std::int64_t>();
+        width = input.raw<std::int64_t>();
+    }
+    Padding padding{};
+    const bool refused = refuses([&] { padding = padding_to(images, height, width); });
+    const auto own_height = static_cast<std::int64_t>(images.height);
+    const auto own_width = static_cast<std::int64_t>(images.width);
+    require(refused == (height < own_height || width < own_width));
+    if (refused) return std::nullopt;
+    const auto extra_height = static_cast<std::size_t>(height - own_height);
+    const auto extra_width = static_cast<std::size_t>(width - own_width);
+    require(padding.top + padding.bottom == extra_height && padding.top == extra_height / 2);
+    require(padding.left + padding.right == extra_width && padding.left == extra_width / 2);
+    return padding;
+}
+
+std::size_t item_size(DType dtype) { return dtype == DType::float32 ? 4 : 2; }
+
+// The bytes of a batch as batch_shape gives it, or nothing where it was rightly refused.
+std::optional<std::size_t> batch_bytes(const Case& it, const Padding& padding) {
+    using Wide = unsigned __int128;
+    const Wide height = Wide{padding.top} + it.images.height + padding.bottom;
+    const Wide width = Wide{padding.left} + it.images.width + padding.right;
+    constexpr Wide limit = std::numeric_limits<std::int64_t>::max();
+    Wide bytes = item_size(it.dtype);
+    bool fits = true;
+    for (const Wide each : {Wide{it.batch_size}, height, width, Wide{it.channels()}}) {
+        // Both at most 2^63, so that the product is exact.
+        fits = fits && each <= limit && bytes * std::max(each, Wide{1}) <= limit;
+        if (fits) bytes *= std::max(each, Wide{1});
+    }
+    BatchShape shape{};
+    const bool refused = refuses(
+        [&] { shape = batch_shape(it.images, it.batch_size, it.channels(), padding, it.dtype); });
+    require(refused == !fits);
+    if (refused) return std::nullopt;
+    require(shape.size == it.batch_size && shape.channels == it.channels());
+    require(shape.height == height && shape.width == width);
+    return shape.size * shape.height * shape.width * shape.channels * item_size(it.dtype);
+}
+
+// The magnitude that the dtype rounds to infinity.
+double too_large(DType dtype) {
+    switch (dtype) {
+        case DType::float16:
+            return 65520.0;
+        case DType::bfloat16:
+            return 0x1.FFp127;
+        default:
+            return 0x1.FFFFFFp127;
+    }
+}
+
+// The finite values from 0 up of a 16-bit format: each one's place is its bits.
+std::vector<double> finite_values(int exponent_bits) {
+    const int mantissa_bits = 15 - exponent_bits;
+    const int bias = (1 << (exponent_bits - 1)) - 1;
+    std::vector<double> values;
+    for (int exponent = 0; exponent < (1 << exponent_bits) - 1; ++exponent) {
+        for (int mantissa = 0; mantissa < 1 << mantissa_bits; ++mantissa) {
+            const int whole = exponent == 0 ? mantissa : mantissa + (1 << mantissa_bits);
+            values.push_back(std::ldexp(whole, std::max(exponent, 1) - bias - mantissa_bits));
+        }
+    }
+    return values;
+}
+
+// Looked for among all values there are: the nearest, of two that are as near the even one.
+UNOBSERVED std::uint32_t bits16(double value, const std::vector<double>& values) {
+    const double magnitude = std::fabs(value);
+    std::uint32_t bits = 0;
+    for (std::uint32_t step = 1u << 15; step != 0; step /= 2) {
+        const std::uint32_t next = bits + step;
+        if (next < values.size() && values[next] <= magnitude) bits = next;
+    }
+    if (bits + 1 < values.size()) {
+        const double to_below = magnitude - values[bits];
+        const double to_above = values[bits + 1] - magnitude;
+        if (to_above < to_below || (to_above == to_below && bits % 2 == 1)) ++bits;
+    }
+    return std::signbit(value) ? bits | 0x8000u : bits;
+}
+
+using Table = std::array<std::uint32_t, 256>;
+
+// The bits that each pixel level should become.
+UNOBSERVED Table expected_levels(const Range& range, DType dtype) {
+    static const std::vector<double> float16 = finite_values(5);
+    static const std::vector<double> bfloat16 = finite_values(8);
+    Table table{};
+    for (int k = 0; k < 256; ++k) {
+        double value = (range.low * (255 - k) + range.high * k) / 255;
+        if (k == 0) value = range.low;
+        if (k == 255) value = range.high;
+        value += 0.0;  // -0 becomes 0
+        std::uint32_t& bits = table[static_cast<std::size_t>(k)];
+        if (dtype == DType::float32) {
+            const auto single = static_cast<float>(value);
+            std::memcpy(&bits, &single, sizeof single);
+        } else {
+            bits = bits16(value, dtype == DType::float16 ? float16 : bfloat16);
+        }
+    }
+    return table;
+}
+
+std::optional<Levels> make_levels(const Range& range, DType dtype) {
+    std::optional<Levels> levels;
+    const bool refused = refuses([&] { levels.emplace(range.low, range.high, dtype); });
+    const double limit = too_large(dtype);
+    const bool valid =
+        range.low < range.high && std::fabs(range.low) < limit && std::fabs(range.high) < limit;
+    require(refused == !valid);
+    return levels;
+}
+
+UNOBSERVED void compare(const Case& it, const Padding& padding,
+                        const std::vector<std::int64_t>& indices, const Table& table,
+                        const std::uint8_t* values) {
+    const Images& images = it.images;
+    const std::size_t size = item_size(it.dtype);
+    for (std::size_t i = 0; i < it.batch_size; ++i) {
+        for (std::size_t y = 0; y < padding.top + images.height + padding.bottom; ++y) {
+            for (std::size_t x = 0; x < padding.left + images.width + padding.right; ++x) {
+                for (std::size_t c = 0; c < it.channels(); ++c) {
+                    std::uint8_t pixel = 0;
+                    if (y >= padding.top && y < padding.top + images.height && x >= padding.left &&
+                        x < padding.left + images.width) {
+                        const std::int64_t image = indices[it.stacked ? i * it.stack + c : i];
+                        std::size_t place = static_cast<std::size_t>(image);
+                        place = place * images.height + (y - padding.top);
+                        place = place * images.width + (x - padding.left);
+                        place = place * images.channels + (it.stacked ? 0 : c);
+                        pixel = images.pixels[place];
+                    }
+                    for (std::size_t byte = 0; byte < size; ++byte) {
+                        // Little-endian, as are all processors that have the vector code.
+                        if (*values++ != (table[pixel] >> 8 * byte & 0xFF)) std::abort();
+                    }
+                }
+            }
+        }
+    }
+}
+
+UNOBSERVED bool untouched(const std::uint8_t* bytes, std::size_t size) {
+    for (std::size_t i = 0; i < size; ++i) {
+        if (bytes[i] != kUntouched) return false;
+    }
+    return true;
+}
+
+// Different from place to place, whatever the input has left.
+UNOBSERVED void fill_pixels(std::uint8_t* pixels, std::size_t size, Input& input) {
+    for (std::size_t i = 0; i < size; ++i) {
+        pixels[i] = static_cast<std::uint8_t>(input.byte() ^ (i * 0x9E3779B1u >> 13));
+    }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    static const Arena pixel_arena;
+    static const Arena value_arena;
+    static const std::vector<InstructionSet> sets = instruction_sets();
+
+    Input input(data, size);
+    Case it = read_case(input);
+    const std::optional<Levels> levels = make_levels(it.range, it.dtype);
+    const std::optional<Padding> padding = read_padding(input, it.images);
+    if (!levels || !padding) return 0;
+
+    const std::size_t image_size = it.images.height * it.images.width * it.images.channels;
+    if (image_size != 0) it.images.count = std::min(it.images.count, kRoom / image_size);
+    std::optional<std::size_t> bytes = batch_bytes(it, *padding);
+    // Fewer images where there is no room for all; none, if not for one.
+    while (bytes && *bytes > kRoom) {
+        it.batch_size /= 2;
+        bytes = batch_bytes(it, *padding);
+    }
+
+    bool valid = bytes.has_value() && std::find(sets.begin(), sets.end(), it.set) != sets.end();
+    if (it.stacked) {
+        valid = valid && it.stack >= 1 && it.stack <= kMaxStack && it.images.channels == 1;
+    }
+    std::vector<std::int64_t> indices(it.batch_size * (it.stacked ? it.stack : 1));
+    for (std::int64_t& index : indices) {
+        const std::size_t byte = input.byte();
+        index = byte == 255 ? input.raw<std::int64_t>() : static_cast<std::int64_t>(byte);
+        if (byte < 248 && it.images.count != 0) {
+            index %= static_cast<std::int64_t>(it.images.count);
+        }
+        valid = valid && index >= 0 && static_cast<std::uint64_t>(index) < it.images.count;
+    }
+
+    const std::size_t pixel_bytes = it.images.count * image_size;
+    pixel_arena.allow_last(pixel_bytes);
+    std::uint8_t* pixels = pixel_arena.last(pixel_bytes);
+    fill_pixels(pixels, pixel_bytes, input);
+    it.images.pixels = pixels;
+
+    // Nothing may be written where the batch has no shape, so it needs no memory either.
+    const std::size_t value_bytes = bytes.value_or(0);
+    std::uint8_t* values = value_arena.last(value_bytes);
+    std::memset(values - kGuard, kUntouched, kGuard + value_bytes);
+    const bool refused = refuses([&] {
+        if (it.stacked) {
+            gather_stacked(it.images, indices.data(), it.batch_size, it.stack, *levels, *padding,
+                           it.set, it.threads, values);
+        } else {
+            gather(it.images, indices.data(), it.batch_size, *levels, *padding, it.set, it.threads,
+                   values);
+        }
+    });
+    require(refused == !valid);
+    require(untouched(values - kGuard, kGuard));
+    if (refused) {
+        require(untouched(values, value_bytes));
+    } else if (value_bytes != 0) {  // a batch of no values may have many rows
+        compare(it, *padding, indices, expected_levels(it.range, it.dtype), values);
+    }
+    return 0;
+}
