@@ -1,14 +1,17 @@
-// kgan._core: what Python sees of csrc/. Arrays are checked here and never copied; the GIL is
+// kgan._core: what Python sees of csrc/. Images are checked here and never copied; the GIL is
 // released while a batch is made, so training goes on meanwhile.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <cstdint>
+#include <cstring>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "batch.h"
 #include "idx.h"
@@ -81,10 +84,10 @@ py::array gather(const Pixels& images, const Indices& indices, const kgan::Level
                 << images.ndim() << " and " << indices.ndim();
         throw std::invalid_argument(message.str());
     }
-    const std::int64_t* rows = indices.data();
-    if (reinterpret_cast<std::uintptr_t>(rows) % alignof(std::int64_t) != 0) {
-        throw std::invalid_argument("indices must be aligned in memory: pass a copy of them");
-    }
+    // A copy of its own, which is small: aligned as the array need not be, and out of reach of
+    // Python's other threads, so that the indices that are checked are those that are used.
+    std::vector<std::int64_t> rows(static_cast<std::size_t>(indices.size()));
+    if (!rows.empty()) std::memcpy(rows.data(), indices.data(), rows.size() * sizeof rows[0]);
     const auto extent = [&](int axis) { return static_cast<std::size_t>(images.shape(axis)); };
     const kgan::Images source{images.data(), extent(0), extent(1), extent(2), extent(3)};
     const auto [height, width] = pad_to.value_or(HeightAndWidth{images.shape(1), images.shape(2)});
@@ -103,10 +106,10 @@ py::array gather(const Pixels& images, const Indices& indices, const kgan::Level
     {
         const py::gil_scoped_release release;
         if constexpr (stacked) {
-            kgan::gather_stacked(source, rows, count, channels, levels, padding, set, threads,
-                                 values);
+            kgan::gather_stacked(source, rows.data(), count, channels, levels, padding, set,
+                                 threads, values);
         } else {
-            kgan::gather(source, rows, count, levels, padding, set, threads, values);
+            kgan::gather(source, rows.data(), count, levels, padding, set, threads, values);
         }
     }
     return out;
