@@ -260,6 +260,8 @@ def _train(options: argparse.Namespace) -> int:
         run = runs.Run.begin(directory, config, dataset)
     left = run.epochs - run.gan.epochs_trained
     if left <= 0:
+        # If it was killed after the last of them, some files are still to be written.
+        run.train(verbose=0)
         _say(
             f"{run.directory} has its {run.epochs} epochs. Give a larger --epochs to train further."
         )

@@ -56,9 +56,8 @@ class Runs:
 @pytest.fixture(scope="module")
 def runs():
     runs = Runs()
-    yield runs
-    runs.process.stdin.close()
-    runs.process.wait(60)
+    with runs.process:
+        yield runs
 
 
 def assert_whole(directory):

@@ -121,13 +121,18 @@ class SampleGrid(keras.callbacks.Callback):
             self._draw("epoch", epoch + 1, digits=4)
 
     def get_state(self) -> dict[str, int]:
-        """What a resumed training goes on with: how many batches there were."""
-        return {"batches": self._batches, "batches_before_epoch": self._batches_before_epoch}
+        """What a resumed training goes on with: how many batches and grids there were."""
+        return {
+            "batches": self._batches,
+            "batches_before_epoch": self._batches_before_epoch,
+            "last": self._last,
+        }
 
     def set_state(self, state: dict[str, int]) -> None:
         """Goes on from there."""
         self._batches = state["batches"]
         self._batches_before_epoch = state["batches_before_epoch"]
+        self._last = state["last"]
 
     def on_train_end(self, logs: Any = None) -> None:
         """Makes the animation out of the grids in the directory."""

@@ -187,6 +187,8 @@ class Session(keras.callbacks.Callback):
     def on_train_end(self, logs: Any = None) -> None:
         """Keeps what another session can take up."""
         del logs
+        if self._to_take_up is not None:  # there was nothing left to train
+            self._give_states(self._to_take_up)
         self._kept = self.progress()
         self.trained.progress = self._kept
 
