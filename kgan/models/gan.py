@@ -53,9 +53,9 @@ class GAN(LatentSampler, GenerativeModel):
     `discriminator_gradient_norm` and `generator_gradient_norm`, each penalty by its name and
     without its weight, and what the augmentation has to tell.
 
-    A saved GAN takes up training where it stopped: weights and their averages, both optimizers, the
-    state of penalties, of the augmentation and of every source of noise, and the number of epochs
-    trained are all in the file.
+    A saved GAN takes up training where it stopped, within an epoch too: weights and their averages,
+    both optimizers, the state of penalties, of the augmentation and of every source of noise, and
+    how far it has come in the data are all in the file.
 
     Args:
         generator: Functional or Sequential `keras.Model` from latents, float `(batch, latent_dim)`,
