@@ -307,9 +307,8 @@ def test_installed_command_is_quick_and_quiet_about_itself():
     assert subprocess.run([sys.executable, "-c", look], check=False, timeout=60).returncode == 0
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.backend_free)]
-)
+@pytest.mark.backend_free
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_is_usable(tmp_path, number):
     directory = tmp_path / "run"
     train = [

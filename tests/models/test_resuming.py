@@ -220,7 +220,7 @@ def test_a_saved_model_knows_its_next_batch(make_gan, dataset, tmp_path):
 
     keras.utils.set_random_seed(1)
     averaged = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
-    whole = make_gan("mlp", generator_optimizer=averaged, steps_per_execution=at_once)
+    whole = make_gan("dcgan", generator_optimizer=averaged, steps_per_execution=at_once)
     start = tmp_path / "start.keras"
     whole.save(start)
     assert train(whole, 1) == list(range(0, 6, at_once))

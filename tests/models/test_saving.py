@@ -1,9 +1,6 @@
-"""A saved GAN goes on as if it had never stopped, bit for bit."""
+"""What a saved GAN holds: see test_resuming.py for how training goes on from it."""
 
 import json
-import subprocess
-import sys
-import textwrap
 
 import keras
 import numpy as np
@@ -36,52 +33,6 @@ def test_round_trip(make_gan, dataset, tmp_path, network, num_classes):
     assert loaded.optimizer.get_config() == gan.optimizer.get_config()
     assert_same_state(gan, loaded)
     np.testing.assert_array_equal(gan.generate(4, seed=0), loaded.generate(4, seed=0))
-
-
-TRAIN = """
-    import sys
-    import keras, numpy as np
-    import kgan
-    network, num_classes, epochs, load, save = sys.argv[1:]
-    num_classes = int(num_classes) or None
-    images = np.random.default_rng(0).integers(0, 256, (96, 8, 8), dtype="uint8")
-    labels = np.arange(96) % 3
-    data = kgan.data.ImageDataset(images, labels, batch_size=16, seed=5)
-    if load == "-":
-        keras.utils.set_random_seed(1)
-        make = getattr(kgan.networks, network)
-        gan = kgan.GAN(*make((8, 8, 1), latent_dim=4, num_classes=num_classes, width=4), seed=3)
-        gan.compile()
-    else:
-        keras.utils.set_random_seed(77)  # nothing may depend on the global seed
-        gan = keras.saving.load_model(load)
-    gan.fit(data, epochs=int(epochs), verbose=0)
-    gan.save(save)
-"""
-
-
-def in_new_process(*arguments):
-    subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(TRAIN), *map(str, arguments)],
-        check=True,
-        timeout=300,
-    )
-
-
-@pytest.mark.parametrize(
-    ("network", "num_classes"),
-    [("dcgan", 0), pytest.param("mlp", 3, marks=pytest.mark.backend_free)],
-)
-def test_two_epochs_equal_one_then_one_in_a_new_process(tmp_path, network, num_classes):
-    paths = {name: tmp_path / f"{name}.keras" for name in ("whole", "first", "second")}
-    in_new_process(network, num_classes, 2, "-", paths["whole"])
-    in_new_process(network, num_classes, 1, "-", paths["first"])
-    in_new_process(network, num_classes, 1, paths["first"], paths["second"])
-    whole, second = (keras.saving.load_model(paths[name]) for name in ("whole", "second"))
-    assert_same_state(whole, second)
-    first = keras.saving.load_model(paths["first"])
-    trained = [gan.generator.get_weights()[0] for gan in (first, whole)]
-    assert not np.array_equal(*trained)
 
 
 def test_saving_before_compile(tmp_path):
