@@ -4,6 +4,7 @@ Each function raises a ValueError that names what was expected, what was receive
 """
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -447,3 +448,17 @@ def _fits(shape: Any, expected: Any) -> bool:
 
 def _shape(shape: Any) -> str:
     return "(" + ", ".join("batch" if i == 0 else str(n) for i, n in enumerate(shape)) + ")"
+
+
+# ---- callbacks -----------------------------------------------------------------------------------
+
+
+def check_callbacks(callbacks: Iterable[Any]) -> None:
+    """Refuses callbacks that would watch over a training without ever seeing anything of it."""
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.TerminateOnNaN):
+            raise ValueError(
+                "Expected callbacks that read the logs of a GAN. Received: "
+                "`keras.callbacks.TerminateOnNaN`, which looks at `loss` only, and a GAN's logs "
+                "have none: it would never end this training. Use `kgan.callbacks.TerminateOnNaN`."
+            )

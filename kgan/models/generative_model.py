@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from kgan import _backend
-from kgan.models.checks import check_divides, split_batch
+from kgan.models.checks import check_callbacks, check_divides, split_batch
 from kgan.models.feed import feed
 from kgan.models.progress import Progress
 from kgan.models.session import RestOfEpoch, Session, in_order
@@ -116,6 +116,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         )
         callbacks = kwargs.pop("callbacks", None)
         others = in_order(callbacks)
+        check_callbacks(others)
         restored = [call.before_fit(self) for call in others if hasattr(call, "before_fit")]
         if any(restored):
             kwargs["initial_epoch"] = self.progress.epoch

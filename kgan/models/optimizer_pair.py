@@ -60,7 +60,29 @@ class OptimizerPair(keras.optimizers.Optimizer):
         """Makes both optimizers' variables, so that they can be loaded before the first step."""
         _build(self.generator_optimizer, generator_variables, "generator")
         _build(self.discriminator_optimizer, discriminator_variables, "discriminator")
+        # What Keras's `SwapEMAWeights` exchanges with `_model_variables_moving_average`.
+        self._trainable_variables = [
+            v for optimizer in self._averaging() for v in optimizer._trainable_variables
+        ]
         self.built = True
+
+    def _averaging(self) -> list[Any]:
+        """The optimizers that were made with `use_ema=True`, the generator's first."""
+        both = _innermost(self.generator_optimizer), _innermost(self.discriminator_optimizer)
+        return [optimizer for optimizer in both if optimizer.use_ema]
+
+    @property
+    def _model_variables_moving_average(self) -> list[Any]:
+        averaging = self._averaging()
+        if not averaging:
+            # No AttributeError: of that, SwapEMAWeights would make one that knows of one optimizer.
+            raise ValueError(
+                "SwapEMAWeights needs the averages that an optimizer keeps. Expected "
+                "`generator_optimizer`, `discriminator_optimizer` or both to be made with "
+                "`use_ema=True`. Received: neither. `GAN.compile(ema_decay=...)` keeps an average "
+                "of the generator by which samples are made without such a callback."
+            )
+        return [v for optimizer in averaging for v in optimizer._model_variables_moving_average]
 
     @property
     def variables(self) -> list[Any]:

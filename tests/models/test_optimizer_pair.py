@@ -28,19 +28,6 @@ def test_default_optimizers(make_gan):
         np.testing.assert_allclose(float(optimizer.learning_rate), 2e-4, rtol=1e-6)
 
 
-def test_learning_rate_callbacks_move_both_by_the_same_factor(make_gan, dataset):
-    gan = make_gan(
-        generator_optimizer=keras.optimizers.Adam(1e-3),
-        discriminator_optimizer=keras.optimizers.Adam(4e-3),
-    )
-    halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
-    gan.fit(dataset, epochs=2, verbose=0, callbacks=[halve])
-    np.testing.assert_allclose(float(gan.optimizer.learning_rate), 2.5e-4, rtol=1e-5)
-    np.testing.assert_allclose(
-        float(gan.optimizer.discriminator_optimizer.learning_rate), 1e-3, rtol=1e-5
-    )
-
-
 def test_learning_rates_keep_their_ratio_through_zero(make_gan, tmp_path):
     gan = make_gan(
         generator_optimizer=keras.optimizers.Adam(1e-3),
