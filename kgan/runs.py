@@ -12,6 +12,7 @@ import itertools
 import json
 import platform
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -172,9 +173,15 @@ def load_gan(path: Path, **options: Any) -> GAN:
     if not path.is_file():
         raise FileNotFoundError(f"Expected a model saved by kgan. Received: {path}: no such file.")
     try:
-        gan = keras.saving.load_model(path, **options)
+        with warnings.catch_warnings():
+            # Without its optimizers' moments it would not go on where it stopped.
+            warnings.filterwarnings("error", message="Skipping variable loading for optimizer")
+            gan = keras.saving.load_model(path, **options)
     except Exception as error:  # Keras raises whatever the damage leads to
-        reason = f"{type(error).__name__}: {error}"
+        first: BaseException = error
+        while first.__context__ is not None:  # which Keras puts into pages of configuration
+            first = first.__context__
+        reason = " ".join(f"{type(first).__name__}: {first}".split())
         raise ValueError(
             f"Expected a model saved by kgan. Received: {path}, which cannot be loaded: "
             f"{reason[:300]}"
