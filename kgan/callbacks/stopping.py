@@ -67,6 +67,7 @@ class StopOnSignal(keras.callbacks.Callback):
     def __init__(self) -> None:
         super().__init__()
         self.received: int | None = None
+        self._trained: Any = None
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "StopOnSignal":
@@ -74,6 +75,15 @@ class StopOnSignal(keras.callbacks.Callback):
 
     def __exit__(self, *exception: object) -> None:
         self._restore()
+
+    def set_model(self, model: Any) -> None:
+        """Notes the model, so that a signal need not ask for it.
+
+        On JAX, reading `self.model` gives the model back its variables. Amid a step those are the
+        ones from before it, which the step has used up.
+        """
+        super().set_model(model)
+        self._trained = model
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Listens."""
@@ -88,7 +98,7 @@ class StopOnSignal(keras.callbacks.Callback):
     def _stop(self, number: int, frame: FrameType | None) -> None:
         del frame
         self.received = number
-        self.model.stop_training = True
+        self._trained.stop_training = True
         self._restore()
 
     def on_train_end(self, logs: Any = None) -> None:

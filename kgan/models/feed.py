@@ -1,5 +1,7 @@
 """How `fit` and `evaluate` read a dataset whose batches are a function of epoch and index."""
 
+import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -71,6 +73,15 @@ class _EpochBatches(keras.utils.PyDataset):
         self.first = first
         # A dataset of somebody's own need not know of parts as long as one process has them all.
         self.part = {} if part == (0, 1) else {"part": part}
+
+    @property
+    def num_batches(self) -> int:
+        """How many there are. Keras asks for it in the thread that makes worker processes, too."""
+        if self.use_multiprocessing and threading.current_thread() is not threading.main_thread():
+            # What that thread blocks, its processes do. Ctrl-C in a terminal is sent to them as
+            # well, and one that it ends may hold the lock for which all others wait.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        return len(self)
 
     def __len__(self) -> int:
         return self.steps - self.first

@@ -153,6 +153,36 @@ def test_signal_ends_training_cleanly(make_gan, dataset, tmp_path, number):
     assert signal.getsignal(number) is before
 
 
+def test_a_signal_amid_a_step_loses_nothing(make_gan, dataset, tmp_path):
+    gan, twin = make_gan(), make_gan()
+    make = gan.make_train_function
+    steps = []
+
+    def make_one_that_is_interrupted(*args, **kwargs):
+        make(*args, **kwargs)
+        step = gan.train_function
+
+        def interrupted(*state):
+            steps.append(step(*state))
+            if len(steps) == 3:  # the new state is there, and nobody has it yet
+                signal.raise_signal(signal.SIGINT)
+            return steps[-1]
+
+        gan.train_function = interrupted
+
+    gan.make_train_function = make_one_that_is_interrupted
+    twin.set_weights(gan.get_weights())
+    path = tmp_path / "gan.keras"
+    gan.fit(dataset, epochs=50, verbose=0, callbacks=[StopOnSignal(), Checkpoint(path)])
+    dataset.epoch = 0
+    for index in range(3):
+        twin.train_on_batch(*dataset.batch(0, index))
+    for model in (gan, keras.saving.load_model(path)):
+        assert int(model.optimizer.iterations) == 3
+        for a, b in zip(model.get_weights(), twin.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
 def test_signal_handlers_are_put_back_when_training_raises(make_gan, dataset):
     before = signal.getsignal(signal.SIGINT)
 
