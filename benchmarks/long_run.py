@@ -77,13 +77,13 @@ class Count(keras.callbacks.Callback):
 def train(options: argparse.Namespace, directory: pathlib.Path) -> list[Held]:
     """Trains, and returns what was held at the end of each epoch."""
     dataset = kgan.data.load_digits("train", batch_size=options.batch_size, seed=0)
-    networks = getattr(kgan.networks, options.network)(
+    generator, discriminator = getattr(kgan.networks, options.network)(
         image_shape=dataset.image_shape,
         latent_dim=8,
         width=4,
         num_classes=dataset.num_classes if options.conditional else None,
     )
-    gan = kgan.GAN(*networks, seed=0)
+    gan = kgan.GAN(generator, discriminator, seed=0)
     gan.compile(penalties=kgan.penalties.R1(1.0, interval=4), ema_decay=0.99)
     count = Count()
     gan.fit(
