@@ -24,13 +24,14 @@ def test_files_threads_and_objects_do_not_grow_with_the_epochs(make_gan, images,
     counts, objects = [], []
 
     def count(epoch, logs):
-        gc.collect()
-        counts.append(open_files_and_threads())
-        objects.append(len(gc.get_objects()))
+        if epoch in {1, 5}:
+            gc.collect()
+            counts.append(open_files_and_threads())
+            objects.append(len(gc.get_objects()))
 
     make_gan("mlp", ema_decay=0.9).fit(
         dataset,
-        epochs=8,
+        epochs=6,
         verbose=0,
         callbacks=[
             kgan.callbacks.PeriodicEvaluation(dataset, **looks),
@@ -42,10 +43,10 @@ def test_files_threads_and_objects_do_not_grow_with_the_epochs(make_gan, images,
             keras.callbacks.LambdaCallback(on_epoch_end=count),
         ],
     )
-    assert len(counts) == 8
-    assert counts[-1] <= counts[1]
+    first, last = counts
+    assert all(a >= b for a, b in zip(first, last, strict=True))
     # The history of the logs grows by a few. A step that is compiled anew leaves thousands.
-    assert objects[-1] - objects[1] < 6 * 300
+    assert objects[1] - objects[0] < 4 * 300
 
     before = open_files_and_threads()
     wait = threading.Event()
