@@ -121,6 +121,11 @@ class OptimizerPair(keras.optimizers.Optimizer):
         for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
             own = [v for v in _innermost(optimizer)._trainable_variables if id(v) in known]
             optimizer.finalize_variable_values(own)
+            if _innermost(optimizer).use_ema:
+                for variable in own:
+                    # On JAX it has the average's own array now, and training on would give the
+                    # same memory away twice.
+                    variable.assign(keras.ops.copy(variable))
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         """Refuses: one list of gradients cannot say which network each is for."""
