@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "compiler.h"
 #include "interleave.h"
 #include "rows.h"
 
@@ -71,13 +72,10 @@ constexpr std::size_t kPrefetchDistance = 3072;
 
 // Inlined, or GCC takes a function that does nothing but prefetch for one without effect, and drops
 // the calls: that halves the speed.
-[[gnu::always_inline]] inline void prefetch_image([[maybe_unused]] const std::uint8_t* pixels,
-                                                  [[maybe_unused]] std::size_t size) {
-#ifdef __GNUC__
+KGAN_ALWAYS_INLINE inline void prefetch_image(const std::uint8_t* pixels, std::size_t size) {
     // The hardware follows a long run by itself once it has begun.
     size = std::min(size, 2 * kPrefetchDistance);
-    for (std::size_t i = 0; i < size; i += kCacheLine) __builtin_prefetch(pixels + i, 0, 2);
-#endif
+    for (std::size_t i = 0; i < size; i += kCacheLine) KGAN_PREFETCH(pixels + i);
 }
 
 // Bytes that are interleaved before they are converted: well within the first-level cache beside

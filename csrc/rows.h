@@ -7,11 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "compiler.h"
 #include "levels.h"
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define KGAN_X86_64 1
-#endif
 
 namespace kgan {
 

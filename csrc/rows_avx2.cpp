@@ -8,8 +8,9 @@
 
 namespace kgan {
 
-__attribute__((target("avx2,fma"))) void convert_row_avx2(const std::uint8_t* pixels, float* values,
-                                                          std::size_t count, const Levels& levels) {
+KGAN_TARGET("avx2,fma")
+void convert_row_avx2(const std::uint8_t* pixels, float* values, std::size_t count,
+                      const Levels& levels) {
     const __m256 zero = _mm256_set1_ps(levels.zero());
     const __m256 scale = _mm256_set1_ps(levels.scale());
     const __m256 tail = _mm256_set1_ps(levels.scale_tail());

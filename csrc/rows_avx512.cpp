@@ -14,7 +14,7 @@
 namespace kgan {
 namespace {
 
-#define KGAN_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
+#define KGAN_AVX512 KGAN_TARGET("avx512f,avx512bw,avx512vl")
 
 struct Line {
     __m512 zero;
