@@ -1,13 +1,19 @@
 """What `import kgan` gives and does."""
 
+import importlib.metadata
 import json
 import os
+import pathlib
+import re
 import subprocess
 import sys
 
 import pytest
+from packaging.requirements import Requirement
 
 import kgan
+
+ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("name", kgan.__all__)
@@ -108,3 +114,24 @@ def test_import_kgan_is_enough_for_keras_to_load_a_gan(make_gan, tmp_path):
         text=True,
     )
     assert done.stdout.strip() == "GAN", done.stderr
+
+
+@pytest.mark.backend_free
+def test_every_dependency_has_an_oldest_version():
+    requirements = [Requirement(line) for line in importlib.metadata.requires("kgan")]
+    others = [requirement for requirement in requirements if requirement.name != "kgan"]
+    assert len(others) > 10
+    for requirement in others:
+        assert ">=" in {clause.operator for clause in requirement.specifier}, str(requirement)
+
+
+@pytest.mark.backend_free
+def test_the_oldest_build_is_of_all_that_builds_kgan():
+    tool = ROOT / "tools" / "oldest_build.py"
+    out = subprocess.run([sys.executable, tool], check=True, capture_output=True, text=True).stdout
+    pins = dict(line.split("==") for line in out.splitlines())
+    named = re.search(r"^requires = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S)
+    required = [Requirement(text) for text in re.findall(r'"(.*?)"', named[1])]
+    assert pins.keys() == {requirement.name for requirement in required}
+    for requirement in required:
+        assert pins[requirement.name] in requirement.specifier
