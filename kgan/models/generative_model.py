@@ -186,15 +186,19 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
     def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Updates the model on one batch: `keras.Model.train_on_batch`.
 
-        Of a model on several devices each gets its part of the batch, as in `fit`.
+        Of a model on several devices each gets its part of the batch, as in `fit`. What it returns
+        is of this batch alone.
         """
+        self.reset_metrics()  # Keras does so itself from 3.15 on
         return super().train_on_batch(*self._dealt_out(x, y), *args, **kwargs)
 
     def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Measures the model on one batch: `keras.Model.test_on_batch`.
 
-        Of a model on several devices each gets its part of the batch, as in `evaluate`.
+        Of a model on several devices each gets its part of the batch, as in `evaluate`. What it
+        returns is of this batch alone.
         """
+        self.reset_metrics()
         return super().test_on_batch(*self._dealt_out(x, y), *args, **kwargs)
 
     def _dealt_out(self, x: Any, y: Any) -> tuple[Any, Any]:
