@@ -10,7 +10,10 @@ import pytest
 
 import kgan
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc"),
+    pytest.mark.backend_free,  # the long form is for each of them
+]
 
 
 def open_files_and_threads():
