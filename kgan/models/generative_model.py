@@ -117,7 +117,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         callbacks = kwargs.pop("callbacks", None)
         others = in_order(callbacks)
         check_callbacks(others)
-        restored = [call.before_fit(self) for call in others if hasattr(call, "before_fit")]
+        restored = [each.before_fit(self) for each in others if hasattr(each, "before_fit")]
         if any(restored):
             kwargs["initial_epoch"] = self.progress.epoch
         kwargs["validation_data"] = self._held_out(kwargs.get("validation_data"))
