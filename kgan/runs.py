@@ -249,6 +249,8 @@ class Run:
         gan = recipes.get(config.recipe).build(
             dataset.image_shape, num_classes=dataset.num_classes, seed=config.seed
         )
+        if directory.exists():
+            remove_unfinished(directory)  # of a run that was killed before it had a model
         run = cls(directory, config, dataset, gan)
         # Saved before the first step: a run that is killed in its first epoch can be resumed too.
         # The model last: where there is one, there is a run.

@@ -92,9 +92,13 @@ def test_a_run_that_was_killed_in_its_first_epoch_can_be_resumed(command, tmp_pa
     def die(*args, **kwargs):
         raise SystemExit(9)
 
+    directory.mkdir()
+    leftover = directory / ".89abcdef-config.json"  # of one that was killed before that
+    leftover.write_text("{")
     with monkeypatch.context() as killed:
         killed.setattr(kgan.GAN, "fit", die)
         assert command("train", *SHORT, "--epochs", 1, "--output", directory)[0] == 9
+    assert not leftover.exists()
     (directory / ".0123abcd-gan.keras").write_bytes(b"half a fi")
     code, _, err = command("train", "--resume", "--output", directory)
     assert code == 0, err
