@@ -12,7 +12,6 @@ import itertools
 import json
 import platform
 import re
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ import keras
 from kgan import callbacks, data, recipes
 from kgan._core import __version__
 from kgan._files import remove_unfinished, written_whole
-from kgan.callbacks.checkpoint import save_whole
+from kgan.callbacks.checkpoint import loading, save_whole
 from kgan.callbacks.loss_history import read_history
 from kgan.metrics.evaluator import FEWEST, default_features
 from kgan.models import GAN
@@ -172,20 +171,8 @@ def load_gan(path: Path, **options: Any) -> GAN:
     path = path / MODEL if path.is_dir() else path
     if not path.is_file():
         raise FileNotFoundError(f"Expected a model saved by kgan. Received: {path}: no such file.")
-    try:
-        with warnings.catch_warnings():
-            # Without its optimizers' moments it would not go on where it stopped.
-            warnings.filterwarnings("error", message="Skipping variable loading for optimizer")
-            gan = keras.saving.load_model(path, **options)
-    except Exception as error:  # Keras raises whatever the damage leads to
-        first: BaseException = error
-        while first.__context__ is not None:  # which Keras puts into pages of configuration
-            first = first.__context__
-        reason = " ".join(f"{type(first).__name__}: {first}".split())
-        raise ValueError(
-            f"Expected a model saved by kgan. Received: {path}, which cannot be loaded: "
-            f"{reason[:300]}"
-        ) from error
+    with loading(f"Expected a model saved by kgan. Received: {path}, which cannot be loaded"):
+        gan = keras.saving.load_model(path, **options)
     if not isinstance(gan, GAN):
         raise ValueError(
             f"Expected a model saved by kgan. Received: {path}, which holds a {type(gan).__name__}."
@@ -249,8 +236,7 @@ class Run:
         gan = recipes.get(config.recipe).build(
             dataset.image_shape, num_classes=dataset.num_classes, seed=config.seed
         )
-        if directory.exists():
-            remove_unfinished(directory)  # of a run that was killed before it had a model
+        remove_unfinished(directory)  # of a run that was killed before it had a model
         run = cls(directory, config, dataset, gan)
         # Saved before the first step: a run that is killed in its first epoch can be resumed too.
         # The model last: where there is one, there is a run.
@@ -297,11 +283,7 @@ class Run:
         chosen: list[Any] = [
             *self._evaluation(),
             self._nan_guard,
-            callbacks.LossHistory(
-                self.directory / HISTORY,
-                plot=self.directory / "losses.png",
-                resume=self.gan.epochs_trained > 0,
-            ),
+            callbacks.LossHistory(self.directory / HISTORY, plot=self.directory / "losses.png"),
             callbacks.SampleGrid(self.directory / SAMPLES, animation="../training.gif"),
             callbacks.Checkpoint(self.directory / MODEL, every_batches=self.config.save_every),
         ]

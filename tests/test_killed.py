@@ -83,7 +83,7 @@ def assert_whole(directory):
 def outcome(directory):
     """All that a finished run has come to."""
     gan = keras.saving.load_model(directory / "gan.keras")
-    state = [np.array(v) for v in (*gan.variables, *gan.optimizer.variables, *gan._noise_states())]
+    state = [np.array(v) for v in (*gan.variables, *gan.optimizer.variables)]
     files = {
         path.relative_to(directory): path.read_bytes()
         for path in directory.rglob("*")

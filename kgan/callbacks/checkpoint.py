@@ -3,6 +3,7 @@
 import contextlib
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -180,14 +181,11 @@ class BackupAndRestore(Checkpoint):
         """Restores a model, if there is a backup; says whether there is."""
         if not self.path.exists():
             return False
-        try:
+        with loading(
+            f"Expected {self.path} to be a backup of this model, compiled as it is. Received one "
+            "that cannot be loaded into it. Delete it to begin anew. What is wrong"
+        ):
             model.load_weights(self.path)
-        except Exception as error:  # Keras raises whatever the difference leads to
-            reason = f"{type(error).__name__}: {error}"
-            raise ValueError(
-                f"Expected {self.path} to be a backup of this model, compiled as it is. Received "
-                f"one that cannot be loaded into it: {reason[:300]} Delete it to begin anew."
-            ) from error
         return True
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -212,3 +210,26 @@ def save_whole(model: Any, path: str | os.PathLike[str]) -> None:
     """Saves a model so that `path` is a whole file at any moment."""
     with written_whole(path) as temporary:
         model.save(temporary)
+
+
+@contextlib.contextmanager
+def loading(refusal: str) -> Iterator[None]:
+    """A context to load a model in: what cannot be loaded, all of it, is an error in a paragraph.
+
+    Args:
+        refusal: What the error says before the reason.
+
+    Raises:
+        ValueError: It could not be loaded, or only without its optimizers' moments.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Without its optimizers' moments it would not go on where it stopped.
+            warnings.filterwarnings("error", message="Skipping variable loading for optimizer")
+            yield
+    except Exception as error:  # Keras raises whatever the damage leads to
+        first: BaseException = error
+        while first.__context__ is not None:  # which Keras puts into pages of configuration
+            first = first.__context__
+        reason = " ".join(f"{type(first).__name__}: {first}".split())
+        raise ValueError(f"{refusal}: {reason[:300]}") from error

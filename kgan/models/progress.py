@@ -25,7 +25,7 @@ class Progress:
     Args:
         epoch: Integer, the epoch that comes next or is under way, as `fit` numbers them.
         batches: Integer, how many of its batches are done.
-        steps: Integer, of how many; 0 where that is not known.
+        steps: Integer, of how many; None where that is not known.
         metrics: Arrays, the running means over those batches.
         learning_rates: Arrays, as they were then.
         callbacks: Names of classes, each with the state of a callback.
@@ -33,7 +33,7 @@ class Progress:
 
     epoch: int = 0
     batches: int = 0
-    steps: int = 0
+    steps: int | None = None
     metrics: list[np.ndarray] = field(default_factory=list)
     learning_rates: list[np.ndarray] = field(default_factory=list)
     callbacks: list[tuple[str, Any]] = field(default_factory=list)

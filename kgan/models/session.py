@@ -84,11 +84,12 @@ class Session(keras.callbacks.Callback):
         begun = (progress.epoch, progress.batches)
         if self.epoch != progress.epoch or begun == (0, 0):
             return None
-        if progress.batches and progress.steps != self.steps:
+        if progress.batches and (self.steps is None or progress.steps != self.steps):
             warnings.warn(
-                f"The model was saved after batch {progress.batches} of {progress.steps} of epoch "
-                f"{progress.epoch + 1}. Expected the same dataset to go on from there. Received: "
-                f"one with {self.steps or 'an unknown number of'} batches to an epoch. That epoch "
+                f"The model was saved after batch {progress.batches} of "
+                f"{progress.steps or 'an unknown number'} of epoch {progress.epoch + 1}. Expected "
+                "the same dataset, one whose place is known, to go on from there. Received: one "
+                f"with {self.steps or 'an unknown number of'} batches to an epoch. That epoch "
                 "begins anew.",
                 stacklevel=4,
             )
@@ -111,7 +112,7 @@ class Session(keras.callbacks.Callback):
         return Progress(
             epoch=self.epoch,
             batches=batches,
-            steps=self.steps or 0,
+            steps=self.steps,
             metrics=(self._metrics_before_test or self._metrics()) if batches else [],
             learning_rates=[ops.convert_to_numpy(rate) for rate in self._learning_rates()],
             callbacks=states_of(self.callbacks),
