@@ -137,7 +137,10 @@ def test_ctrl_c_before_training(tmp_path, moment):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert (out, err) == ("", "Interrupted.\n")
+    # By then it may have begun to train, and its libraries may have spoken.
+    assert not out or (moment == "start" and out.startswith("Training ") and "Go on:" not in out)
+    assert err.splitlines()[-1] == "Interrupted."
+    assert "Traceback" not in err
     if moment == "import":
         assert not directory.exists()
     else:

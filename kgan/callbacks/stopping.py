@@ -1,5 +1,6 @@
 """Ways to end training early and cleanly: what was trained of the epoch is saved, and not lost."""
 
+import os
 import signal
 import time
 from types import FrameType
@@ -53,6 +54,9 @@ class StopOnSignal(keras.callbacks.Callback):
     of the epoch. Signals can be caught in a process's main thread only; elsewhere the callback does
     nothing.
 
+    Only the process that trains listens: one that is forked meanwhile, as Keras forks workers, is
+    ended by the signals that would have ended it before.
+
     Handlers are put back when training ends. Training that ends in an exception does not tell its
     callbacks so; a `with` block does:
 
@@ -68,6 +72,7 @@ class StopOnSignal(keras.callbacks.Callback):
         super().__init__()
         self.received: int | None = None
         self._trained: Any = None
+        self._process = os.getpid()
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "StopOnSignal":
@@ -89,6 +94,7 @@ class StopOnSignal(keras.callbacks.Callback):
         """Listens."""
         del logs
         self.received = None
+        self._process = os.getpid()
         for number in (signal.SIGINT, signal.SIGTERM):
             try:
                 self._previous[number] = signal.signal(number, self._stop)
@@ -97,9 +103,12 @@ class StopOnSignal(keras.callbacks.Callback):
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         del frame
-        self.received = number
-        self._trained.stop_training = True
         self._restore()
+        if os.getpid() == self._process:
+            self.received = number
+            self._trained.stop_training = True
+        else:  # Forked, with this handler: who waits for its end would wait forever.
+            os.kill(os.getpid(), number)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Stops listening."""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from types import SimpleNamespace
 
 import keras
@@ -181,6 +182,29 @@ def test_a_signal_amid_a_step_loses_nothing(make_gan, dataset, tmp_path):
         assert int(model.optimizer.iterations) == 3
         for a, b in zip(model.get_weights(), twin.get_weights(), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked here")
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_a_forked_process_ends_by_the_signal(make_gan, dataset):
+    # As the worker processes of Keras do, for whose end Python waits.
+    ends = []
+
+    def fork():
+        child = os.fork()
+        if child == 0:
+            try:
+                time.sleep(20)
+            finally:
+                os._exit(0)
+        os.kill(child, signal.SIGTERM)
+        ends.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+    gan, listener = make_gan(), StopOnSignal()
+    gan.fit(dataset, verbose=0, callbacks=[listener, at_batch(1, fork)])
+    assert ends == [-signal.SIGTERM]
+    assert listener.received is None
+    assert gan.epochs_trained == 1
 
 
 def test_signal_handlers_are_put_back_when_training_raises(make_gan, dataset):
