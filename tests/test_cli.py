@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,15 +34,18 @@ def command(capfd):
     return run
 
 
-@pytest.fixture
-def run_dir(command, tmp_path):
-    """A finished run of the conditional recipe, two epochs long."""
-    directory = tmp_path / "run"
-    code, _, err = command(
-        "train", *SHORT, "--recipe", "conditional_dcgan", "--epochs", 2, "--output", directory
-    )
-    assert code == 0, err
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("trained") / "run"
+    recipe = ("--recipe", "conditional_dcgan", "--epochs", "2")
+    assert cli.main(["train", *SHORT, *recipe, "--output", str(directory)]) == 0
     return directory
+
+
+@pytest.fixture
+def run_dir(trained_once, tmp_path):
+    """A finished run of the conditional recipe, two epochs long."""
+    return Path(shutil.copytree(trained_once, tmp_path / "run"))
 
 
 def history(directory):
@@ -86,6 +90,7 @@ def test_resume_equals_a_run_that_was_never_stopped(command, run_dir, tmp_path):
         assert film.n_frames == 2
 
 
+@pytest.mark.backend_free
 def test_a_run_that_was_killed_in_its_first_epoch_can_be_resumed(command, tmp_path, monkeypatch):
     directory = tmp_path / "run"
 
@@ -162,6 +167,7 @@ def test_errors(command, tmp_path, monkeypatch, arguments, code, message):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.backend_free
 def test_without_mnist_it_trains_on_digits_and_says_so(command, tmp_path, monkeypatch):
     def unavailable(*args, **kwargs):
         raise ConnectionError("no route to anywhere")
@@ -193,6 +199,7 @@ def test_sample_npz(command, run_dir, tmp_path):
         np.testing.assert_array_equal(arrays["images"], expected)
 
 
+@pytest.mark.backend_free
 def test_sample_label_and_png(command, run_dir, tmp_path):
     command("sample", run_dir, "--count", 5, "--label", 7, "--output", tmp_path / "s.npz")
     with np.load(tmp_path / "s.npz") as arrays:
@@ -205,6 +212,7 @@ def test_sample_label_and_png(command, run_dir, tmp_path):
     assert "labels from 10 to 10" in err
 
 
+@pytest.mark.backend_free
 def test_sample_of_an_unconditional_gan(command, tmp_path):
     command("train", *SHORT, "--epochs", 1, "--output", tmp_path / "run")
     command("sample", tmp_path / "run", "--count", 3, "--output", tmp_path / "s.npz")
@@ -362,6 +370,7 @@ def test_evaluate_prints_figures_and_writes_a_report(command, run_dir, tmp_path)
     assert out.strip() == str(found)
 
 
+@pytest.mark.backend_free
 def test_evaluate_as_json(command, run_dir):
     code, out, _ = command(
         "evaluate", run_dir / "gan.keras", "--count", 60, "--json", "--bootstrap", 20, "--seed", 3
@@ -387,6 +396,7 @@ def test_evaluate_needs_to_know_the_images(command, run_dir, tmp_path):
     assert "one of 'mnist', 'stacked_mnist', 'pixels'" in err
 
 
+@pytest.mark.backend_free
 def test_train_puts_figures_into_the_history_unless_told_not_to(command, run_dir, tmp_path):
     assert float(history(run_dir)[1]["val_fcd"]) > 0
     code, _, err = command(
@@ -396,6 +406,7 @@ def test_train_puts_figures_into_the_history_unless_told_not_to(command, run_dir
     assert "val_fcd" not in history(tmp_path / "plain")[0]
 
 
+@pytest.mark.backend_free
 def test_a_run_that_diverges_says_so_and_keeps_its_last_good_model(command, tmp_path, monkeypatch):
     from kgan import losses
 
