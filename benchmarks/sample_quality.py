@@ -6,8 +6,9 @@
 
 `train` trains recipes, and `original`, the first GAN of most courses as they write it in PyTorch
 (`pytorch_first_gan.py`), from each of `--seeds`. After each of `--epochs`, or of `--steps`, it
-compares 10,000 samples with as many training images, and keeps figures and a picture of samples.
-`--with ema_decay=0.999 'penalties={"r1": {"weight": 0.1}}'` trains a recipe with fields changed.
+compares 10,000 samples with as many training images, and keeps figures, a picture of samples and
+the model. `--with ema_decay=0.999 'penalties={"r1": {"weight": 0.1}}'` trains a recipe with fields
+changed.
 
 `time` measures a training step of all that were trained, side by side in turns, on all cores. The
 table's seconds are steps times that: so what else the machine did while it trained changes nothing.
@@ -88,6 +89,8 @@ def train(name: str, seed: int, options: argparse.Namespace) -> None:
         pathlib.Path(f"{path}.json").write_text(json.dumps(row))
         picture = kgan.images.grid(kgan.images.to_uint8(model.generate(100, seed=0)))
         kgan.images.save_png(f"{path}.png", picture)
+        if isinstance(model, kgan.GAN):
+            model.save(f"{path}.keras")
         print(json.dumps(row), flush=True)
 
 

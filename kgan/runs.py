@@ -289,15 +289,15 @@ class Run:
         ]
         if time_limit is not None:
             chosen.insert(0, callbacks.TimeLimit(time_limit))
-        with callbacks.StopOnSignal() as on_signal:
-            self.gan.fit(
-                self.dataset,
-                initial_epoch=self.gan.epochs_trained,
-                epochs=self.epochs,
-                steps_per_epoch=self.steps_per_epoch,
-                callbacks=[on_signal, *chosen],
-                verbose=verbose,
-            )
+        on_signal = callbacks.StopOnSignal()
+        self.gan.fit(
+            self.dataset,
+            initial_epoch=self.gan.epochs_trained,
+            epochs=self.epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            callbacks=[on_signal, *chosen],
+            verbose=verbose,
+        )
         return on_signal.received
 
     def _evaluation(self) -> list[Any]:

@@ -1,6 +1,7 @@
 """What all tests share: small networks, small data, and quiet, repeatable backends."""
 
 import os
+import signal
 
 # Before anything imports TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -27,6 +28,14 @@ def _cache_of_its_own(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _fresh_state():
     keras.utils.set_random_seed(1)
+
+
+@pytest.fixture
+def interruptible():
+    """Has Ctrl-C interrupt, also in a process that a shell began in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

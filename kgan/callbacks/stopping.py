@@ -57,15 +57,16 @@ class StopOnSignal(keras.callbacks.Callback):
     Only the process that trains listens: one that is forked meanwhile, as Keras forks workers, is
     ended by the signals that would have ended it before.
 
-    Handlers are put back when training ends. Training that ends in an exception does not tell its
-    callbacks so; a `with` block does:
+    Handlers are put back when training ends, in an error too. `received` is the number of the
+    signal that ended training, or None.
 
+    Example:
     ```python
-    with kgan.callbacks.StopOnSignal() as on_signal:
-        gan.fit(train, epochs=20, callbacks=[on_signal])
+    on_signal = kgan.callbacks.StopOnSignal()
+    gan.fit(train, epochs=20, callbacks=[on_signal, kgan.callbacks.Checkpoint("gan.keras")])
+    if on_signal.received is None:
+        print("Not interrupted.")
     ```
-
-    `received` is the number of the signal that ended training, or None.
     """
 
     def __init__(self) -> None:
@@ -74,12 +75,6 @@ class StopOnSignal(keras.callbacks.Callback):
         self._trained: Any = None
         self._process = os.getpid()
         self._previous: dict[int, Any] = {}
-
-    def __enter__(self) -> "StopOnSignal":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._restore()
 
     def set_model(self, model: Any) -> None:
         """Notes the model, so that a signal need not ask for it.
@@ -113,6 +108,10 @@ class StopOnSignal(keras.callbacks.Callback):
     def on_train_end(self, logs: Any = None) -> None:
         """Stops listening."""
         del logs
+        self._restore()
+
+    def on_train_failed(self) -> None:
+        """Stops listening."""
         self._restore()
 
     def _restore(self) -> None:

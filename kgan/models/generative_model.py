@@ -150,16 +150,16 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         is_list_of_keras = isinstance(callbacks, keras.callbacks.CallbackList)
         if is_list_of_keras:
             callbacks.callbacks.insert(0, session)
-        try:
-            yield callbacks if is_list_of_keras else [session, *session.callbacks]
-        except BaseException:
-            # Which batch was the last whose updates were all made, nobody knows.
-            self.progress, self.batches_trained = Progress(), 0
-            raise
-        finally:
-            self._session = None
-            if is_list_of_keras:
-                callbacks.callbacks.remove(session)
+        with session.interruptible():
+            try:
+                yield callbacks if is_list_of_keras else [session, *session.callbacks]
+            except BaseException:
+                session.fail()
+                raise
+            finally:
+                self._session = None
+                if is_list_of_keras:
+                    callbacks.callbacks.remove(session)
 
     def _held_out(self, data: Any) -> Any:
         """Validation data as `fit` takes them, checked."""

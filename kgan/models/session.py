@@ -1,9 +1,11 @@
 """One call of `fit`: what it counts, and how it goes on where another one stopped."""
 
 import contextlib
+import signal
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from threading import Lock
+from types import FrameType
 from typing import Any
 
 import keras
@@ -44,6 +46,7 @@ class Session(keras.callbacks.Callback):
     all else, and says whether it has loaded an earlier `fit` of the model;
     `on_train_interrupted()` comes when training ends with a batch, not with an epoch's callbacks:
     it is where to save, since those callbacks are yet to be told of the epoch as if it were whole.
+    A third, `on_train_failed()`, comes in place of `on_train_end` when training ends in an error.
 
     Args:
         model: A `GenerativeModel`.
@@ -73,7 +76,8 @@ class Session(keras.callbacks.Callback):
         self.callbacks = callbacks
         self.epoch = initial_epoch
         self.is_restored = is_restored
-        self._lock = Lock()
+        self._lock = threading.Lock()
+        self._is_interrupted = False
         self._metrics_before_test: list[np.ndarray] | None = None
         self._kept: Progress | None = None
         self._stock: Progress | None = None
@@ -130,6 +134,36 @@ class Session(keras.callbacks.Callback):
         finally:
             self._stock = None
 
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """A context in which Ctrl-C ends training, at the latest with the batch in hand.
+
+        Python prints and forgets a KeyboardInterrupt that is raised within a destructor or a
+        callback of the garbage collector. JAX has one, which TensorFlow imports where there is JAX:
+        of those that came while a step was compiled, most were lost. And native code may make
+        another error of it.
+        """
+        if (
+            threading.current_thread() is not threading.main_thread()
+            or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        ):
+            yield
+            return
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            self._is_interrupted = True
+            signal.default_int_handler(number, frame)
+
+        signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        except Exception as error:
+            if self._is_interrupted:
+                raise KeyboardInterrupt from error
+            raise
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Counts from the epoch's first batch."""
         del logs
@@ -158,6 +192,8 @@ class Session(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts. Where no callback wants to know of batches, several threads may do so at once."""
         del logs
+        if self._is_interrupted:
+            raise KeyboardInterrupt
         done = batch + 1 if self.steps is None else min(batch + 1, self.steps)
         with self._lock:
             self.trained.batches_trained = max(self.trained.batches_trained, done)
@@ -192,6 +228,14 @@ class Session(keras.callbacks.Callback):
             self._give_states(self._to_take_up)
         self._kept = self.progress()
         self.trained.progress = self._kept
+
+    def fail(self) -> None:
+        """Forgets where training stands, and has callbacks give back what they hold."""
+        # Which batch was the last whose updates were all made, nobody knows.
+        self.trained.progress, self.trained.batches_trained = Progress(), 0
+        for callback in self.callbacks:
+            if hasattr(callback, "on_train_failed"):
+                callback.on_train_failed()
 
     def _give_states(self, left: Progress) -> None:
         callbacks = [
