@@ -136,7 +136,7 @@ class Session(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """A context in which Ctrl-C ends training, at the latest with the batch in hand.
+        """A context in which Ctrl-C ends training, if not at once then a batch or two later.
 
         Python prints and forgets a KeyboardInterrupt that is raised within a destructor or a
         callback of the garbage collector. JAX has one, which TensorFlow imports where there is JAX:
