@@ -73,7 +73,7 @@ class StopOnSignal(keras.callbacks.Callback):
         super().__init__()
         self.received: int | None = None
         self._trained: Any = None
-        self._process = os.getpid()
+        self._process: int | None = None  # the one that trains
         self._previous: dict[int, Any] = {}
 
     def set_model(self, model: Any) -> None:
