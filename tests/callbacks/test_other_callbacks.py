@@ -191,12 +191,18 @@ def test_a_forked_process_ends_by_the_signal(make_gan, dataset):
     ends = []
 
     def fork():
+        # A signal that comes before the child is up Python itself drops.
+        is_up, up = os.pipe()
         child = os.fork()
         if child == 0:
             try:
+                os.write(up, b".")
                 time.sleep(20)
             finally:
                 os._exit(0)
+        os.read(is_up, 1)
+        os.close(is_up)
+        os.close(up)
         os.kill(child, signal.SIGTERM)
         ends.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
