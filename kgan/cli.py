@@ -9,20 +9,14 @@ import contextlib
 import json
 import os
 import shlex
-import signal
 import sys
 import tempfile
-import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from kgan import _environment
-
-# Seconds: long enough for what has to be put in order when a command is interrupted.
-_AGAIN_AFTER = 2.0
+from kgan import _environment, _interrupts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        with _interrupts_arrive():
+        with _interrupts.repeated():
             if options.run is not _help_or_version:
                 _environment.require_backend()
             return int(options.run(options))
@@ -420,67 +414,6 @@ def _say(text: str) -> None:
 
 
 @contextlib.contextmanager
-def _interrupts_arrive() -> Iterator[None]:
-    """Has Ctrl-C raise a KeyboardInterrupt again and again, until one gets here.
-
-    Python prints and forgets one that is raised within a destructor or a callback of the garbage
-    collector, of which JAX has one that is called often: the command would go on as if nothing had
-    been said.
-    """
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler  # as under nohup
-    ):
-        yield
-        return
-    lost = sys.unraisablehook
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN_AFTER)
-        raise KeyboardInterrupt
-
-    def unless_it_comes_again(unraisable: Any) -> None:
-        if unraisable.exc_type is not KeyboardInterrupt:
-            lost(unraisable)
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.signal(signal.SIGINT, interrupt)
-    sys.unraisablehook = unless_it_comes_again
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGALRM, before)
-        sys.unraisablehook = lost
-
-
-@contextlib.contextmanager
-def _leaving_at_once(standard_error: int) -> Iterator[None]:
-    """Has Ctrl-C end the process there and then, where there is nothing yet to be put in order.
-
-    Native code that a KeyboardInterrupt meets while it loads makes another error of it, or crashes.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        os.write(standard_error, b"Interrupted.\n")
-        os._exit(130)
-
-    if before is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
 def _without_native_noise() -> Iterator[None]:
     """Holds back what libraries print to standard error while they load, unless loading fails.
 
@@ -496,7 +429,7 @@ def _without_native_noise() -> Iterator[None]:
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            with _leaving_at_once(saved):
+            with _interrupts.leaving_at_once(saved):
                 yield
         except BaseException:
             os.dup2(saved, 2)

@@ -77,7 +77,8 @@ class _EpochBatches(keras.utils.PyDataset):
     @property
     def num_batches(self) -> int:
         """How many there are. Keras asks for it in the thread that makes worker processes, too."""
-        if self.use_multiprocessing and threading.current_thread() is not threading.main_thread():
+        in_thread = threading.current_thread() is not threading.main_thread()
+        if self.use_multiprocessing and in_thread and hasattr(signal, "pthread_sigmask"):
             # What that thread blocks, its processes do. Ctrl-C in a terminal is sent to them as
             # well, and one that it ends may hold the lock for which all others wait.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

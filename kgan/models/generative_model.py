@@ -150,7 +150,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         is_list_of_keras = isinstance(callbacks, keras.callbacks.CallbackList)
         if is_list_of_keras:
             callbacks.callbacks.insert(0, session)
-        with session.interruptible():
+        with session.interrupt.listening():
             try:
                 yield callbacks if is_list_of_keras else [session, *session.callbacks]
             except BaseException:

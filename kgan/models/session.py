@@ -1,18 +1,16 @@
 """One call of `fit`: what it counts, and how it goes on where another one stopped."""
 
 import contextlib
-import signal
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from types import FrameType
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from kgan import _backend
+from kgan import _backend, _interrupts
 from kgan.models.progress import Progress, give_states, has_state, states_of
 
 
@@ -77,7 +75,7 @@ class Session(keras.callbacks.Callback):
         self.epoch = initial_epoch
         self.is_restored = is_restored
         self._lock = threading.Lock()
-        self._is_interrupted = False
+        self.interrupt = _interrupts.Remembered()
         self._metrics_before_test: list[np.ndarray] | None = None
         self._kept: Progress | None = None
         self._stock: Progress | None = None
@@ -134,36 +132,6 @@ class Session(keras.callbacks.Callback):
         finally:
             self._stock = None
 
-    @contextlib.contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """A context in which Ctrl-C ends training, if not at once then a batch or two later.
-
-        Python prints and forgets a KeyboardInterrupt that is raised within a destructor or a
-        callback of the garbage collector. JAX has one, which TensorFlow imports where there is JAX:
-        of those that came while a step was compiled, most were lost. And native code may make
-        another error of it.
-        """
-        if (
-            threading.current_thread() is not threading.main_thread()
-            or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-        ):
-            yield
-            return
-
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            self._is_interrupted = True
-            signal.default_int_handler(number, frame)
-
-        signal.signal(signal.SIGINT, interrupt)
-        try:
-            yield
-        except Exception as error:
-            if self._is_interrupted:
-                raise KeyboardInterrupt from error
-            raise
-        finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Counts from the epoch's first batch."""
         del logs
@@ -192,8 +160,7 @@ class Session(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Counts. Where no callback wants to know of batches, several threads may do so at once."""
         del logs
-        if self._is_interrupted:
-            raise KeyboardInterrupt
+        self.interrupt.arrive()
         done = batch + 1 if self.steps is None else min(batch + 1, self.steps)
         with self._lock:
             self.trained.batches_trained = max(self.trained.batches_trained, done)

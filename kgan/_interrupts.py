@@ -1,0 +1,120 @@
+"""Ctrl-C that arrives: contexts for those who would else not hear of it.
+
+Python prints and forgets a KeyboardInterrupt that is raised within a destructor or a callback of
+the garbage collector. JAX has such a callback, which is called often, and TensorFlow imports JAX
+where it is installed: of those that came while a step was compiled, most were lost. And native code
+may make another error of one, or crash where it meets it while it loads.
+
+Nothing is done in threads, which get no signals, nor where somebody else listens, or nobody is to.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+# Seconds: long enough for what has to be put in order when a command is interrupted.
+AGAIN_AFTER = 2.0
+
+_Handler = Callable[[int, FrameType | None], None]
+
+
+@contextlib.contextmanager
+def repeated() -> Iterator[None]:
+    """Has Ctrl-C raise a KeyboardInterrupt again and again, until one gets here."""
+    if not _python_listens() or not hasattr(signal, "setitimer"):  # Windows has no such alarm
+        yield
+        return
+    lost = sys.unraisablehook
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_AFTER)
+        raise KeyboardInterrupt
+
+    def unless_it_comes_again(unraisable: Any) -> None:
+        if unraisable.exc_type is not KeyboardInterrupt:
+            lost(unraisable)
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    sys.unraisablehook = unless_it_comes_again
+    try:
+        with _handled_by(interrupt):
+            yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        sys.unraisablehook = lost
+
+
+@contextlib.contextmanager
+def leaving_at_once(standard_error: int) -> Iterator[None]:
+    """Has Ctrl-C end the process there and then, where there is nothing yet to be put in order.
+
+    Args:
+        standard_error: Integer, the open file that is told so.
+    """
+    nobody_is_to = signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None)
+    if threading.current_thread() is not threading.main_thread() or nobody_is_to:
+        yield
+        return
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        os.write(standard_error, b"Interrupted.\n")
+        os._exit(130)
+
+    with _handled_by(leave):
+        yield
+
+
+class Remembered:
+    """Has Ctrl-C raise a KeyboardInterrupt where it comes, and, if that is lost, where one asks."""
+
+    def __init__(self) -> None:
+        self._came = False
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """A context that hears Ctrl-C, whatever error is made of it."""
+        if not _python_listens():
+            yield
+            return
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            self._came = True
+            signal.default_int_handler(number, frame)
+
+        with _handled_by(interrupt):
+            try:
+                yield
+            except Exception as error:
+                if self._came:
+                    raise KeyboardInterrupt from error
+                raise
+
+    def arrive(self) -> None:
+        """Raises a KeyboardInterrupt if there was a Ctrl-C."""
+        if self._came:
+            raise KeyboardInterrupt
+
+
+def _python_listens() -> bool:
+    """Whether Ctrl-C raises a KeyboardInterrupt, as it does unless somebody says otherwise."""
+    return (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    )
+
+
+@contextlib.contextmanager
+def _handled_by(handler: _Handler) -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
