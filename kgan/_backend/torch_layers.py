@@ -130,7 +130,9 @@ def _dense(layer: Any, input_shape: Shape) -> Call | None:
 
 
 def _batch_normalization(layer: Any, input_shape: Shape) -> Call | None:
-    if layer.renorm or layer.synchronized or layer.axis not in {-1, len(input_shape) - 1}:
+    renormalises = getattr(layer, "renorm", False)  # which Keras can from 3.14 on
+    channels_last = layer.axis in {-1, len(input_shape) - 1}
+    if renormalises or layer.synchronized or not channels_last:
         return None
 
     def call(x: Any, training: bool | None = None, mask: None = None) -> Any:

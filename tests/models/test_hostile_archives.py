@@ -18,6 +18,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from packaging.version import Version
 
 import kgan
 from kgan import cli, runs
@@ -319,6 +320,8 @@ def test_no_member_is_unpacked_outside(written, tmp_path, monkeypatch, kind):
         assert_loads(path)
     except (ValueError, OSError):
         assert kind == "link"  # two members, of which one is in the other's way
+    except AttributeError:
+        assert Version(keras.version()) < Version("3.14")  # which fails to say what it skips
     assert unpacked  # so there was something to escape from
     after = {p for p in tmp_path.rglob("*") if inside not in p.parents}
     assert after - {inside} == before - {inside}
@@ -391,8 +394,8 @@ def test_arrays_are_never_unpickled(tmp_path, written, canary, monkeypatch):
     weights = tmp_path / "weights.npz"
     np.savez(weights, **{"generator/layers/dense": array})
 
-    # Keras would also read weights that NumPy wrote.
-    with pytest.raises(ValueError, match="allow_pickle"):
+    # Keras would also read weights that NumPy wrote; before 3.14 it misses others first.
+    with pytest.raises(ValueError, match=r"allow_pickle|'noise_0'"):
         runs.load_gan(written({WEIGHTS: None, "model.weights.npz": weights.read_bytes()}))
     np.savez(weights, **{"0": array})
     with pytest.raises(ValueError, match="allow_pickle"):
