@@ -202,7 +202,8 @@ def test_stopped_and_resumed(whole, gans, data, tmp_path):
 
 
 def test_a_saved_model_knows_its_next_batch(make_gan, dataset, tmp_path):
-    # With several steps at a time, and with averages that take the weights' place in the end.
+    # With several steps at a time, with averages that take the weights' place in the end, and with
+    # a rate that falls with every step.
     at_once = 2 if _backend.multiple_steps(None) else 1
     path = tmp_path / "gan.keras"
 
@@ -223,7 +224,13 @@ def test_a_saved_model_knows_its_next_batch(make_gan, dataset, tmp_path):
 
     keras.utils.set_random_seed(1)
     averaged = keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5)
-    whole = make_gan("dcgan", generator_optimizer=averaged, steps_per_execution=at_once)
+    falling = keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5))
+    whole = make_gan(
+        "dcgan",
+        generator_optimizer=averaged,
+        discriminator_optimizer=falling,
+        steps_per_execution=at_once,
+    )
     start = tmp_path / "start.keras"
     whole.save(start)
     assert train(whole, 1) == list(range(0, 6, at_once))
@@ -234,6 +241,8 @@ def test_a_saved_model_knows_its_next_batch(make_gan, dataset, tmp_path):
     assert (gan.epochs_trained, gan.batches_trained) == (0, 4)
     assert train(gan, 1) == list(range(4, 6, at_once))
     assert_same_state(state(whole), state(gan))
+    rate = gan.optimizer.discriminator_optimizer.learning_rate
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(rate), 0.1 * 0.5 ** (6 / 2), rtol=1e-6)
     # And on: two epochs in one `fit` that begins within the first of them.
     gan = keras.saving.load_model(start)
     train(gan, 1, [At(("batch", 0, 1), stop)])
