@@ -6,6 +6,8 @@ from typing import Any
 import keras
 
 _Schedule = keras.optimizers.schedules.LearningRateSchedule
+# Before, SwapEMAWeights takes it that the averages are those of the model's first weights.
+_KERAS_ASKS_WHOSE_AVERAGES = tuple(int(n) for n in keras.version().split(".")[:2]) >= (3, 15)
 
 
 @keras.saving.register_keras_serializable(package="kgan")
@@ -81,6 +83,13 @@ class OptimizerPair(keras.optimizers.Optimizer):
                 "`generator_optimizer`, `discriminator_optimizer` or both to be made with "
                 "`use_ema=True`. Received: neither. `GAN.compile(ema_decay=...)` keeps an average "
                 "of the generator by which samples are made without such a callback."
+            )
+        of_discriminator_alone = averaging == [_innermost(self.discriminator_optimizer)]
+        if of_discriminator_alone and not _KERAS_ASKS_WHOSE_AVERAGES:
+            raise ValueError(
+                "SwapEMAWeights would put the discriminator's averages into the generator. "
+                "Expected Keras 3.15 or later, or a `generator_optimizer` that is made with "
+                f"`use_ema=True` too. Received: Keras {keras.version()}."
             )
         return [v for optimizer in averaging for v in optimizer._model_variables_moving_average]
 
