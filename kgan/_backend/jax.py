@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import keras
 
 from kgan._backend import graph
+from kgan._versions import KERAS
 
 Logs = dict[str, Any]
 
@@ -247,6 +248,12 @@ def belongs(variable: Any, model: Any) -> bool:
 
 def dealt_out(batch: Any, model: Any) -> Any:
     """A batch in the form that `train_on_batch` takes, from which each device gets its part."""
+    if KERAS < (3, 15):
+        raise NotImplementedError(
+            "Keras before 3.15 deals out no batch that comes without sample weights. Expected "
+            "Keras 3.15 or later for `train_on_batch` and `test_on_batch` on several devices on "
+            f"JAX, or `fit` and `evaluate` in their place. Received: Keras {keras.version()}."
+        )
     # Keras makes one array of what the processes have.
     index, count = _process(model)
 

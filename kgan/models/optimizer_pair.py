@@ -5,9 +5,9 @@ from typing import Any
 
 import keras
 
+from kgan._versions import KERAS
+
 _Schedule = keras.optimizers.schedules.LearningRateSchedule
-# Before, SwapEMAWeights takes it that the averages are those of the model's first weights.
-_KERAS_ASKS_WHOSE_AVERAGES = tuple(int(n) for n in keras.version().split(".")[:2]) >= (3, 15)
 
 
 @keras.saving.register_keras_serializable(package="kgan")
@@ -85,7 +85,8 @@ class OptimizerPair(keras.optimizers.Optimizer):
                 "of the generator by which samples are made without such a callback."
             )
         of_discriminator_alone = averaging == [_innermost(self.discriminator_optimizer)]
-        if of_discriminator_alone and not _KERAS_ASKS_WHOSE_AVERAGES:
+        if of_discriminator_alone and KERAS < (3, 15):
+            # Which takes it that averages are those of the model's first weights.
             raise ValueError(
                 "SwapEMAWeights would put the discriminator's averages into the generator. "
                 "Expected Keras 3.15 or later, or a `generator_optimizer` that is made with "
