@@ -5,7 +5,8 @@ the garbage collector. JAX has such a callback, which is called often, and Tenso
 where it is installed: of those that came while a step was compiled, most were lost. And native code
 may make another error of one, or crash where it meets it while it loads.
 
-Nothing is done in threads, which get no signals, nor where somebody else listens, or nobody is to.
+Nothing is done in threads, which get no signals, nor where nobody is to listen. `repeated` and
+`Remembered` also leave it to whoever listens already.
 """
 
 import contextlib

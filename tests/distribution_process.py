@@ -19,11 +19,11 @@ from pathlib import Path
 import kgan  # sets TensorFlow's switches, so it stands first
 import keras
 import numpy as np
-from packaging.version import Version
+from kgan._versions import KERAS
 
 BACKEND = keras.backend.backend()
 # Of one's own, on several devices.
-HAS_LOOPS = BACKEND != "jax" or Version(keras.version()) >= Version("3.15")
+HAS_LOOPS = BACKEND != "jax" or KERAS >= (3, 15)
 BATCH = 16
 
 

@@ -18,10 +18,10 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from packaging.version import Version
 
 import kgan
 from kgan import cli, runs
+from kgan._versions import KERAS
 from kgan.metrics import mnist_classifier
 from kgan.metrics.cache import cached_features
 
@@ -321,7 +321,7 @@ def test_no_member_is_unpacked_outside(written, tmp_path, monkeypatch, kind):
     except (ValueError, OSError):
         assert kind == "link"  # two members, of which one is in the other's way
     except AttributeError:
-        assert Version(keras.version()) < Version("3.14")  # which fails to say what it skips
+        assert KERAS < (3, 14)  # which fails to say what it skips
     assert unpacked  # so there was something to escape from
     after = {p for p in tmp_path.rglob("*") if inside not in p.parents}
     assert after - {inside} == before - {inside}
@@ -395,7 +395,7 @@ def test_arrays_are_never_unpickled(tmp_path, written, canary, monkeypatch):
     np.savez(weights, **{"generator/layers/dense": array})
 
     # Keras would also read weights that NumPy wrote; before 3.14 it misses others first.
-    with pytest.raises(ValueError, match=r"allow_pickle|'noise_0'"):
+    with pytest.raises(ValueError, match="allow_pickle" if KERAS >= (3, 14) else "'noise_0'"):
         runs.load_gan(written({WEIGHTS: None, "model.weights.npz": weights.read_bytes()}))
     np.savez(weights, **{"0": array})
     with pytest.raises(ValueError, match="allow_pickle"):
