@@ -181,7 +181,8 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     options = parser.parse_args()
-    options.results.mkdir(parents=True, exist_ok=True)
+    if options.what != "worker":  # which keeps nothing
+        options.results.mkdir(parents=True, exist_ok=True)
     if options.what == "train":
         for name in options.names:
             for seed in options.seeds:

@@ -4,8 +4,9 @@
 
 Three digits as the channels of one image make 1,000 classes. Modes and their divergence from even
 shares are of 26,000 samples, as in the papers; chance alone leaves a divergence of about 0.019. The
-figures are rows of JSON in `--results`, beside a picture of 64 samples; the model is saved at each
-row, and a run that was stopped goes on from there.
+figures are rows of JSON beside pictures of 64 samples, in a folder of `--results` that is named by
+the run's recipe and options. The model is saved at each row, and a run that was stopped goes on
+from there.
 
 On a GPU there is time for more: `--width 64 --batch-size 256 --steps 200000 --every 10000`.
 
@@ -52,9 +53,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
-    options.results.mkdir(parents=True, exist_ok=True)
-    saved, rows = options.results / "gan.keras", options.results / "rows.jsonl"
     size = options.batch_size or kgan.recipes.get(options.recipe).batch_size
+    # What makes another run of it: a folder holds the model of one run only.
+    run = {
+        "recipe": options.recipe,
+        "seed": options.seed,
+        "width": options.width,
+        "batch_size": size,
+        "every": options.every,
+    }
+    results = options.results / "-".join(
+        f"{name}={value}" for name, value in run.items() if value is not None
+    )
+    results.mkdir(parents=True, exist_ok=True)
+    saved, rows = results / "gan.keras", results / "rows.jsonl"
     data = kgan.data.load_stacked_mnist(
         "train", data_dir=options.data_dir, batch_size=size, seed=options.seed
     )
@@ -71,6 +83,7 @@ def main() -> None:
         seconds = time.perf_counter() - start
         found = evaluator.evaluate(gan)
         row = {
+            **run,
             "steps": gan.epochs_trained * options.every,
             "seconds": round(seconds, 1),
             **{name: found[name] for name in SHOWN},
@@ -79,7 +92,7 @@ def main() -> None:
         with rows.open("a") as file:
             print(json.dumps(row), file=file)
         picture = kgan.images.grid(kgan.images.to_uint8(gan.generate(64, seed=0)))
-        kgan.images.save_png(options.results / f"{row['steps']}.png", picture)
+        kgan.images.save_png(results / f"{row['steps']}.png", picture)
         print(f"{found}\n", flush=True)
 
 

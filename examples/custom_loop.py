@@ -5,12 +5,13 @@ import argparse
 
 import kgan  # before keras: it sets a switch that TensorFlow reads once
 import keras
+import numpy as np
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--data-dir", help="where MNIST's files are")
 parser.add_argument("--epochs", type=int, default=5)
 parser.add_argument("--steps-per-epoch", type=int, help="batches to an epoch (default: all)")
-parser.add_argument("--output", default="samples", help="where the grids go")
+parser.add_argument("--output", default="samples", help="where the grids and the checkpoint go")
 arguments = parser.parse_args()
 
 train = kgan.data.load_mnist(
@@ -23,18 +24,30 @@ train = kgan.data.load_mnist(
 gan = kgan.recipes.get().build(train.image_shape, seed=0)
 
 callbacks = keras.callbacks.CallbackList(
-    [kgan.callbacks.CollapseAlarm(train), kgan.callbacks.SampleGrid(arguments.output)],
+    [
+        kgan.callbacks.CollapseAlarm(train),
+        kgan.callbacks.TerminateOnNaN(),
+        kgan.callbacks.SampleGrid(arguments.output),
+        kgan.callbacks.Checkpoint(f"{arguments.output}/gan.keras"),
+    ],
     model=gan,
     epochs=arguments.epochs,
 )
 callbacks.on_train_begin()
 for epoch in range(arguments.epochs):
-    gan.reset_metrics()  # the logs are means since this call
     callbacks.on_epoch_begin(epoch)
+    batches = []  # the logs of each, which are of that batch alone
     for batch, (images, _labels) in enumerate(train):  # a new order in every epoch
         callbacks.on_train_batch_begin(batch)
-        logs = gan.train_on_batch(images, return_dict=True)
-        callbacks.on_train_batch_end(batch, logs)
-    print(f"epoch {epoch + 1}:", {name: round(float(value), 3) for name, value in logs.items()})
+        batches.append(gan.train_on_batch(images, return_dict=True))
+        callbacks.on_train_batch_end(batch, batches[-1])
+        if gan.stop_training:  # as callbacks ask for it
+            break
+    if len(batches) == len(train):
+        gan.epochs_trained += 1  # which Checkpoint saves; `fit` counts by itself
+    logs = {name: float(np.mean([each[name] for each in batches])) for name in batches[0]}
+    print(f"epoch {epoch + 1}:", {name: round(value, 3) for name, value in logs.items()})
     callbacks.on_epoch_end(epoch, logs)
+    if gan.stop_training:
+        break
 callbacks.on_train_end()

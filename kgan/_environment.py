@@ -44,7 +44,8 @@ def _installed() -> list[str]:
 
 def _configured() -> str:
     """The backend in Keras's own file of settings."""
-    directory = os.environ.get("KERAS_HOME") or Path("~", ".keras").expanduser()
+    # Not Path.expanduser, which is an error where there is no home directory: Keras needs none.
+    directory = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")  # noqa: PTH111
     try:
         settings = json.loads(Path(directory, "keras.json").read_text())
         return str(settings.get("backend", "tensorflow"))

@@ -1,11 +1,16 @@
 """Files that are either there whole or not at all, and where kgan keeps its own."""
 
 import contextlib
+import glob
 import os
 import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+
+
+class NoHomeError(OSError, RuntimeError):
+    """There is no home directory; as Python's own error of that, a RuntimeError too."""
 
 
 @contextlib.contextmanager
@@ -46,8 +51,8 @@ def remove_unfinished(path: str | os.PathLike[str]) -> None:
         path: The file, or a directory, for all files in it.
     """
     path = Path(path)
-    directory, name = (path, "*") if path.is_dir() else (path.parent, path.name)
-    for leftover in directory.glob(f".????????-{name}"):
+    directory, names = (path, "*") if path.is_dir() else (path.parent, glob.escape(path.name))
+    for leftover in directory.glob(f".????????-{names}"):
         if re.fullmatch(r"\.[0-9a-f]{8}-.+", leftover.name):
             leftover.unlink(missing_ok=True)
 
@@ -56,6 +61,16 @@ def cache_directory(name: str) -> Path:
     """Where kgan keeps what it has of `name`: `datasets/kgan/<name>` in Keras's own cache.
 
     That cache is `$KERAS_HOME`, else `~/.keras`, as in `keras.utils.get_file`.
+
+    Raises:
+        OSError: It is in a home directory, and there is none.
     """
     keras_home = os.environ.get("KERAS_HOME") or "~/.keras"
-    return Path(keras_home).expanduser() / "datasets" / "kgan" / name
+    try:
+        directory = Path(keras_home).expanduser()
+    except RuntimeError as error:
+        raise NoHomeError(
+            f"Expected a home directory, for the cache in {keras_home}. Received: {error} Set the "
+            "environment variable KERAS_HOME to a directory for the cache."
+        ) from error
+    return directory / "datasets" / "kgan" / name

@@ -28,22 +28,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    options = _parser().parse_args(arguments)
+    # Names of files need not be text: they are printed as the bytes that they are.
+    if getattr(sys.stdout, "errors", None) == "strict" and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
+        try:
+            options = _parser().parse_args(arguments)
+        finally:  # --help ends in a SystemExit
+            _flush()
         with _interrupts.repeated():
             if options.run is not _help_or_version:
                 _environment.require_backend()
-            return int(options.run(options))
+            code = int(options.run(options))
+        _flush()
+        return code
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has left, as `head` does; Python must not complain at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read our output has left, as `head` does
+        _give_up_output()
         return 141
+    except MemoryError as error:
+        print(
+            f"kgan: error: Not enough memory: {str(error) or 'none is left'}. A smaller --count or "
+            "--batch-size needs less.",
+            file=sys.stderr,
+        )
+        return 1
     except (ValueError, OSError, ImportError) as error:
         print(f"kgan: error: {error}", file=sys.stderr)
+        try:
+            _flush()
+        except OSError:  # that may have been the error
+            _give_up_output()
         return 1
+
+
+def _flush() -> None:
+    """Writes what was printed, now: at Python's exit it is too late to say that it failed."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _give_up_output() -> None:
+    """Has what is left to write go nowhere, so that Python does not complain at its exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,7 +132,7 @@ def _add_train(commands: Any) -> None:
         "--time-limit", metavar="SECONDS", type=_seconds, help="end training after this time"
     )
     train.add_argument(
-        "--output", metavar="RUN_DIR", type=Path, help="(default: a new one below runs/)"
+        "--output", metavar="RUN_DIR", type=_path, help="(default: a new one below runs/)"
     )
     train.add_argument("--resume", action="store_true", help="go on with the run in RUN_DIR")
     train.set_defaults(run=_train)
@@ -111,14 +140,14 @@ def _add_train(commands: Any) -> None:
 
 def _add_sample(commands: Any) -> None:
     sample = commands.add_parser("sample", help="make images with a trained GAN")
-    sample.add_argument("model", metavar="RUN_DIR/gan.keras", type=Path)
+    sample.add_argument("model", metavar="RUN_DIR/gan.keras", type=_path)
     sample.add_argument("--count", metavar="N", type=_positive, default=64, help="(default: 64)")
     sample.add_argument("--label", metavar="L", type=int, help="the class, for a conditional GAN")
     sample.add_argument("--seed", metavar="N", type=_seed, help="(default: other images each time)")
     sample.add_argument(
         "--output",
         metavar="FILE",
-        type=Path,
+        type=_path,
         default=Path("samples.png"),
         help="a grid as .png, or .npz with `images`, uint8 (N, H, W, C), and `labels` where there "
         "are any (default: samples.png)",
@@ -133,7 +162,7 @@ def _add_evaluate(commands: Any) -> None:
         description="Compare samples with real images: distances, variety, modes, copies. Beside "
         "each figure stands what real images get in the samples' place.",
     )
-    evaluate.add_argument("model", metavar="RUN_DIR/gan.keras", type=Path)
+    evaluate.add_argument("model", metavar="RUN_DIR/gan.keras", type=_path)
     evaluate.add_argument("--dataset", metavar="NAME", help="(default: that of the run)")
     evaluate.add_argument("--data-dir", metavar="DIR", help="where the data set's files are")
     evaluate.add_argument("--split", metavar="NAME", default="train", help="(default: train)")
@@ -160,7 +189,7 @@ def _add_evaluate(commands: Any) -> None:
         help="resamples for 95%% intervals (default: 0, no intervals)",
     )
     evaluate.add_argument("--json", action="store_true", help="print the figures as JSON")
-    evaluate.add_argument("--report", metavar="DIR", type=Path, help="write DIR/report.html too")
+    evaluate.add_argument("--report", metavar="DIR", type=_path, help="write DIR/report.html too")
     evaluate.set_defaults(run=_evaluate)
 
 
@@ -173,6 +202,12 @@ def _add_data(commands: Any) -> None:
 def _add_recipes(commands: Any) -> None:
     recipes = commands.add_parser("recipes", help="list the recipes")
     recipes.set_defaults(run=_recipes)
+
+
+def _path(text: str) -> Path:
+    # Not Path.expanduser, which is an error where there is no such home directory. No shell expands
+    # the ~ of --output=~/run.
+    return Path(os.path.expanduser(text))  # noqa: PTH111
 
 
 def _positive(text: str) -> int:
@@ -227,9 +262,11 @@ def _help_or_version(options: argparse.Namespace) -> int:
     return 2
 
 
-def _train(options: argparse.Namespace) -> int:
+@contextlib.contextmanager
+def _run_to_train(options: argparse.Namespace) -> Iterator[Any]:
+    """The run that is asked for, begun or taken up, in a directory that is held for it."""
     with _without_native_noise():
-        from kgan import callbacks, runs
+        from kgan import runs
     given = {
         name: getattr(options, name)
         for name in (
@@ -246,19 +283,33 @@ def _train(options: argparse.Namespace) -> int:
     if options.data_dir is not None:
         # Absolute, so that the run can be resumed from another directory.
         given["data_dir"] = os.path.abspath(os.path.expanduser(options.data_dir))  # noqa: PTH100, PTH111
-    if options.resume:
-        if options.output is None:
-            raise ValueError("--resume needs the run to go on with: give --output RUN_DIR.")
-        config, dataset = runs.load_data(runs.read_config(options.output).updated(given), _say)
-        run = runs.Run.resume(options.output, config, dataset)
-    else:
+    with contextlib.ExitStack() as holding:
+        if options.resume:
+            if options.output is None:
+                raise ValueError("--resume needs the run to go on with: give --output RUN_DIR.")
+            asked = runs.read_config(options.output).updated(given)
+            holding.enter_context(runs.held(options.output))
+            yield runs.Run.resume(options.output, *runs.load_data(asked, _say))
+            return
         asked = runs.RunConfig(**{k: v for k, v in given.items() if v is not None})
         if options.output is not None:
             runs.check_is_free(options.output)
             options.output.mkdir(parents=True, exist_ok=True)
-        config, dataset = runs.load_data(asked, _say)
-        directory = options.output or runs.free_directory("runs", config)
-        run = runs.Run.begin(directory, config, dataset)
+            holding.enter_context(runs.held(options.output))
+        run = runs.Run.begin(options.output, *runs.load_data(asked, _say))
+        if options.output is None:
+            holding.enter_context(runs.held(run.directory))
+        yield run
+
+
+def _train(options: argparse.Namespace) -> int:
+    with _run_to_train(options) as run:
+        return _trained(run, options.time_limit)
+
+
+def _trained(run: Any, time_limit: float | None) -> int:
+    from kgan import callbacks
+
     left = run.epochs - run.gan.epochs_trained
     if left <= 0:
         # If it was killed after the last of them, some files are still to be written.
@@ -267,17 +318,24 @@ def _train(options: argparse.Namespace) -> int:
             f"{run.directory} has its {run.epochs} epochs. Give a larger --epochs to train further."
         )
         return 0
-    begun = run.gan.batches_trained
-    if begun:
+    begun, steps = run.gan.batches_trained, run.gan.progress.steps
+    if begun and steps == run.steps_per_epoch:
         _say(f"Going on after batch {begun} of epoch {run.gan.epochs_trained + 1}.")
+    elif begun:
+        _say(
+            f"Epoch {run.gan.epochs_trained + 1} begins anew: it was left after batch {begun} of "
+            f"{steps}, and an epoch now has {run.steps_per_epoch}."
+        )
     _say(
-        f"Training {config.recipe} on {config.dataset} ({len(dataset.images)} images) for "
-        f"{left} {'epoch' if left == 1 else 'epochs'} of {run.steps_per_epoch} batches of "
-        f"{dataset.batch_size}, into {run.directory}"
+        f"Training {run.config.recipe} on {run.config.dataset} ({len(run.dataset.images)} images) "
+        f"for {left} {'epoch' if left == 1 else 'epochs'} of {run.steps_per_epoch} batches of "
+        f"{run.dataset.batch_size}, into {run.directory}"
     )
     with _warnings_in_lines(callbacks.CollapseWarning, callbacks.NaNWarning):
+        # Said above.
+        warnings.filterwarnings("ignore", "The model was saved after batch", UserWarning)
         try:
-            received = run.train(options.time_limit, verbose=1 if sys.stdout.isatty() else 2)
+            received = run.train(time_limit, verbose=1 if sys.stdout.isatty() else 2)
         except OSError as error:
             raise OSError(f"{error}\nThe run is as it was last saved.\n{_go_on(run)}") from error
     _say(_farewell(run, received))
@@ -371,11 +429,12 @@ def _data(options: argparse.Namespace) -> int:
     for path in options.files:
         try:
             header = idx_header(path)
-            size = " x ".join(map(str, header.shape)) or "a single number"
-            print(f"{path}: {header.dtype} {size}{', gzipped' if header.compressed else ''}")
         except (ValueError, OSError) as error:
             print(f"kgan: error: {error}", file=sys.stderr)
             failed = True
+            continue
+        size = " x ".join(map(str, header.shape)) or "a single number"
+        print(f"{path}: {header.dtype} {size}{', gzipped' if header.compressed else ''}")
     return int(failed)
 
 

@@ -8,14 +8,18 @@ losses.png      losses and scores as a picture
 config.json     what the run was asked for, and with which versions
 """
 
+import contextlib
+import inspect
 import itertools
 import json
+import os
 import platform
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import keras
 
@@ -26,6 +30,9 @@ from kgan.callbacks.checkpoint import loading, save_whole
 from kgan.callbacks.loss_history import read_history
 from kgan.metrics.evaluator import FEWEST, default_features
 from kgan.models import GAN
+
+if sys.platform != "win32":
+    import fcntl
 
 MODEL = "gan.keras"
 CONFIG = "config.json"
@@ -79,14 +86,47 @@ class RunConfig:
         return replace(self, **given)
 
 
-def free_directory(root: str, config: RunConfig) -> Path:
-    """The first directory below `root` that no run has taken, named for the config."""
+def new_directory(root: str | Path, config: RunConfig) -> Path:
+    """Makes the first directory below `root` that no run has taken, named for the config."""
     dataset = re.sub(r"[^\w.-]+", "-", config.dataset or "digits")
+    Path(root).mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
         directory = Path(root) / f"{dataset}-{config.recipe}-{number:03d}"
-        if not directory.exists():
+        # To find it free and to make it are one: of two runs that begin together, one gets it.
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir()
             return directory
     raise AssertionError("unreachable")
+
+
+@contextlib.contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """A context in which no other process can hold the directory: two runs would mix their files.
+
+    It ends with the process, whatever ends that. On Windows, and on file systems that know no
+    locks, nothing is held.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+    """
+    if sys.platform == "win32":
+        yield
+    else:
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise BlockingIOError(
+                f"Expected a directory that no other process trains in. Received: {directory}, in "
+                "which one does. Wait for it to end, or give another --output."
+            ) from error
+        except OSError:  # the file system knows no locks
+            pass
+        try:
+            yield
+        finally:
+            os.close(descriptor)
 
 
 def check_is_free(directory: Path) -> None:
@@ -150,7 +190,13 @@ def _directory_of(model: Path) -> Path:
 
 def _parsed_config(path: Path) -> RunConfig:
     try:
-        return RunConfig(**json.loads(path.read_text())["run"])
+        config = RunConfig(**json.loads(path.read_text())["run"])
+        for name, kind in get_type_hints(RunConfig).items():
+            value = getattr(config, name)
+            # To Python, True is an int.
+            if isinstance(value, bool) or not isinstance(value, kind):
+                raise TypeError(f"{name}={value!r}, not {inspect.formatannotation(kind)}")
+        return config
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"Expected {path} to be the configuration of a kgan run. Received: {error}"
@@ -226,16 +272,24 @@ class Run:
     _nan_guard: callbacks.TerminateOnNaN = field(default_factory=callbacks.TerminateOnNaN)
 
     @classmethod
-    def begin(cls, directory: Path, config: RunConfig, dataset: Any) -> "Run":
+    def begin(cls, directory: Path | None, config: RunConfig, dataset: Any) -> "Run":
         """Makes a new run in a directory that has none.
+
+        Args:
+            directory: Where its files go, or None for a new one below `runs/`.
+            config: What it is asked for.
+            dataset: The training data.
 
         Raises:
             FileExistsError: There is a run already.
         """
-        check_is_free(directory)
+        if directory is not None:
+            check_is_free(directory)
         gan = recipes.get(config.recipe).build(
             dataset.image_shape, num_classes=dataset.num_classes, seed=config.seed
         )
+        # As late as can be: what failed before leaves no directory behind.
+        directory = directory or new_directory("runs", config)
         remove_unfinished(directory)  # of a run that was killed before it had a model
         run = cls(directory, config, dataset, gan)
         # Saved before the first step: a run that is killed in its first epoch can be resumed too.

@@ -246,3 +246,24 @@ def test_one_optimizer_serves_every_backend():
     again = keras.optimizers.deserialize(serialize(scaled))
     assert again.get_config() == scaled.get_config()
     assert isinstance(again.inner_optimizer, keras.optimizers.AdamW)
+
+
+@pytest.mark.parametrize("due", [True, False])
+def test_what_is_done_now_and_then_assigns_only_then(due):
+    weight, count, noise = variable(2.0), variable(0.0), keras.random.SeedGenerator(3)
+    before = number(noise.state)
+
+    def objective():
+        def value():
+            count.assign_add(1.0)
+            return ops.sum(weight.value * keras.random.uniform((4,), seed=noise))
+
+        penalty = _backend.now_and_then(ops.convert_to_tensor(due), value)
+        return penalty + 0.0 * weight.value, None
+
+    (gradient,), _ = _backend.gradients(objective, [weight])
+    assert number(count) == float(due)
+    drawn = keras.random.uniform((4,), seed=keras.random.SeedGenerator(3))
+    expected = ops.convert_to_numpy(drawn).sum() if due else 0.0
+    np.testing.assert_allclose(number(gradient), expected, rtol=1e-6)
+    assert (number(noise.state) != before) == due  # nobody draws the same numbers again

@@ -1,12 +1,15 @@
 """The command: what it writes, what it says, its exit codes."""
 
 import csv
+import io
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -119,6 +122,110 @@ def test_resume_of_a_finished_run_says_so(command, run_dir):
 
 
 @pytest.mark.backend_free
+def test_an_epoch_of_another_length_begins_anew_and_is_said_to(command, tmp_path):
+    directory = tmp_path / "run"
+    recipe = ("--recipe", "first_gan", "--steps-per-epoch", 2, "--evaluate", 0)
+    command("train", "--dataset", "digits", *recipe, "--epochs", 1, "--output", directory)
+    gan = keras.saving.load_model(directory / "gan.keras")
+
+    class StopAfterTheFirst(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = True
+
+    data = kgan.data.load_digits("train", batch_size=8)
+    fit = {"initial_epoch": 1, "epochs": 2, "steps_per_epoch": 2, "verbose": 0}
+    gan.fit(data, callbacks=[StopAfterTheFirst()], **fit)
+    gan.save(directory / "gan.keras")
+    shutil.copytree(directory, tmp_path / "same")
+    resume = ("train", "--resume", "--epochs", 2, "--output")
+    code, out, err = command(*resume, tmp_path / "same")
+    assert code == 0, err
+    assert "Going on after batch 1 of epoch 2.\n" in out
+    assert "anew" not in out + err
+    code, out, err = command(*resume, directory, "--steps-per-epoch", 3)
+    assert code == 0, err
+    assert "Epoch 2 begins anew: it was left after batch 1 of 2, and an epoch now has 3.\n" in out
+    assert "Going on" not in out
+    assert "UserWarning" not in err
+    assert int(keras.saving.load_model(directory / "gan.keras").optimizer.iterations) == 2 + 1 + 3
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("how", ["--resume", "--seed=0"])
+def test_a_directory_in_which_another_trains_is_refused(command, run_dir, how):
+    from kgan import runs
+
+    if how != "--resume":
+        (run_dir / "gan.keras").unlink()  # the other one has just begun
+    before = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+    with runs.held(run_dir):
+        code, _, err = command("train", how, "--epochs", 3, "--output", run_dir)
+    assert code == 1
+    assert f"no other process trains in. Received: {run_dir}, in which one does" in err
+    assert {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()} == before
+    with runs.held(run_dir):  # neither holds it any more
+        pass
+
+
+@pytest.mark.backend_free
+def test_a_run_holds_its_directory_while_it_trains(command, tmp_path, monkeypatch):
+    from kgan import runs
+
+    tried = []
+
+    def train_and_try(run, *args, **kwargs):
+        with pytest.raises(BlockingIOError), runs.held(run.directory):
+            pass
+        tried.append(run.directory)
+        run.gan.epochs_trained = run.epochs
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs.Run, "train", train_and_try)
+    new = ("train", "--dataset", "digits", "--epochs", 1)
+    assert command(*new)[0] == 0
+    assert command(*new, "--output", "told")[0] == 0
+    assert command("train", "--resume", "--output", "told")[0] == 0
+    assert tried == [Path("runs/digits-dcgan_r1-001"), Path("told"), Path("told")]
+
+
+@pytest.mark.backend_free
+def test_a_recipe_that_cannot_be_built_leaves_nothing_behind(command, tmp_path, monkeypatch):
+    def unfit(*args, **kwargs):
+        raise ValueError("images of another size")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(kgan.recipes.Recipe, "build", unfit)
+    code, _, err = command("train", "--dataset", "digits")
+    assert code == 1
+    assert "images of another size" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"epochs": "3"}, "Received: epochs='3', not int | None"),
+        ({"dataset": 5}, "Received: dataset=5, not str | None"),
+        ({"seed": None}, "Received: seed=None, not int"),
+        ({"save_every": True}, "Received: save_every=True, not int"),
+        ({"batch_size": 8.0}, "Received: batch_size=8.0, not int | None"),
+        ({"colour": "red"}, "'colour'"),
+    ],
+)
+def test_a_configuration_of_wrong_types_is_refused(command, run_dir, changed, message):
+    path = run_dir / "config.json"
+    content = json.loads(path.read_text())
+    content["run"].update(changed)
+    path.write_text(json.dumps(content))
+    for arguments in (("train", "--resume", "--output", run_dir), ("evaluate", run_dir)):
+        code, _, err = command(*arguments)
+        assert code == 1
+        assert f"Expected {path} to be the configuration of a kgan run." in err
+        assert message in err
+
+
+@pytest.mark.backend_free
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -224,6 +331,31 @@ def test_sample_of_an_unconditional_gan(command, tmp_path):
 
 
 @pytest.mark.backend_free
+def test_more_images_than_memory(command, run_dir, tmp_path):
+    code, _, err = command("sample", run_dir, "--count", 10**15, "--output", tmp_path / "s.npz")
+    assert code == 1
+    assert "kgan: error: Not enough memory: " in err
+    assert "smaller --count" in err
+    assert not (tmp_path / "s.npz").exists()
+
+
+@pytest.mark.backend_free
+def test_home_directories_are_expanded(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    for arguments, name in (
+        (["train", "--output=~/x"], "output"),
+        (["sample", "m", "--output=~/x"], "output"),
+        (["sample", "~/x"], "model"),
+        (["evaluate", "~/x"], "model"),
+        (["evaluate", "m", "--report=~/x"], "report"),
+    ):
+        options = cli._parser().parse_args(arguments)
+        assert getattr(options, name) == Path("/home/somebody/x"), arguments
+    nobodys = cli._parser().parse_args(["sample", "~no-such-user/x"])
+    assert nobodys.model == Path("~no-such-user/x")
+
+
+@pytest.mark.backend_free
 @pytest.mark.parametrize("damage", ["truncated", "other", "text"])
 def test_sample_of_a_damaged_model(command, run_dir, tmp_path, damage):
     path = tmp_path / "damaged.keras"
@@ -262,6 +394,53 @@ def test_data_reports_a_bad_file_and_goes_on(command, tmp_path):
 
 
 @pytest.mark.backend_free
+@pytest.mark.skipif(sys.platform == "darwin", reason="all names are UTF-8 there")
+def test_names_that_are_not_utf8(tmp_path, monkeypatch):
+    name = os.fsencode(tmp_path) + b"/b\xff"
+    kgan.data.write_idx(os.fsdecode(name), np.zeros(7, "uint8"))
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, "utf-8", errors="strict"))
+    assert cli.main(["data", os.fsdecode(name)]) == 0
+    assert printed.getvalue() == name + b": uint8 7\n"
+
+
+@pytest.mark.backend_free
+def test_a_reader_who_leaves_ends_the_command_at_its_next_line(command, tmp_path, monkeypatch):
+    kgan.data.write_idx(tmp_path / "data", np.zeros(7, "uint8"))
+    readable, writable = os.pipe()
+    os.close(readable)
+    with os.fdopen(writable, "w", buffering=1) as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        assert command("data", tmp_path / "data", tmp_path / "none") == (141, "", "")
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+@pytest.mark.parametrize("output", ["closed", "full"])
+def test_output_that_cannot_be_written(argument, output):
+    if output == "full":
+        if not Path("/dev/full").exists():
+            pytest.skip("there is no /dev/full")
+        writable = os.open("/dev/full", os.O_WRONLY)
+    else:
+        readable, writable = os.pipe()
+        os.close(readable)
+    # As a shell begins it: what is printed waits until there is much of it, or the end.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        [executable(), argument],
+        check=False,
+        stdout=writable,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    os.close(writable)
+    full = "kgan: error: [Errno 28] No space left on device\n"
+    assert (done.returncode, done.stderr) == ((1, full) if output == "full" else (141, ""))
+
+
+@pytest.mark.backend_free
 def test_recipes_lists_them_all(command):
     code, out, _ = command("recipes")
     assert code == 0
@@ -285,7 +464,7 @@ def test_an_epoch_of_small_data_spans_several_passes():
 
 
 @pytest.mark.backend_free
-def test_names_of_data_sets_stay_below_the_root():
+def test_names_of_data_sets_stay_below_the_root(tmp_path):
     from kgan import runs
 
     for name, expected in (
@@ -293,9 +472,20 @@ def test_names_of_data_sets_stay_below_the_root():
         ("tfds:mnist_corrupted/fog", "tfds-mnist_corrupted-fog-dcgan_r1-001"),
         ("tfds:../../x", "tfds-..-..-x-dcgan_r1-001"),
     ):
-        directory = runs.free_directory("nowhere", runs.RunConfig(dataset=name))
-        assert directory.parent == Path("nowhere")
+        directory = runs.new_directory(tmp_path / "runs", runs.RunConfig(dataset=name))
+        assert directory.parent == tmp_path / "runs"
         assert directory.name == expected
+        assert directory.is_dir()
+
+
+@pytest.mark.backend_free
+def test_runs_that_begin_together_have_directories_of_their_own(tmp_path):
+    from kgan import runs
+
+    with ThreadPoolExecutor(8) as threads:
+        made = threads.map(lambda _: runs.new_directory(tmp_path, runs.RunConfig()), range(40))
+        names = sorted(directory.name for directory in made)
+    assert names == [f"digits-dcgan_r1-{number:03d}" for number in range(1, 41)]
 
 
 @pytest.mark.backend_free

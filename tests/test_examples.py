@@ -1,5 +1,8 @@
-"""Every example runs, as a user would run it, for a few steps on a few images."""
+"""Every example runs, as a user would run it, for a few steps on a few images; so do snippets."""
 
+import ast
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -7,10 +10,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 import kgan
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
 @pytest.fixture
@@ -70,3 +75,86 @@ def test_the_command_on_line_one_names_the_example():
     for example in EXAMPLES:
         first = example.read_text().splitlines()[0]
         assert first.startswith(f"# python examples/{example.name}")
+
+
+@pytest.mark.backend_free
+@pytest.mark.filterwarnings("ignore::kgan.callbacks.CollapseWarning")  # of so few batches
+def test_custom_loop_is_fit(data_dir, tmp_path, monkeypatch, capsys):
+    class Stopper(kgan.callbacks.SampleGrid):
+        def on_train_batch_end(self, batch, logs=None):
+            super().on_train_batch_end(batch, logs)
+            self.model.stop_training = int(self.model.optimizer.iterations) == 7
+
+    monkeypatch.setattr(kgan.callbacks, "SampleGrid", Stopper)
+    output = tmp_path / "output"
+    options = [f"--data-dir={data_dir}", "--steps-per-epoch=3", f"--output={output}"]
+    monkeypatch.setattr(sys, "argv", ["custom_loop.py", *options, "--epochs=9"])
+    looped = runpy.run_path(str(ROOT / "examples" / "custom_loop.py"))["gan"]
+
+    # It ends where a callback asks for it, within the third epoch, which is not counted.
+    assert int(looped.optimizer.iterations) == 7
+    assert looped.epochs_trained == 2
+    assert keras.saving.load_model(output / "gan.keras").epochs_trained == 2
+    lines = capsys.readouterr().out.splitlines()
+    told = [line.partition(": ")[2] for line in lines if re.match(r"epoch \d: ", line)]
+    assert len(told) == 3
+
+    # The logs are those of `fit`: means over the epoch.
+    train = kgan.data.load_mnist(
+        "train", data_dir=data_dir, batch_size=32, seed=0, steps_per_epoch=3
+    )
+    fitted = kgan.recipes.get().build(train.image_shape, seed=0)
+    history = fitted.fit(train, epochs=2, verbose=0).history
+    for epoch in range(2):
+        expected = {name: values[epoch] for name, values in history.items()}
+        assert ast.literal_eval(told[epoch]) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def snippet(page, heading):
+    """The first snippet below a heading of a page in docs/."""
+    text = (ROOT / "docs" / page).read_text().split(f"\n## {heading}\n")[1]
+    return re.search(r"```python\n(.*?)```", text, re.S)[1]
+
+
+@pytest.mark.backend_free
+def test_images_of_your_own(tmp_path):
+    generator = np.random.default_rng(0)
+    for name in ("cats", "dogs"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = generator.integers(0, 256, (20, 24, 3), dtype="uint8")
+            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{number}.png")
+    code = snippet("training.md", "Images of your own")
+    for as_printed, quicker in (("(32, 32)", "(16, 16)"), ("epochs=20", "epochs=2")):
+        assert as_printed in code
+        code = code.replace(as_printed, quicker)
+    code += "print(train.images.shape, gan.num_classes, np.bincount(labels), gan.epochs_trained)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "(40, 16, 16, 3) 2 [20 20] 2"
+    assert "Features: pixels" in done.stdout
+    assert (tmp_path / "samples" / "epoch_0002.png").exists()
+
+
+def test_losses_and_penalties_of_your_own(make_gan, dataset, tmp_path):
+    code = snippet("training.md", "Losses and penalties of your own")
+    gan = make_gan("mlp")
+    mine = {"gan": gan}
+    exec(compile(code, "training.md", "exec"), mine)
+    history = gan.fit(dataset, verbose=0).history
+    assert history["slope"][0] > 0
+
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    for name, cls in (("loss", mine["Absolute"]), ("penalties", mine["Slope"])):
+        assert cls.__name__ in str(loaded.get_compile_config()[name])
+    loss = mine["Absolute"]()
+    assert float(loss.discriminator_loss(np.array([3.0, 0.0]), np.array([-1.0, 0.0]))) == 2
+    assert float(loss.generator_loss(np.array([3.0, 1.0]))) == 1

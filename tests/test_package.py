@@ -93,6 +93,27 @@ def test_keras_takes_a_backend_that_is_installed(tmp_path, installed, own, confi
     assert import_kgan(tmp_path, installed, own, configured) == expected
 
 
+@pytest.mark.backend_free
+@pytest.mark.skipif(sys.platform == "win32", reason="homes are found otherwise there")
+def test_there_need_be_no_home_directory():
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("KERAS_")}
+    environment.pop("HOME", None)
+    look = (
+        "import pwd, sys\n"
+        "def nobody(uid): raise KeyError(uid)\n"
+        "pwd.getpwuid = nobody\n"  # as for a user of a container that has a number only
+        "sys.argv = ['kgan']\n"
+        "import kgan\n"
+        "from kgan._files import cache_directory\n"
+        "try: cache_directory('mnist')\n"
+        "except OSError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", look], check=False, capture_output=True, text=True, env=environment
+    )
+    assert "variable KERAS_HOME to a directory" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize(
     ("installed", "own", "expected"),
     [

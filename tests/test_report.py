@@ -517,6 +517,12 @@ def test_history_charts_put_together_what_belongs_together():
         "Inception score",
         "Label accuracy",
     ]
+    # `val_` means held-out images where a name begins with it, and nothing within one.
+    own = {"epoch": 1.0, "interval_penalty": 1.0, "val_own_score": 1.0}
+    assert [chart.title for chart in charts.history_charts([own])[0]] == [
+        "Interval penalty",
+        "Held-out own score",
+    ]
     # A name still says which of two it is where the other has no value.
     diverged = [{"epoch": 1.0, "generator_loss": math.nan, "discriminator_loss": 0.5}]
     (losses,), _ = charts.history_charts(diverged)

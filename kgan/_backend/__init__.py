@@ -14,7 +14,7 @@ Everything else in kgan is written in `keras.ops`. A backend's module gives:
   sum of the tensor `y` with respect to the tensor `x`; within `gradients`, all of it can be
   differentiated once more;
 - `now_and_then(due, fn) -> tensor`: within a step, the float32 scalar `fn()` where the boolean
-  `due` is true, else 0, without working it out. What `fn` assigns to variables may be lost;
+  `due` is true, else 0, without working it out and without what `fn` would assign to variables;
 - `average_into(averages, variables, share)`: moves each of a list of variables by a share, a
   scalar, of its way to another's value; those that are not floats are set to it;
 - `global_norm(tensors) -> norm`: the Euclidean length of float32 tensors, all together, 0 of none;

@@ -104,9 +104,22 @@ def input_gradient(fn: Callable[[Any], tuple[Any, Any]], x: Any) -> tuple[Any, t
 
 def now_and_then(due: Any, fn: Callable[[], Any]) -> Any:
     """`fn()` where it is due, else 0."""
-    # What is assigned in a branch may not leave it: a scope takes it, and is forgotten.
-    with _InnerScope():
-        return jax.lax.cond(due, fn, lambda: jnp.zeros(()))
+    assigned: list[Any] = []
+
+    def done() -> tuple[Any, list[Any]]:
+        with _InnerScope() as scope:
+            value = fn()
+        assigned[:] = scope.assigned.values()
+        return value, [scope.get_current_value(variable) for variable in assigned]
+
+    def left() -> tuple[Any, list[Any]]:
+        return jnp.zeros(()), [variable.value for variable in assigned]
+
+    jax.eval_shape(done)  # tells what it assigns, which both branches have to return
+    value, values = jax.lax.cond(due, done, left)
+    for variable, new in zip(assigned, values, strict=True):
+        variable.assign(new)
+    return value
 
 
 def average_into(averages: Sequence[Any], variables: Sequence[Any], share: Any) -> None:

@@ -68,11 +68,12 @@ class Checkpoint(keras.callbacks.Callback):
         self.async_safe = every_batches is None  # then it does not look at the batches
         self._begun = 0
         self._is_saved = False
+        self._is_within_epoch = False
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Makes the directory: if that cannot be, it should show before an epoch is trained."""
         del logs
-        self._is_saved = False
+        self._is_saved = self._is_within_epoch = False
         if _backend.is_chief(self.model):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             remove_unfinished(self.path)
@@ -94,12 +95,12 @@ class Checkpoint(keras.callbacks.Callback):
         """Saves what was trained of an epoch that is not whole."""
         if self.model.batches_trained:
             self._save()
+            self._is_saved = self._is_within_epoch = True
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Saves, if it is this epoch's turn."""
         del logs
-        if getattr(self.model, "batches_trained", 0):  # interrupted within it, and saved
-            self._is_saved = True
+        if self._is_within_epoch:
             return
         self._is_saved = (epoch + 1) % self.every == 0
         if self._is_saved:
@@ -154,6 +155,8 @@ class BackupAndRestore(Checkpoint):
 
     Raises:
         ValueError: `save_freq` is neither; or, in `fit`, the backup is of another model.
+        RuntimeError: When training begins, it is not by `fit` of a `kgan.GAN`: nothing has been
+            restored, and the backup would be written over.
 
     Example:
     ```python
@@ -176,9 +179,11 @@ class BackupAndRestore(Checkpoint):
         super().__init__(Path(backup_dir) / "latest.keras", every_batches=every)
         self.delete_checkpoint = delete_checkpoint
         self._is_interrupted = False
+        self._is_asked = False
 
     def before_fit(self, model: Any) -> bool:
         """Restores a model, if there is a backup; says whether there is."""
+        self._is_asked = True
         if not self.path.exists():
             return False
         with loading(
@@ -189,7 +194,15 @@ class BackupAndRestore(Checkpoint):
         return True
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Makes the directory."""
+        """Makes the directory, unless a backup that is there would be lost."""
+        if not self._is_asked:
+            raise RuntimeError(
+                "Expected `fit` of a kgan.GAN to begin training: it restores the backup first. "
+                "Received: training that began otherwise, as in a loop of your own, which would "
+                f"write over {self.path} and delete it. There, use kgan.callbacks.Checkpoint, and "
+                "load its file with keras.saving.load_model before the loop."
+            )
+        self._is_asked = False
         super().on_train_begin(logs)
         self._is_interrupted = False
 

@@ -54,7 +54,7 @@ class CollapseAlarm(keras.callbacks.Callback):
 
     - `spread`: the samples' features vary far less than those of real images;
     - `missing_classes`: classes that real images have are all but absent (where the features tell
-      classes, and few enough for 20 samples of each);
+      the classes of the dataset, and few enough for 20 samples of each);
     - `repeats`: the same images come again and again;
     - `discriminator_certain`, `discriminator_fooled`: the discriminator tells real from fake every
       time, or is wrong every time;
@@ -145,7 +145,7 @@ class CollapseAlarm(keras.callbacks.Callback):
             yield "diverged", str(error)
             return
         real = self._evaluator.real
-        yield from signs_in_features(real, fake, self._evaluator.extractor.num_classes)
+        yield from signs_in_features(real, fake, self._evaluator.num_classes)
 
     def _signs_in_logs(self, logs: dict[str, Any]) -> Signs:
         accuracy = logs.get("discriminator_accuracy")
@@ -167,8 +167,11 @@ class CollapseAlarm(keras.callbacks.Callback):
         for name, norm in logs.items():
             if name.endswith("_gradient_norm") and not name.startswith("val_"):
                 earlier = self._norms.setdefault(name, [])
-                yield from signs_in_gradient(name.removesuffix("_gradient_norm"), norm, earlier)
-                earlier.append(norm)
+                network = name.removesuffix("_gradient_norm")
+                signs = list(signs_in_gradient(network, norm, earlier))
+                yield from signs
+                if not signs:  # what is wrong must not become what is usual
+                    earlier.append(norm)
 
 
 def signs_in_features(real: Features, fake: Features, num_classes: int | None) -> Signs:
@@ -205,7 +208,9 @@ def signs_in_features(real: Features, fake: Features, num_classes: int | None) -
                 "conditional GAN.",
             )
     same = duplicate_distance(real.vectors)
-    support = support_size(fake.vectors, same)
+    # Fainter samples lie nearer to one another without being the same, by the root of `spread`, and
+    # blurred ones by more, since what sets the nearest apart is their detail. Copies stay copies.
+    support = support_size(fake.vectors, same * min(1.0, spread))
     if support < _LEAST_SUPPORT * support_size(real.vectors, same):
         yield (
             "repeats",
@@ -222,7 +227,7 @@ def signs_in_gradient(network: str, norm: float, earlier: list[float]) -> Signs:
     Args:
         network: String, whose gradient it is.
         norm: Float, its mean length in this epoch.
-        earlier: Floats, those of earlier epochs.
+        earlier: Floats, those of earlier epochs without such a sign.
 
     Yields:
         `(sign, message)`.

@@ -58,8 +58,8 @@ class SampleGrid(keras.callbacks.Callback):
     for epoch in range(20):
         callbacks.on_epoch_begin(epoch)
         for images, _labels in train:
-            logs = gan.train_on_batch(images, return_dict=True)
-        callbacks.on_epoch_end(epoch, logs)
+            gan.train_on_batch(images)
+        callbacks.on_epoch_end(epoch)
     callbacks.on_train_end()
     ```
     """

@@ -76,6 +76,11 @@ class StopOnSignal(keras.callbacks.Callback):
         self._process: int | None = None  # the one that trains
         self._previous: dict[int, Any] = {}
 
+    @property
+    def has_interrupted(self) -> bool:
+        """Whether it has ended training."""
+        return self.received is not None
+
     def set_model(self, model: Any) -> None:
         """Notes the model, so that a signal need not ask for it.
 
@@ -88,6 +93,7 @@ class StopOnSignal(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Listens."""
         del logs
+        self._restore()  # what a loop of one's own that raised has left
         self.received = None
         self._process = os.getpid()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -64,7 +64,7 @@ class TerminateOnNaN(keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Looks at the logs, which are means over the epoch: one NaN makes them NaN."""
+        """Looks at the logs: of this batch, or means over the epoch, which one NaN makes NaN."""
         broken = [name for name, value in (logs or {}).items() if not _is_finite(value)]
         if not broken or self.first is not None:
             return

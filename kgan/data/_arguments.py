@@ -21,11 +21,24 @@ def drawn_seed() -> int:
 
 def checked_images(images: Any) -> npt.NDArray[np.uint8]:
     """C-contiguous uint8 `(N, H, W, C)`; copied only where it is not contiguous."""
-    images = np.asarray(images)
+    given = type(images).__name__
+    try:
+        images = np.asarray(images)
+    except ValueError:  # NumPy's own words for rows of different lengths
+        raise ValueError(
+            "images must all have the same shape, to be one array (N, H, W) or (N, H, W, C): "
+            f"resize or pad them first. Received: a {given} of arrays of several shapes"
+        ) from None
+    if images.dtype.kind not in "biuf":
+        raise ValueError(
+            "images must be a uint8 array of shape (N, H, W) or (N, H, W, C): the pixels "
+            f"themselves, not files or batches of them. Received: a {given}, dtype {images.dtype}"
+        )
     if images.dtype != np.uint8:
         raise ValueError(
             "images must be uint8, pixels from 0 to 255: they are normalised batch by batch. If "
-            "they are floats in [0, 1], pass (images * 255).round().astype('uint8'). "
+            "they are floats in [0, 1], pass (images * 255).round().astype('uint8'); if in "
+            "[-1, 1], ((images + 1) * 127.5).round().astype('uint8'). "
             f"Received: dtype {images.dtype}"
         )
     if images.ndim not in {3, 4}:

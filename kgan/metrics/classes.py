@@ -12,7 +12,8 @@ def inception_score(probabilities: npt.ArrayLike, splits: int = 10) -> tuple[flo
     """The inception score: samples that are sure of their class, of classes that are all there.
 
     `exp(E[KL(p(y|x) || p(y))])`, whatever the classifier. It does not look at real images, and
-    does not see that a class is always the same image: the least telling of all figures here.
+    does not see that a class is always the same image: the least telling of all figures here. It
+    rises with N, so only scores of the same N are to be compared.
 
     Args:
         probabilities: Float `(N, K)`, for each sample its probability of each class.

@@ -46,7 +46,10 @@ def frechet_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
 
 
 def _covariance_factor(features: _arguments.Array) -> _arguments.Array:
-    """A matrix F `(D, D)` for which F F^T is the covariance of the features."""
+    """A matrix F for which F F^T is the covariance of the features, with D rows."""
+    count, size = features.shape
+    if count <= size:  # the samples themselves are such a matrix, and the smaller one
+        return (features - features.mean(axis=0)).T / np.sqrt(count - 1)
     values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(features, rowvar=False)))
     return vectors * np.sqrt(np.maximum(values, 0.0))
 

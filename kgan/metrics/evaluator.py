@@ -24,6 +24,9 @@ _COPIES_SOUGHT = 1000
 # Enough for whoever wants to look, without holding on to all of them.
 _KEPT_SAMPLES = 1000
 _KEPT_NEIGHBOURS = 24
+# The share of real images whose labels a classifier must see, for its classes to be the dataset's:
+# of those that are not, such as Fashion-MNIST's, it is about one in as many as there are.
+_LEAST_ACCURACY = 0.5
 
 
 class DivergedError(ValueError):
@@ -58,8 +61,9 @@ def evaluate(
         seed: Integer.
         features: What distances are taken in: see `kgan.metrics.get_features`. Defaults to kgan's
             classifier of digits for grey images and for Stacked-MNIST: of grey images that are no
-            digits, distances in it tell little and classes nothing. Photographs need a model such
-            as InceptionV3, in a `kgan.metrics.FeatureExtractor`.
+            digits, distances in it tell little and classes nothing. Where the dataset's labels
+            show that, no class is named. Photographs need a model such as InceptionV3, in a
+            `kgan.metrics.FeatureExtractor`.
         bootstrap: Integer, how many resamples 95% intervals are taken from; 0 for no intervals.
         say: Called with a line of text about each step of the work.
 
@@ -81,7 +85,7 @@ def evaluate(
 
 
 class Evaluator:
-    """`kgan.evaluate` for many models, or one at many times: the real side is worked out once.
+    """`kgan.evaluate` for many models, or one at many times: real features are taken once.
 
     Args:
         dataset: As for `kgan.evaluate`, like the others.
@@ -91,6 +95,9 @@ class Evaluator:
         bootstrap: Integer.
         thorough: Whether to look for copies and estimate the support too, which takes longer.
         say: Called with lines of text, or None.
+
+    `num_classes` is how many classes of the dataset the features tell, or None: not those of
+    another dataset, by which most real images are not what their labels say.
 
     Raises:
         ValueError: As `kgan.evaluate`.
@@ -133,6 +140,12 @@ class Evaluator:
         self._say(f"features of {self.count:,} real images")
         self.real = cached_features(self.extractor, self._images[: self.count])
         self._training = _training_images(dataset) if thorough else None
+        seen = self.real.classes
+        if seen is None or labels is None:
+            is_theirs = True
+        else:
+            is_theirs = bool(np.mean(seen == labels[: self.count]) >= _LEAST_ACCURACY)
+        self.num_classes: int | None = self.extractor.num_classes if is_theirs else None
 
     def evaluate(self, model: Any) -> Evaluation:
         """Evaluates a generator.
@@ -157,19 +170,20 @@ class Evaluator:
             figures["authenticity"] = _authenticity(images, self._training)
             _, places = neighbours.nearest_neighbours(images[:_KEPT_NEIGHBOURS], self._training)
             nearest = self._training[places[:, 0]]
+        shares, seen = self._shares(fake), fake.classes
         return Evaluation(
             figures={
-                name: _beside(figures[name], floors.get(name))
+                name: _beside(name, figures[name], floors.get(name))
                 for name in MEASURES
                 if name in figures
             },
             features=self.extractor.name,
             seed=self.seed,
-            samples=images[:_KEPT_SAMPLES],
-            sample_classes=None if fake.classes is None else fake.classes[:_KEPT_SAMPLES],
+            samples=images[:_KEPT_SAMPLES].copy(),  # a view would hold all of them
+            sample_classes=None if seen is None or shares is None else seen[:_KEPT_SAMPLES],
             sample_labels=None if labels is None else labels[:_KEPT_SAMPLES],
             neighbours=nearest,
-            sample_shares=self._shares(fake),
+            sample_shares=shares,
             real_shares=self._shares(self.real),
         )
 
@@ -233,13 +247,13 @@ class Evaluator:
     def _figures(
         self, real: Features, fake: Features, labels: Any, resamples: int = 0
     ) -> dict[str, Figure]:
-        # Labels of other classes than the extractor's cannot be held against what it sees.
-        same_classes = self.dataset.num_classes == self.extractor.num_classes
+        # Labels of other classes than the extractor's cannot be held against what it sees. How the
+        # images are spread over its own classes can still be compared.
         figures = compare(
             real,
             fake,
             num_classes=self.extractor.num_classes,
-            labels=labels if same_classes else None,
+            labels=None if self.num_classes is None else labels,
             resamples=resamples,
             seed=self.seed,
         )
@@ -264,9 +278,9 @@ class Evaluator:
         return figures
 
     def _shares(self, features: Features) -> Any:
-        if features.classes is None:
+        if features.classes is None or self.num_classes is None:
             return None
-        return class_shares(features.classes, self.extractor.num_classes)
+        return class_shares(features.classes, self.num_classes)
 
 
 def _say_nothing(text: str) -> None:
@@ -275,7 +289,16 @@ def _say_nothing(text: str) -> None:
 
 def as_dataset(images: Any) -> Any:
     """The dataset that was given, or one of the images that were."""
-    return images if hasattr(images, "draw") else ImageDataset(images, batch_size=1)
+    if hasattr(images, "draw"):
+        return images
+    if not hasattr(images, "__array__") and not isinstance(images, list | tuple):
+        raise ValueError(
+            "Expected a kgan.data.ImageDataset, or uint8 images (N, H, W) or (N, H, W, C). Put "
+            "the images of other datasets into one such array: of batches of floats in [-1, 1], "
+            "((numpy.concatenate(batches) + 1) * 127.5).round().astype('uint8'). "
+            f"Received: {type(images).__name__}."
+        )
+    return ImageDataset(images, batch_size=1)
 
 
 def default_features(dataset: Any) -> Any:
@@ -312,7 +335,8 @@ def _rows(features: Features, first: int, last: int) -> Features:
     return Features(**parts)
 
 
-def _beside(figure: Figure, floor: Figure | None) -> Figure:
-    if floor is None:
+def _beside(name: str, figure: Figure, floor: Figure | None) -> Figure:
+    # The inception score rises with N: that of fewer images is no floor.
+    if floor is None or (name == "inception_score" and floor.count < figure.count):
         return figure
     return replace(figure, floor=floor.value, floor_count=floor.count)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from kgan.metrics.neighbours import compare_neighbours, duplicate_distance, supp
 
 _KID_SUBSETS = 100
 _KID_SUBSET_SIZE = 1000
+_HALVES = 40  # what is known of a spread from them is good to a ninth
 # More classes than this are modes: no one reads their names, and their shares among the real images
 # are themselves mostly chance.
 FEW_CLASSES = 100
@@ -166,34 +167,30 @@ def compare(
         fake: Features of M samples, from the same extractor.
         num_classes: Integer, how many classes the extractor tells, or None.
         labels: Integer `(M,)`, the classes that were asked for, or None.
-        resamples: Integer, for the intervals, or 0 for none.
+        resamples: Integer, for the intervals, or 0 for none. Those of the kernel distance and of
+            what nearest neighbours tell are of subsets, whose number is fixed.
         seed: Integer, for subsets and resamples.
 
     Returns:
         Some of `MEASURES`, without floors.
     """
 
-    def figure(statistic: Callable[..., float], *samples: Any) -> Figure:
+    def figure(
+        statistic: Callable[..., float], *samples: Any, most: float = math.inf, drawn: bool = True
+    ) -> Figure:
         value, interval = float(statistic(*samples)), None
-        if resamples and math.isfinite(value):
-            interval = bootstrap_interval(statistic, *samples, resamples=resamples, seed=seed)
+        if resamples and drawn and math.isfinite(value):
+            low, high = bootstrap_interval(statistic, *samples, resamples=resamples, seed=seed)
+            interval = _within(low, high, most)
         return Figure(value, len(fake), interval=interval)
 
-    def share(there: Any) -> Figure:
-        found = figure(np.mean, there)
-        if found.interval is None:
-            return found
-        low, high = found.interval
-        return replace(found, interval=(max(low, 0.0), min(high, 1.0)))
-
-    compared = compare_neighbours(real.vectors, fake.vectors)
+    fewest, size = min(len(real), len(fake)), real.vectors.shape[1]
     figures = {
-        "fcd": figure(frechet_distance, real.vectors, fake.vectors),
+        # A covariance of no more samples than features is not of full rank, and that of a resample
+        # of them is of a lower one: what that does to the distance is no measure of chance.
+        "fcd": figure(frechet_distance, real.vectors, fake.vectors, drawn=fewest > size),
         "kid": _kernel_figure(real, fake, with_interval=resamples > 0, seed=seed),
-        "precision": share(compared.precise),
-        "recall": share(compared.recalled),
-        "density": figure(np.mean, compared.density),
-        "coverage": share(compared.covered),
+        **_neighbour_figures(real, fake, with_intervals=resamples > 0, seed=seed),
     }
     real_classes = real.classes
     if fake.classes is not None and real_classes is not None and num_classes is not None:
@@ -206,7 +203,7 @@ def compare(
                 lambda shown: class_divergence(shown, real_classes, num_classes), fake.classes
             )
         if labels is not None:
-            figures["label_accuracy"] = share(fake.classes == labels)
+            figures["label_accuracy"] = figure(np.mean, fake.classes == labels, most=1.0)
     if fake.probabilities is not None:
         score, spread = inception_score(fake.probabilities)
         figures["inception_score"] = Figure(score, len(fake), spread=spread)
@@ -224,6 +221,47 @@ def _kernel_figure(real: Features, fake: Features, with_interval: bool, seed: in
         error = 1.96 * spread * math.sqrt(size / fewest / (1 - size / fewest))
         interval = (mean - error, mean + error)
     return Figure(mean, len(fake), spread, interval)
+
+
+def _neighbour_figures(
+    real: Features, fake: Features, with_intervals: bool, seed: int
+) -> dict[str, Figure]:
+    values = _neighbour_values(real.vectors, fake.vectors)
+    intervals = dict.fromkeys(values)
+    if with_intervals:
+        # Resamples with repeats would have neighbours at no distance. Halves of both sets, which
+        # share half of their samples, differ as much as new sets of the whole size would.
+        generator = np.random.default_rng(seed)
+        halves = [
+            _neighbour_values(*(_half(x.vectors, generator) for x in (real, fake)))
+            for _ in range(_HALVES)
+        ]
+        for name, value in values.items():
+            error = 1.96 * float(np.std([half[name] for half in halves], ddof=1))
+            most = math.inf if name == "density" else 1.0
+            intervals[name] = _within(value - error, value + error, most)
+    return {
+        name: Figure(value, len(fake), interval=intervals[name]) for name, value in values.items()
+    }
+
+
+def _neighbour_values(real: Any, fake: Any) -> dict[str, float]:
+    compared = compare_neighbours(real, fake)
+    return {
+        "precision": float(compared.precise.mean()),
+        "recall": float(compared.recalled.mean()),
+        "density": float(compared.density.mean()),
+        "coverage": float(compared.covered.mean()),
+    }
+
+
+def _half(array: Any, generator: np.random.Generator) -> Any:
+    return array[generator.choice(len(array), len(array) // 2, replace=False)]
+
+
+def _within(low: float, high: float, most: float) -> tuple[float, float]:
+    """An interval of what is at least 0 and at most `most`."""
+    return min(max(low, 0.0), most), min(max(high, 0.0), most)
 
 
 def support_figure(real: Features, fake: Features) -> Figure:

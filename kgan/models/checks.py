@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from kgan import _backend
+from kgan.models.feed import is_indexed
 
 # ---- networks ------------------------------------------------------------------------------------
 
@@ -25,6 +26,7 @@ def check_networks(generator: Any, discriminator: Any, pack: int = 1) -> None:
     """
     for role, network in (("generator", generator), ("discriminator", discriminator)):
         _check_is_built(role, network)
+        _check_regularizers(role, network)
     _check_outputs(generator, discriminator)
     _check_inputs(generator, discriminator)
     if pack > 1 and len(generator.inputs) == 2:
@@ -137,6 +139,17 @@ def _check_is_built(role: str, network: Any) -> None:
         )
 
 
+def _check_regularizers(role: str, network: Any) -> None:
+    for layer in network._flatten_layers():
+        if getattr(layer, "activity_regularizer", None) is not None:
+            raise ValueError(
+                "Expected regularizers of weights alone, as kernel_regularizer. Received: the "
+                f"{role}'s layer {layer.name!r} with an activity_regularizer. Keras keeps what the "
+                "last call of a network adds, and in a step each network is called several times: "
+                "on different images, and differently on each backend."
+            )
+
+
 def _check_inputs(generator: Any, discriminator: Any) -> None:
     counts = len(generator.inputs), len(discriminator.inputs)
     classifies = len(discriminator.outputs) == 2
@@ -165,7 +178,8 @@ def _check_inputs(generator: Any, discriminator: Any) -> None:
         )
 
 
-def _check_gives_logits(tensor: Any) -> None:
+def _last_operation(tensor: Any) -> tuple[Any, str]:
+    """The operation that makes a network's output what it is, and its activation's name."""
     while True:
         last = tensor._keras_history.operation
         activation = getattr(last, "activation", None)
@@ -177,7 +191,11 @@ def _check_gives_logits(tensor: Any) -> None:
         ):
             tensor = last.input
         else:
-            break
+            return last, name
+
+
+def _check_gives_logits(tensor: Any) -> None:
+    last, name = _last_operation(tensor)
     if name in {"sigmoid", "hard_sigmoid", "softmax"} or type(last).__name__ in {
         "Sigmoid",
         "Softmax",
@@ -257,8 +275,8 @@ def check_same_devices(model: Any, optimizer: Any) -> None:
     parts = {
         "the generator": model.generator.variables,
         "the discriminator": model.discriminator.variables,
-        "the generator's optimizer": [optimizer.generator_optimizer.iterations],
-        "the discriminator's optimizer": [optimizer.discriminator_optimizer.iterations],
+        "the generator's optimizer": optimizer.generator_optimizer.variables,
+        "the discriminator's optimizer": optimizer.discriminator_optimizer.variables,
     }
     others = [
         name
@@ -284,12 +302,8 @@ def check_labels(labels: Any, num_classes: int | None) -> None:
         labels: Array-like of integers, `()`, `(n,)` or `(n, 1)`.
         num_classes: How many classes there are, or None if that is not known.
     """
-    labels = np.asarray(labels)
-    if labels.ndim > 2 or (labels.ndim == 2 and labels.shape[1] != 1):
-        raise ValueError(
-            "Expected integer labels of shape (n,), one class for each image. Received: labels of "
-            f"shape {labels.shape}. Of one-hot labels give labels.argmax(axis=-1)."
-        )
+    labels = keras.ops.convert_to_numpy(labels)
+    _check_shape_of_labels(labels.shape)
     if labels.size == 0:
         return
     if labels.dtype.kind not in "iub" and not np.array_equal(labels, labels.astype("int64")):
@@ -300,6 +314,14 @@ def check_labels(labels: Any, num_classes: int | None) -> None:
         raise ValueError(
             f"Expected labels from 0 {most}, the classes that the generator knows. "
             f"Received: labels from {low} to {high}."
+        )
+
+
+def _check_shape_of_labels(shape: tuple[int | None, ...]) -> None:
+    if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
+        raise ValueError(
+            "Expected integer labels of shape (n,), one class for each image. Received: labels of "
+            f"shape {shape}. Of one-hot labels give labels.argmax(axis=-1)."
         )
 
 
@@ -326,16 +348,10 @@ def check_data(
         validation_split: Float, the part of an array that is held out.
     """
     if isinstance(x, keras.utils.PyDataset):
-        images, labels = split_batch(x[0])
-        check_batch(np.shape(images), images.dtype, labels is not None, model=model)
-        if model.is_conditional:
-            # All of them where they are at hand; of stacked images those are their channels' own.
-            check_labels(getattr(x, "labels", labels), model.num_classes)
-            check_labels(labels, model.num_classes)
-        check_divides(len(images), steps, model.pack, devices)
-        if x.num_batches:
-            last, _ = split_batch(x[x.num_batches - 1])
-            check_divides(len(last), steps, model.pack, devices)
+        for index in {0, (x.num_batches or 1) - 1}:
+            check_values(*split_batch(x[index]), model=model, steps=steps, devices=devices)
+        if model.is_conditional and is_indexed(x) and getattr(x, "labels", None) is not None:
+            check_labels(x.labels, model.num_classes)  # all of them are at hand
     elif hasattr(x, "element_spec"):
         images, labels = split_batch(x.element_spec)
         if not hasattr(images, "shape") and not keras.tree.is_nested(images):
@@ -343,9 +359,12 @@ def check_data(
         _check_is_tensor(images)
         if images.shape.rank is not None:
             check_batch(tuple(images.shape), images.dtype.name, labels is not None, model=model)
+            if model.is_conditional and labels.shape.rank is not None:
+                _check_shape_of_labels(tuple(labels.shape))
             _check_spec_divides(images.shape[0], steps, model.pack, devices)
     elif hasattr(x, "shape") and hasattr(x, "dtype"):
         check_batch(tuple(x.shape), x.dtype, y is not None, model=model)
+        _check_range(x[:_LOOKED_AT], model)
         if model.is_conditional:
             check_labels(y, model.num_classes)
         count = math.floor(len(x) * (1.0 - validation_split))
@@ -354,13 +373,64 @@ def check_data(
             check_divides(length, steps, model.pack, devices)
     elif isinstance(x, (list, tuple, dict)) or not hasattr(x, "__iter__"):
         _check_is_tensor(x)
-    # Generators and PyTorch's DataLoader cannot be looked into: each step checks what they give.
+    # A generator's batches are checked as they come. Of what PyTorch's DataLoader gives, each step
+    # checks the shape.
+
+
+def check_values(images: Any, labels: Any, *, model: Any, steps: int = 1, devices: int = 1) -> None:
+    """Refuses a batch of arrays or tensors that the model would stumble over.
+
+    Args:
+        images: Array or tensor `(batch, height, width, channels)`.
+        labels: Array-like of integers, or None.
+        model: The `GAN`.
+        steps: `discriminator_steps`.
+        devices: Integer, how many devices share the batch.
+    """
+    _check_is_tensor(images)
+    check_batch(tuple(images.shape), images.dtype, labels is not None, model=model)
+    _check_range(images[:_LOOKED_AT], model)
+    if model.is_conditional:
+        check_labels(labels, model.num_classes)
+    check_divides(images.shape[0], steps, model.pack, devices)
+
+
+_LOOKED_AT = 32  # images: enough to tell a range
+_RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
+
+
+def _check_range(images: Any, model: Any) -> None:
+    """Refuses images that are far from all that the generator can make."""
+    _, activation = _last_operation(model.generator.outputs[0])
+    if activation not in _RANGES or 0 in images.shape:
+        return
+    images = keras.ops.convert_to_numpy(images)
+    (least, most), (low, high) = _RANGES[activation], (float(images.min()), float(images.max()))
+    slack = (most - least) / 4  # whoever adds noise goes somewhat beyond
+    if low < least - slack or high > most + slack:
+        raise ValueError(
+            f"Expected images in the range of the generator, which ends in {activation!r}: "
+            f"[{least:g}, {most:g}]. Received: values from {low:g} to {high:g}. "
+            "kgan.data.ImageDataset(images) makes images in [-1, 1] of uint8 ones; of floats from "
+            "0 to 255, so does images / 127.5 - 1."
+        )
 
 
 def split_batch(data: Any) -> tuple[Any, Any]:
     """A batch as `(images, labels)`, with labels None where there are none."""
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+    check_weights(sample_weight=weights)
     return images, labels
+
+
+def check_weights(**weights: Any) -> None:
+    """Refuses weights of images or classes."""
+    given = [name for name, value in weights.items() if value is not None]
+    if given:
+        raise TypeError(
+            "Generative models weigh all images alike. Expected images, or images and labels. "
+            f"Received: {' and '.join(given)}."
+        )
 
 
 def check_batch(shape: tuple[Any, ...], dtype: Any, has_labels: bool, *, model: Any) -> None:

@@ -32,7 +32,7 @@ def feed(
     Returns:
         What the backend's trainer reads fastest.
     """
-    if not hasattr(dataset, "batch") or not isinstance(dataset, keras.utils.PyDataset):
+    if not is_indexed(dataset):
         return dataset
 
     def part(index: int, count: int) -> _EpochBatches:
@@ -45,6 +45,12 @@ def feed(
         return _EpochBatches(dataset, epoch, steps or len(dataset), first, (index, count))
 
     return _backend.readable(part, model)
+
+
+def is_indexed(dataset: Any) -> bool:
+    """Whether its batches are a function, `batch(epoch, index)`."""
+    is_dataset = isinstance(dataset, keras.utils.PyDataset)
+    return is_dataset and callable(getattr(dataset, "batch", None))
 
 
 class _EpochBatches(keras.utils.PyDataset):

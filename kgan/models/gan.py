@@ -106,6 +106,8 @@ class GAN(LatentSampler, GenerativeModel):
         self.generator = generator
         self.discriminator = discriminator
         self.averaged_generator = None
+        self.penalties: list[Penalty] = []
+        self.augmentation: augmentations.Augmentation | None = None
         self.latent_dim: int = generator.inputs[0].shape[1]
         self.image_shape: tuple[int | None, ...] = tuple(generator.outputs[0].shape[1:])
         self.is_conditional = len(generator.inputs) == 2
@@ -188,6 +190,9 @@ class GAN(LatentSampler, GenerativeModel):
             # First: a loaded GAN has its average before it is compiled, and its variables come in
             # the same order.
             self._keep_average(ema_decay)
+            # Keras does not forget by itself what it was compiled with before.
+            for previous in (*self.penalties, self.augmentation, getattr(self, "_means", None)):
+                self._tracker.untrack(previous)
             self.penalties = get_penalties(penalties)
             self.augmentation = augmentations.get(augmentation)
             self._means = Means(self._log_names())
@@ -212,15 +217,26 @@ class GAN(LatentSampler, GenerativeModel):
             raise ValueError(f"Expected `ema_decay` to be in [0, 1). Received: {decay!r}.")
         self.ema_decay = decay
         if decay is None:
+            if self.averaged_generator is not None:
+                self._tracker.untrack(self.averaged_generator)
+                del self.averaged_updates
             self.averaged_generator = None
         elif self.averaged_generator is None:
-            self.averaged_generator = self._copy_of_generator()
+            self._begin_average()
 
-    def _copy_of_generator(self) -> Any:
-        copy = keras.models.clone_model(self.generator)
-        copy.set_weights(self.generator.get_weights())
-        copy.trainable = False
-        return copy
+    def _begin_average(self) -> None:
+        average = keras.models.clone_model(self.generator)
+        average.set_weights(self.generator.get_weights())
+        average.trainable = False
+        self.averaged_generator = average
+        # Not the optimizer's count, which begins anew where the GAN is compiled anew.
+        self.averaged_updates = self.add_weight(
+            shape=(),
+            initializer="zeros",
+            trainable=False,
+            aggregation="mean",
+            name="averaged_updates",
+        )
 
     def _resolve_optimizer(self, optimizer: Any) -> Any:
         if optimizer is None:
@@ -311,7 +327,9 @@ class GAN(LatentSampler, GenerativeModel):
                 loss = loss + penalty.weight * value
                 logs[penalty.name] = value
             if self.augmentation is not None:
-                logs.update(self.augmentation.observe(ops.stop_gradient(real_verdict[0])))
+                # Every image of a pack has the pack's score.
+                scores = ops.repeat(ops.stop_gradient(real_verdict[0]), self.pack, axis=0)
+                logs.update(self.augmentation.observe(scores))
             return self.optimizer.discriminator_optimizer.scale_loss(loss), logs
 
         real, fake = packed(real, self.pack), packed(fake, self.pack)
@@ -377,7 +395,8 @@ class GAN(LatentSampler, GenerativeModel):
     def _update_average(self) -> None:
         if self.averaged_generator is None:
             return
-        updates = ops.cast(self.optimizer.generator_optimizer.iterations, "float32")
+        self.averaged_updates.assign_add(1.0)
+        updates = self.averaged_updates.value
         decay = ops.minimum(self.ema_decay, (1.0 + updates) / (10.0 + updates))
         _backend.average_into(
             self.averaged_generator.variables, self.generator.variables, 1.0 - decay
@@ -393,7 +412,11 @@ class GAN(LatentSampler, GenerativeModel):
         )
         loss, logs = self._discriminator_loss(real_verdict, fake_verdict, labels, asked)
         generator_loss = self._generator_loss(real_verdict, fake_verdict, asked)
-        told = {"discriminator_loss": loss, "generator_loss": generator_loss, **logs}
+        told = {
+            "discriminator_loss": loss + _regularisation(self.discriminator),
+            "generator_loss": generator_loss + _regularisation(self.generator),
+            **logs,
+        }
         means = self._logs(real, **told)
         return {name: mean for name, mean in means.items() if name in told}
 
@@ -403,7 +426,8 @@ class GAN(LatentSampler, GenerativeModel):
         """As many fake images as there are real ones, and what a second output is to find there."""
         latents = self._sample_latents(ops.shape(real)[0], noise)
         tensors = [latents, labels] if self.is_conditional else [latents]
-        return _backend.run(self.generator, tensors, training), self._asked(latents, labels)
+        images = _backend.run(self.generator, tensors, training)
+        return ops.cast(images, "float32"), self._asked(latents, labels)
 
     def _sample_latents(self, count: Any, noise: Any) -> Tensor:
         """Latents of training, `(count, latent_dim)`."""
@@ -421,17 +445,17 @@ class GAN(LatentSampler, GenerativeModel):
         if not with_gradient:
             return self._judge(images, labels, training=True), None
         gradient, verdict = _backend.input_gradient(
-            lambda images: self._judge(images, labels, training=True), ops.cast(images, "float32")
+            lambda images: self._judge(images, labels, training=True), images
         )
         return verdict, gradient
 
     def _judge(self, images: Tensor, labels: Tensor | None, training: bool) -> Verdict:
         """What the discriminator says of images, packed as it takes them: all its outputs."""
         if training and self.augmentation is not None:
-            images = ops.cast(unpacked(images, self.pack), "float32")
+            images = unpacked(images, self.pack)
             images = packed(self.augmentation.augment(images, self.training_noise), self.pack)
         takes_labels = len(self.discriminator.inputs) == 2
-        tensors = [images, labels] if takes_labels else [images]
+        tensors = [images, _as_input(labels, self.discriminator)] if takes_labels else [images]
         outputs = _backend.run(self.discriminator, tensors, training)
         logits, found = outputs if self.has_second_output else (outputs, None)
         return ops.cast(logits, "float32"), None if found is None else ops.cast(found, "float32")
@@ -439,11 +463,11 @@ class GAN(LatentSampler, GenerativeModel):
     def _unpack(self, data: Any) -> tuple[Tensor, Tensor | None]:
         images, labels = checks.split_batch(data)
         checks.check_batch(tuple(images.shape), images.dtype, labels is not None, model=self)
-        images = ops.convert_to_tensor(images)  # on PyTorch, train_on_batch hands arrays through
+        # On PyTorch, train_on_batch hands arrays through.
+        images = ops.cast(ops.convert_to_tensor(images), "float32")
         if not self.is_conditional:
             return images, None
-        expected = self.generator.inputs[1].shape[1:]
-        return images, ops.reshape(ops.cast(labels, "int32"), (-1, *expected))
+        return images, _as_input(ops.cast(labels, "int32"), self.generator)
 
     def _split(self, images: Tensor, labels: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
         steps = self.discriminator_steps
@@ -467,6 +491,10 @@ class GAN(LatentSampler, GenerativeModel):
         steps = self.discriminator_steps if training else 1
         devices = _backend.devices(self)
         checks.check_data(x, y, model=self, steps=steps, devices=devices, **options)
+
+    def _check_batch(self, x: Any, y: Any, training: bool) -> None:
+        steps = self.discriminator_steps if training else 1
+        checks.check_values(x, y, model=self, steps=steps, devices=_backend.devices(self))
 
     # ---- saving ----------------------------------------------------------------------------------
 
@@ -494,7 +522,7 @@ class GAN(LatentSampler, GenerativeModel):
         gan = cls(**config)
         if has_average:  # which is what samples are made by, whether it is compiled or not
             with _backend.scope(gan):
-                gan.averaged_generator = gan._copy_of_generator()
+                gan._begin_average()
         return gan
 
     def get_compile_config(self) -> dict[str, Any] | None:
@@ -524,6 +552,11 @@ class GAN(LatentSampler, GenerativeModel):
             options["steps_per_execution"] = 1
         self.compile(**options)
         self.optimizer.learning_rate_ratio = ratio
+
+
+def _as_input(labels: Tensor, network: Any) -> Tensor:
+    """Labels in the shape in which the network takes them: `(batch,)` or `(batch, 1)`."""
+    return ops.reshape(labels, (-1, *network.inputs[1].shape[1:]))
 
 
 def _regularisation(network: Any) -> Tensor:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from kgan import _backend
-from kgan.models.checks import check_callbacks, check_divides, split_batch
+from kgan.models.checks import check_callbacks, check_weights, split_batch
 from kgan.models.feed import feed
 from kgan.models.progress import Progress
 from kgan.models.session import RestOfEpoch, Session, in_order
@@ -63,6 +64,22 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         """
         raise NotImplementedError
 
+    def _check_batch(self, x: Any, y: Any, training: bool) -> None:
+        """Raises a ValueError about one batch that the model cannot train on or measure."""
+        raise NotImplementedError
+
+    def _checked(self, x: Any, training: bool) -> Any:
+        """The data as they are; of a generator, which gives them but once, each batch checked."""
+        if not isinstance(x, types.GeneratorType):
+            return x
+
+        def batches() -> Iterator[Any]:
+            for batch in x:
+                self._check_batch(*split_batch(batch), training=training)
+                yield batch
+
+        return batches()
+
     @property
     def metrics(self) -> list[Any]:
         """The running means behind the logs, and what a subclass adds."""
@@ -101,12 +118,13 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
         Raises:
             ValueError: The data do not fit the networks, labels are missing or out of range, or
-                batches cannot be split as `compile` was told.
-            TypeError: `sample_weight` or `class_weight` is given.
+                batches cannot be split as `compile` was told. Said before the first step of arrays
+                and of a `kgan.data.ImageDataset`; of a generator, when the batch comes; of other
+                datasets, as far as their first and last batch or their `element_spec` tell.
+            TypeError: `sample_weight` or `class_weight` is given, or the data come with weights.
         """
-        for name in ("sample_weight", "class_weight"):
-            if kwargs.get(name) is not None:
-                raise TypeError(f"Generative models weigh all images alike. Received: {name}.")
+        check_weights(**{name: kwargs.get(name) for name in ("sample_weight", "class_weight")})
+        y = np.asarray(y) if isinstance(y, list) else y
         self._check_data(
             x,
             y,
@@ -120,7 +138,10 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         restored = [each.before_fit(self) for each in others if hasattr(each, "before_fit")]
         if any(restored):
             kwargs["initial_epoch"] = self.progress.epoch
-        kwargs["validation_data"] = self._held_out(kwargs.get("validation_data"))
+        kwargs["validation_data"] = self._held_out(
+            kwargs.get("validation_data"), kwargs.get("validation_batch_size") or batch_size
+        )
+        x = self._checked(x, training=True)
         kwargs.setdefault("shuffle", hasattr(x, "shape"))
         steps = kwargs.get("steps_per_epoch")
         read = functools.partial(feed, x, lambda: self.epochs_trained, steps, model=self)
@@ -161,52 +182,92 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
                 if is_list_of_keras:
                     callbacks.callbacks.remove(session)
 
-    def _held_out(self, data: Any) -> Any:
+    def _held_out(self, data: Any, batch_size: int | None) -> Any:
         """Validation data as `fit` takes them, checked."""
         if data is None:
             return None
         x, y = split_batch(data) if isinstance(data, (list, tuple)) else (data, None)
-        self._check_data(x, y, training=False)
-        return feed(data, epoch=lambda: 0, model=self)
+        self._check_data(x, y, training=False, batch_size=batch_size)
+        return feed(self._checked(data, training=False), epoch=lambda: 0, model=self)
 
     def evaluate(
-        self, x: Any = None, y: Any = None, batch_size: int | None = None, *args: Any, **kwargs: Any
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        **kwargs: Any,
     ) -> Any:
         """Measures the losses on held-out images: `keras.Model.evaluate`.
 
         The same images get the same latents each time, so that a change in the figures is one of
         the networks. For that, an ImageDataset is read as in its epoch 0.
         """
+        check_weights(sample_weight=sample_weight)
         if not kwargs.get("_use_cached_eval_dataset"):  # which `fit` has checked
+            y = np.asarray(y) if isinstance(y, list) else y
             self._check_data(x, y, training=False, batch_size=batch_size)
+            x = self._checked(x, training=False)
         self.evaluation_noise.state.assign([0, 0])
         x = feed(x, epoch=lambda: 0, model=self)
-        return super().evaluate(x, y, batch_size, *args, **kwargs)
+        return super().evaluate(x, y, batch_size, verbose, **kwargs)
 
-    def train_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
         """Updates the model on one batch: `keras.Model.train_on_batch`.
 
         Of a model on several devices each gets its part of the batch, as in `fit`. What it returns
         is of this batch alone.
-        """
-        self.reset_metrics()  # Keras does so itself from 3.15 on
-        return super().train_on_batch(*self._dealt_out(x, y), *args, **kwargs)
 
-    def test_on_batch(self, x: Any, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        Args:
+            x: Images, or `(images, labels)` as an ImageDataset gives them.
+            y: Integer `(batch,)`, the labels, where they are not with the images.
+            sample_weight: None: all images weigh alike.
+            class_weight: None.
+            return_dict: Whether to return the logs by their names.
+
+        Returns:
+            The logs, as a list of numbers or a dictionary.
+
+        Raises:
+            ValueError: The batch does not fit the networks, labels are missing or out of range, or
+                it cannot be split as `compile` was told.
+            TypeError: Weights are given.
+        """
+        check_weights(sample_weight=sample_weight, class_weight=class_weight)
+        x, y = self._one_batch(x, y, training=True)
+        self.reset_metrics()  # Keras does so itself from 3.15 on
+        return super().train_on_batch(*self._dealt_out(x, y), return_dict=return_dict)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
         """Measures the model on one batch: `keras.Model.test_on_batch`.
 
         Of a model on several devices each gets its part of the batch, as in `evaluate`. What it
-        returns is of this batch alone.
+        returns is of this batch alone. The arguments are those of `train_on_batch`.
         """
+        check_weights(sample_weight=sample_weight)
+        x, y = self._one_batch(x, y, training=False)
         self.reset_metrics()
-        return super().test_on_batch(*self._dealt_out(x, y), *args, **kwargs)
+        return super().test_on_batch(*self._dealt_out(x, y), return_dict=return_dict)
+
+    def _one_batch(self, x: Any, y: Any, training: bool) -> tuple[Any, Any]:
+        if y is None and isinstance(x, (list, tuple)):
+            x, y = split_batch(tuple(x))
+        y = np.asarray(y) if isinstance(y, list) else y
+        self._check_batch(x, y, training=training)
+        return x, y
 
     def _dealt_out(self, x: Any, y: Any) -> tuple[Any, Any]:
-        devices = _backend.devices(self)
-        if devices == 1:
-            return x, y
-        check_divides(len(x), 1, devices=devices)
-        return _backend.dealt_out((x, y), self)
+        return (x, y) if _backend.devices(self) == 1 else _backend.dealt_out((x, y), self)
 
     def _noise_states(self) -> list[Any]:
         """Every random generator's state: the GAN's latents, the networks' dropout."""
@@ -219,9 +280,18 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         """
         return contextlib.nullcontext() if self._session is None else self._session.taking_stock()
 
-    def save(self, *args: Any, **kwargs: Any) -> Any:
-        """Saves the model: `keras.Model.save`. One of several processes may do so alone."""
-        return _backend.alone(lambda: super(GenerativeModel, self).save(*args, **kwargs))
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
+        """Saves the model: `keras.Model.save`. One of several processes may do so alone.
+
+        Raises:
+            ValueError: The file would be of Keras's old format.
+        """
+        if str(filepath).endswith((".h5", ".hdf5")):
+            raise ValueError(
+                'Expected a file name that ends in ".keras": of the old format for ".h5", a GAN '
+                f"cannot be loaded. Received: filepath={str(filepath)!r}."
+            )
+        return _backend.alone(lambda: super(GenerativeModel, self).save(filepath, *args, **kwargs))
 
     def save_weights(self, *args: Any, **kwargs: Any) -> Any:
         """Saves the state: `keras.Model.save_weights`. One of several processes may do so alone."""

@@ -36,11 +36,11 @@ class OptimizerPair(keras.optimizers.Optimizer):
         learning_rate_ratio: float | None = None,
         name: str = "optimizer_pair",
     ) -> None:
-        if generator_optimizer is discriminator_optimizer:
+        if _innermost(generator_optimizer) is _innermost(discriminator_optimizer):
             raise ValueError(
                 "The generator and the discriminator need an optimizer each: an optimizer keeps "
                 "moments for the weights it was built with. Received the same object for both: "
-                f"{generator_optimizer!r}. Make two."
+                f"{_innermost(generator_optimizer)!r}. Make two."
             )
         super().__init__(learning_rate=0.0, name=name)
         self.generator_optimizer = generator_optimizer

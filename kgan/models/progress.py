@@ -1,5 +1,6 @@
 """Where training stands between two batches, as far as no variable holds it."""
 
+import copy
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -75,15 +76,16 @@ def give_states(callbacks: Sequence[Any], states: Sequence[tuple[str, Any]]) -> 
         mine = [state for other, state in states if other == name][told[name] :]
         if mine:
             told[name] += 1
-            _give_state(callback, mine[0])
+            _give_state(callback, copy.deepcopy(mine[0]))
 
 
 def _state_of(callback: Any) -> Any:
     if hasattr(callback, "get_state"):
-        return callback.get_state()
-    return {
-        name: getattr(callback, name) for name in _attributes(callback) if name in vars(callback)
-    }
+        state = callback.get_state()
+    else:
+        own = vars(callback)
+        state = {name: own[name] for name in _attributes(callback) if name in own}
+    return copy.deepcopy(state)  # which the callback goes on changing
 
 
 def _give_state(callback: Any, state: Any) -> None:

@@ -44,6 +44,7 @@ class Session(keras.callbacks.Callback):
     all else, and says whether it has loaded an earlier `fit` of the model;
     `on_train_interrupted()` comes when training ends with a batch, not with an epoch's callbacks:
     it is where to save, since those callbacks are yet to be told of the epoch as if it were whole.
+    It also comes at the end, where a callback's `has_interrupted` says that it ended training.
     A third, `on_train_failed()`, comes in place of `on_train_end` when training ends in an error.
 
     Args:
@@ -185,8 +186,7 @@ class Session(keras.callbacks.Callback):
             model.batches_trained = 0
         self._tell_dataset()
         if is_interrupted:
-            for callback in filter(_saves, self.callbacks):
-                callback.on_train_interrupted()
+            self._tell_of_interruption()
 
     def on_train_end(self, logs: Any = None) -> None:
         """Keeps what another session can take up."""
@@ -195,6 +195,13 @@ class Session(keras.callbacks.Callback):
             self._give_states(self._to_take_up)
         self._kept = self.progress()
         self.trained.progress = self._kept
+        is_interrupted = any(getattr(each, "has_interrupted", False) for each in self.callbacks)
+        if is_interrupted and self.epoch < self.params["epochs"]:
+            self._tell_of_interruption()
+
+    def _tell_of_interruption(self) -> None:
+        for callback in filter(_saves, self.callbacks):
+            callback.on_train_interrupted()
 
     def fail(self) -> None:
         """Forgets where training stands, and has callbacks give back what they hold."""

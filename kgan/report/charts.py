@@ -251,4 +251,5 @@ def _number(value: float) -> str:
 
 
 def _words(name: str) -> str:
-    return name.replace("val_", _HELD_OUT).replace("_", " ")
+    root = name.removeprefix("val_")
+    return (_HELD_OUT if root != name else "") + root.replace("_", " ")

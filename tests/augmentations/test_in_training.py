@@ -156,3 +156,14 @@ def test_get():
 def test_get_refuses(identifier, message):
     with pytest.raises(ValueError, match=message):
         augmentations.get(identifier)
+
+
+def test_every_image_of_a_pack_counts(dataset):
+    networks = kgan.networks.mlp((8, 8, 1), latent_dim=4, width=4, pack=2)
+    gan = kgan.GAN(*networks, pack=2, seed=0)
+    moving = kgan.augmentations.AdaptiveAugment("blit", initial=0.5, images_to_one=64, interval=1)
+    gan.compile(augmentation=moving)
+    images = dataset.batch(0, 0)[0]
+    gan.train_on_batch(images)
+    assert len(images) == 16
+    assert abs(float(moving.probability) - 0.5) == 0.25

@@ -1,4 +1,4 @@
-"""Checkpoint, LossHistory, TimeLimit and StopOnSignal."""
+"""Checkpoint, BackupAndRestore, LossHistory, TimeLimit and StopOnSignal."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kgan import images as pictures
-from kgan.callbacks import Checkpoint, LossHistory, StopOnSignal, TimeLimit
+from kgan.callbacks import BackupAndRestore, Checkpoint, LossHistory, StopOnSignal, TimeLimit
 from kgan.callbacks.loss_history import read_history
 
 
@@ -67,6 +67,20 @@ def test_checkpoint_that_fails_leaves_the_one_before(make_gan, dataset, tmp_path
 def test_checkpoint_refuses(path, every):
     with pytest.raises(ValueError, match="Received"):
         Checkpoint(path, every)
+
+
+@pytest.mark.backend_free
+def test_a_backup_is_not_written_over_by_a_loop_that_cannot_restore_it(make_gan, dataset, tmp_path):
+    gan, backup = make_gan("mlp"), BackupAndRestore(tmp_path, delete_checkpoint=False)
+    gan.fit(dataset, verbose=0, callbacks=[backup])
+    before = (tmp_path / "latest.keras").read_bytes()
+    # That `fit` has asked this one before is no reason to take it.
+    for callback in (backup, BackupAndRestore(tmp_path)):
+        callbacks = keras.callbacks.CallbackList([callback], model=gan)
+        with pytest.raises(RuntimeError, match=r"Expected `fit` of a kgan\.GAN.*Checkpoint, and"):
+            callbacks.on_train_begin()
+    assert (tmp_path / "latest.keras").read_bytes() == before
+    assert gan.fit(dataset, epochs=2, verbose=0, callbacks=[backup]).epoch == [0, 1]
 
 
 def play_epochs(callback, *epochs):
@@ -235,4 +249,25 @@ def test_second_ctrl_c_is_as_ever(make_gan, dataset):
 
     with pytest.raises(KeyboardInterrupt):
         make_gan().fit(dataset, verbose=0, callbacks=[StopOnSignal(), at_batch(1, twice)])
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_checkpoint_in_a_loop_of_ones_own_after_a_fit_that_was_stopped(make_gan, dataset, tmp_path):
+    gan = make_gan("mlp")
+    stopping = at_batch(2, lambda: setattr(gan, "stop_training", True))
+    gan.fit(dataset, verbose=0, callbacks=[stopping])
+    assert gan.batches_trained == 3
+    callbacks = keras.callbacks.CallbackList([Checkpoint(tmp_path / "gan.keras")], model=gan)
+    callbacks.on_train_begin()
+    gan.train_on_batch(dataset.batch(0, 3))
+    callbacks.on_epoch_end(0, {})
+    assert (tmp_path / "gan.keras").exists()
+
+
+def test_stop_on_signal_puts_handlers_back_after_a_loop_that_raised(make_gan):
+    before = signal.getsignal(signal.SIGINT)
+    callbacks = keras.callbacks.CallbackList([StopOnSignal()], model=make_gan("mlp"))
+    callbacks.on_train_begin()  # and then an error, of which nobody tells it
+    callbacks.on_train_begin()
+    callbacks.on_train_end()
     assert signal.getsignal(signal.SIGINT) is before

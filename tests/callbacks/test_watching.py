@@ -7,6 +7,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from scipy import ndimage
 
 import kgan
 from kgan import _backend
@@ -100,16 +101,27 @@ def test_evaluating_in_fit_does_not_change_training(make_gan, dataset):
         np.testing.assert_array_equal(a, b)
 
 
-def test_conditional_models_have_their_accuracy_in_the_logs(make_gan):
-    digits = kgan.data.load_digits("train", batch_size=64)
-    small = kgan.data.ImageDataset(
-        digits.images[:64, ::4, ::4], digits.labels[:64], batch_size=32, pad_to=(8, 8)
-    )
+def test_conditional_models_have_their_accuracy_in_the_logs(make_gan, images, labels):
+    class Told:
+        """Sees the class of a real image without fail."""
+
+        name, num_classes = "told", 3
+
+        def __call__(self, shown):
+            flat = shown.reshape(len(shown), -1)
+            return Features(flat.astype("float32"), np.minimum(flat[:, 0], 2).astype("int64"))
+
+        def fingerprint(self):
+            return None
+
+    images[:, 0, 0] = labels
+    marked = kgan.data.ImageDataset(images, labels, batch_size=32)
     spy = Spy()
-    evaluation = kgan.callbacks.PeriodicEvaluation(small, count=30)
-    make_gan(num_classes=10).fit(small, verbose=0, callbacks=[evaluation, spy])
+    evaluation = kgan.callbacks.PeriodicEvaluation(marked, count=30, features=Told())
+    make_gan(num_classes=3).fit(marked, verbose=0, callbacks=[evaluation, spy])
     assert 0 <= spy.logs[0]["val_label_accuracy"] <= 1
-    make_gan().fit(small, verbose=0, callbacks=[evaluation, spy])
+    assert evaluation.evaluations[1].figures["label_accuracy"].floor == 1.0
+    make_gan().fit(marked, verbose=0, callbacks=[evaluation, spy])
     assert "val_label_accuracy" not in spy.logs[1]
 
 
@@ -261,6 +273,36 @@ def test_gradient_norms_are_read_from_the_logs(digits):
     model = real_images(digits)
     logs = [{"generator_gradient_norm": n} for n in (1.0, 2.0, 1.0, 500.0)]
     assert alarmed(digits, model, *logs) == [(4, "exploded_gradient of the generator")]
+
+
+@pytest.mark.parametrize("wrong", [500.0, math.nan, 1e-3])
+def test_gradients_that_stay_wrong_do_not_become_the_usual_ones(digits, wrong):
+    model = real_images(digits)
+    logs = [{"generator_gradient_norm": n} for n in (1.0, *[wrong] * 5)]
+    sign = "vanished_gradient" if wrong < 1 else "exploded_gradient"
+    for patience in (1, 2, 5):
+        found = alarmed(digits, model, *logs, patience=patience)
+        assert found == [(1 + patience, f"{sign} of the generator")]
+
+
+def test_blurred_and_fainter_pixels_are_no_repeats():
+    digits = kgan.data.load_digits("train")
+    real = digits.images[:400].reshape(400, -1) / np.float32(255)
+    fresh = digits.images[400:800]
+    blurred = ndimage.gaussian_filter(fresh / np.float32(255), (0, 1, 1, 0)).reshape(400, -1)
+    fainter = 0.75 * fresh.reshape(400, -1) / np.float32(255)
+    for fake in (blurred, fainter):
+        assert list(signs_in_features(Features(real), Features(fake), None)) == []
+    copies = fresh[np.arange(400) % 30].reshape(400, -1) / np.float32(255)
+    for fake in (copies, 0.75 * copies):
+        signs = [sign for sign, _ in signs_in_features(Features(real), Features(fake), None)]
+        assert signs == ["repeats"]
+
+
+def test_classes_that_are_not_the_datasets_are_not_missed(digits):
+    other = kgan.data.ImageDataset(digits.images, (digits.labels * 3 + 1) % 10, batch_size=8)
+    one = Fixed(digits.draw(1, seed=9)[0])
+    assert alarmed(other, one, {}) == [(1, "spread"), (1, "repeats")]
 
 
 def test_signs_name_the_classes_that_are_missing():

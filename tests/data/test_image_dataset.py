@@ -280,6 +280,10 @@ def test_index_outside_the_epoch(index):
     ("options", "match"),
     [
         ({"images": IMAGES.astype(np.float32)}, r"uint8.*\* 255.*Received: dtype float32"),
+        ({"images": IMAGES / 127.5 - 1}, r"\(images \+ 1\) \* 127\.5.*Received: dtype float64"),
+        ({"images": ["a.png"]}, "not files.*Received: a list, dtype <U5"),
+        ({"images": np.array([IMAGES], object)}, "uint8 array.*a ndarray, dtype object"),
+        ({"images": [IMAGES[0], IMAGES[0, 1:]]}, "the same shape.*resize or pad.*a list of arrays"),
         ({"images": IMAGES[0, 0]}, r"shape \(N, H, W\).*Received: shape \(5, 3\)"),
         ({"images": IMAGES[:0]}, "must not be empty"),
         ({"labels": LABELS[:-1]}, "49 labels for 50 images"),

@@ -111,6 +111,48 @@ def test_kernel_interval_holds_the_true_distance_as_often_as_it_says():
     assert 88 <= held <= 100
 
 
+@pytest.mark.parametrize(("scale", "shift"), [(0.6, 0.0), (0.5, 0.5)])
+def test_neighbour_intervals_hold_the_mean_figure_as_often_as_they_say(scale, shift):
+    from kgan.metrics.figures import compare
+
+    found = []
+    for seed in range(40):
+        real, fake = np.random.default_rng(seed).standard_normal((2, 120, 8)).astype("float32")
+        fakes = metrics.Features(fake * scale + shift)
+        found.append(compare(metrics.Features(real), fakes, resamples=1))
+    for name in ("precision", "recall", "density", "coverage"):
+        mean = np.mean([figures[name].value for figures in found])
+        intervals = np.array([figures[name].interval for figures in found])
+        held = np.mean((intervals[:, 0] <= mean) & (mean <= intervals[:, 1]))
+        assert held >= 0.85, name
+        spread = np.std([figures[name].value for figures in found])
+        assert np.mean(intervals[:, 1] - intervals[:, 0]) < 2 * 3.92 * spread, name
+
+
+def test_intervals_end_where_the_figures_do():
+    from kgan.metrics.figures import compare
+
+    vectors = np.random.default_rng(0).standard_normal((2, 60, 8)).astype("float32")
+    classes = np.arange(60) % 3
+    real, fake = (metrics.Features(x, classes) for x in vectors)
+    found = compare(real, fake, 3, resamples=20)
+    for name in ("fcd", "class_divergence"):
+        low, high = found[name].interval
+        assert 0 <= low <= high, name
+    same = compare(real, real, resamples=20)
+    assert same["recall"].interval[1] == same["precision"].interval[1] == 1.0
+
+
+def test_a_covariance_that_is_not_of_full_rank_gives_no_interval():
+    from kgan.metrics.figures import compare
+
+    vectors = np.random.default_rng(0).standard_normal((80, 40)).astype("float32")
+    few, many = metrics.Features(vectors[:40]), metrics.Features(vectors[:41])
+    for real, fake in ((few, many), (many, few)):
+        assert compare(real, fake, resamples=2)["fcd"].interval is None
+    assert compare(many, many, resamples=2)["fcd"].interval is not None
+
+
 def test_bootstrap_interval_of_nonsense():
     with pytest.raises(ValueError, match=r"Received: level=1\.5"):
         metrics.bootstrap_interval(np.mean, [1.0, 2.0], level=1.5)

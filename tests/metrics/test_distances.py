@@ -56,6 +56,32 @@ def test_frechet_distance_of_covariances_that_are_not_of_full_rank():
     assert metrics.frechet_distance(real, real) == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.parametrize(("real_count", "fake_count"), [(30, 20), (40, 40), (41, 30), (41, 90)])
+def test_frechet_distance_of_fewer_samples_than_features(real_count, fake_count):
+    # The long way: both factors are of features by features.
+    def factor(x):
+        values, vectors = np.linalg.eigh(np.cov(x, rowvar=False))
+        return vectors * np.sqrt(np.where(values > 1e-9, values, 0.0))  # roots of rounding errors
+
+    generator = np.random.default_rng(0)
+    real = generator.standard_normal((real_count, 40))
+    fake = generator.standard_normal((fake_count, 40)) * 2.0 + 0.5
+    overlap = np.linalg.svd(factor(real).T @ factor(fake), compute_uv=False).sum()
+    offset = real.mean(axis=0) - fake.mean(axis=0)
+    spread = real.var(axis=0, ddof=1).sum() + fake.var(axis=0, ddof=1).sum()
+    expected = offset @ offset + spread - 2 * overlap
+    assert metrics.frechet_distance(real, fake) == pytest.approx(expected, rel=1e-11)
+
+
+def test_frechet_distance_of_many_pixels_takes_no_matrix_of_them():
+    # Pixels by pixels would be 80 GB.
+    pixels = np.random.default_rng(0).random((2, 6, 100_000))
+    real, fake = pixels
+    offset = real.mean(axis=0) - fake.mean(axis=0)
+    assert metrics.frechet_distance(real, real) == pytest.approx(0.0, abs=1e-6)
+    assert metrics.frechet_distance(real, fake) > offset @ offset
+
+
 def test_frechet_distance_of_one_sample_repeated():
     real = with_moments(np.zeros(3), np.eye(3))
     fake = np.full((400, 3), 2.0)

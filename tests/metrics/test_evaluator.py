@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import kgan
-from kgan import metrics
+from kgan import metrics, report
 from kgan.metrics.evaluator import DivergedError, Evaluator
 
 # Features are NumPy's from here on; test_features.py sees to them on every backend.
@@ -112,6 +112,8 @@ def test_a_small_dataset_has_its_floor_between_halves(digits):
     found = metrics.evaluate(Generator(digits.images), small, count=10_000)
     assert found.figures["fcd"].count == 301
     assert found.figures["fcd"].floor_count == 150
+    # The inception score rises with N: the halves' would be no floor of the whole.
+    assert found.figures["inception_score"].floor is None
 
 
 def test_intervals_hold_the_figures_where_they_are_asked_for(digits):
@@ -176,6 +178,52 @@ def test_labels_of_other_classes_are_not_held_against_the_features(digits):
     found = metrics.evaluate(generator, half, count=100)
     assert generator.asked is not None
     assert "label_accuracy" not in found.figures
+
+
+def test_ten_classes_that_are_no_digits_are_not_taken_for_digits(digits):
+    # As of Fashion-MNIST: ten classes, of grey images, of which the classifier knows nothing.
+    turned = np.roll(digits.images[:, ::-1], 14, axis=1)
+    classes = (digits.labels * 3 + 1) % 10
+    other = kgan.data.ImageDataset(turned, classes, batch_size=8)
+    # It ignores the labels that it is asked for.
+    generator = Generator(turned, num_classes=10, labels=np.roll(classes, 1))
+    evaluator = Evaluator(other, 200)
+    found = evaluator.evaluate(generator)
+    assert generator.asked is not None
+    assert "label_accuracy" not in found.figures
+    assert "label_accuracy" not in evaluator.names_for(generator)
+    assert found.sample_shares is found.real_shares is found.sample_classes is None
+    assert found["class_divergence"] >= 0  # their spread over its own classes, like with like
+    said = [finding.text for finding in report.verdict(found)]
+    assert not [text for text in said if "lass" in text.replace("classifier", "")]
+
+
+def test_digits_by_other_numbers_than_ten_are_still_digits(digits):
+    few = digits.labels < 5
+    some = kgan.data.ImageDataset(digits.images[few], digits.labels[few], batch_size=8)
+    generator = Generator(some.images, num_classes=5, labels=some.labels)
+    found = metrics.evaluate(generator, some, count=100)
+    assert found["label_accuracy"] > 0.5
+    assert found.real_shares.shape == (10,)
+
+
+def test_kept_samples_do_not_hold_on_to_the_others(digits):
+    found = Evaluator(digits, 1200, thorough=False).evaluate(Generator(digits.images, (0, 1)))
+    assert found.samples.shape[0] == 1000
+    assert found.samples.base is None
+
+
+def test_what_is_no_dataset_is_told_how_to_become_one(digits):
+    class Batches:
+        """As a tf.data.Dataset: batches, and no array."""
+
+        def __iter__(self):
+            return iter([digits.images[:10]])
+
+    with pytest.raises(ValueError, match=r"ImageDataset.*concatenate.*Received: Batches\."):
+        metrics.evaluate(Generator(digits.images), Batches())
+    with pytest.raises(ValueError, match=r"in \[-1, 1\], \(\(images \+ 1\) \* 127\.5\)"):
+        metrics.evaluate(Generator(digits.images), digits.images / 127.5 - 1)
 
 
 def test_a_conditional_model_that_cannot_tell_its_classes_is_asked_too(digits):

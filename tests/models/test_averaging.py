@@ -98,6 +98,13 @@ def test_compiling_anew_keeps_the_average_or_drops_it(make_gan, dataset):
     gan.compile(ema_decay=0.5)
     for a, b in zip(kept, copies(gan.averaged_generator.variables), strict=True):
         np.testing.assert_array_equal(a, b)
+    gan.train_on_batch(dataset.batch(1, 0))
+    decay = (1 + 7) / (10 + 7)  # the seventh update: warming up does not begin again
+    averaged, weights = (
+        copies(network.variables) for network in (gan.averaged_generator, gan.generator)
+    )
+    for a, b, v in zip(averaged, kept, weights, strict=True):
+        np.testing.assert_allclose(a, decay * b + (1 - decay) * v, rtol=1e-4, atol=1e-6)
     gan.compile()
     assert gan.averaged_generator is None
     assert gan.generate(2).shape == (2, 8, 8, 1)

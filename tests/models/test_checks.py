@@ -232,15 +232,124 @@ def test_data_of_other_kinds(make_gan, labels):
     refuses(make_gan(), features, match="Received: a dict")
     one_hot = np.eye(3)[labels[:16]]
     refuses(make_gan(num_classes=3), x, one_hot, match="argmax")
+    spec = tf.data.Dataset.from_tensor_slices((x, one_hot)).batch(4)
+    refuses(make_gan(num_classes=3), spec, match="argmax")
     unknown = make_gan(discriminator_steps=2)
     refuses(unknown, tf.data.Dataset.from_tensor_slices(x).batch(4), match="drop_remainder=True")
     with pytest.raises(TypeError, match="sample_weight"):
         make_gan().fit(x, sample_weight=np.ones(16))
 
 
-def test_train_on_batch_checks_too(make_gan):
+def test_one_batch_is_checked_too(make_gan):
+    x = np.zeros((6, 8, 8, 1), "float32")
+    conditional, split = make_gan(num_classes=3), make_gan(discriminator_steps=2)
+    for batch, match in (
+        ((x, np.full(6, 3)), "labels from 3 to 3"),
+        ((x, np.eye(3)[[0, 1, 2, 0, 1, 2]]), "argmax"),
+        ((x,), "images without labels"),
+        ((x[:, :4], np.zeros(6)), "Received: shape"),
+        ((x.tolist(), np.zeros(6)), "one array"),
+    ):
+        for call in (conditional.train_on_batch, conditional.test_on_batch):
+            with pytest.raises(ValueError, match=match):
+                call(*batch)
     with pytest.raises(ValueError, match="batch of 5"):
-        make_gan(discriminator_steps=2).train_on_batch(np.zeros((5, 8, 8, 1), "float32"))
+        split.train_on_batch(x[:5])
+    assert np.isfinite(split.test_on_batch(x[:5])).all()  # which is not split
+
+
+def test_a_batch_may_be_given_as_datasets_give_it(make_gan, images, labels):
+    batch = kgan.data.ImageDataset(images, labels, batch_size=16, seed=0)[0]
+    logs = []
+    for given in (batch, (batch,), (batch[0], list(batch[1]))):
+        keras.utils.set_random_seed(1)
+        gan = make_gan("mlp", num_classes=3)
+        logs.append(gan.train_on_batch(*given, return_dict=True))
+    assert logs[0] == logs[1] == logs[2]
+
+
+def test_every_batch_of_a_generator_is_checked(make_gan):
+    x, right = np.zeros((4, 8, 8, 1), "float32"), np.zeros(4, "int32")
+
+    def fit(gan, *batches):
+        gan.fit((batch for batch in batches), verbose=0)
+
+    for gan, last, match in (
+        (make_gan(num_classes=3), (x, right + 3), "labels from 3 to 3"),
+        (make_gan(discriminator_steps=2), (x[:3],), "batch of 3"),
+    ):
+        # TensorFlow makes an error of its own of one in a generator, with the same words.
+        with pytest.raises(Exception, match=match):
+            fit(gan, (x, right), (x, right), last)
+
+
+@pytest.mark.parametrize(
+    ("activation", "images"),
+    [("tanh", np.linspace(0, 255, 64)), ("sigmoid", np.linspace(-1, 1, 64))],
+)
+def test_images_that_no_generator_of_that_range_makes(activation, images):
+    generator = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(64, activation=activation),
+            keras.layers.Reshape((8, 8, 1)),
+        ]
+    )
+    gan = kgan.GAN(generator, discriminator_ending_in(keras.layers.Dense(1)))
+    gan.compile()
+    x = np.tile(images.reshape(1, 8, 8, 1), (32, 1, 1, 1)).astype("float32")
+    refuses(gan, x, match=f"ends in '{activation}'.*Received: values from {images[0]:g} to")
+    assert gan.fit(x / 255 if activation == "tanh" else (x + 1) / 2, verbose=0).history
+
+
+def test_weights_of_images_and_classes_are_refused_wherever_they_are_given(make_gan, labels):
+    gan, x, w = make_gan(), np.zeros((16, 8, 8, 1), "float32"), np.ones(16)
+    for call in (
+        lambda: gan.fit(x, sample_weight=w),
+        lambda: gan.fit(x, class_weight={0: 1.0}),
+        lambda: gan.fit(x, validation_data=(x, labels[:16], w)),
+        lambda: gan.evaluate(x, sample_weight=w),
+        lambda: gan.train_on_batch(x, None, w),
+        lambda: gan.train_on_batch(x, class_weight={0: 1.0}),
+        lambda: gan.test_on_batch(x, None, w),
+    ):
+        with pytest.raises(TypeError, match=r"weigh all images alike.*_weight"):
+            call()
+
+
+def test_held_out_batches_are_those_that_keras_makes():
+    networks = kgan.networks.mlp((8, 8, 1), latent_dim=4, width=4, pack=3)
+    gan = kgan.GAN(*networks, pack=3)
+    gan.compile()
+    x = np.zeros((48, 8, 8, 1), "float32")
+    assert gan.fit(x, batch_size=24, validation_data=x, verbose=0).history
+    refuses(gan, x, batch_size=24, validation_data=x, validation_batch_size=20, match="of (20|8)")
+
+
+def test_a_dataset_of_ones_own_may_call_its_attributes_as_it_likes(make_gan):
+    class Own(keras.utils.PyDataset):
+        batch, labels = 8, ["cat", "dog", "hen"]
+
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            return np.zeros((8, 8, 8, 1), "float32"), np.full(8, index)
+
+    assert make_gan("mlp", num_classes=3).fit(Own(), verbose=0).history
+
+
+def test_regularizers_of_what_layers_give_are_refused():
+    generator, _ = small_networks()
+    layer = keras.layers.Dense(1, activity_regularizer="l2")
+    with pytest.raises(ValueError, match=r"discriminator's layer .* activity_regularizer"):
+        kgan.GAN(generator, discriminator_ending_in(layer))
+
+
+def test_a_file_of_the_old_format_is_refused(make_gan, tmp_path):
+    with pytest.raises(ValueError, match=r"ends in \"\.keras\""):
+        make_gan("mlp").save(tmp_path / "gan.h5")
+    assert not list(tmp_path.iterdir())
 
 
 def test_check_labels_takes_whole_floats():

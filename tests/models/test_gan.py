@@ -367,6 +367,15 @@ def test_regularizers_of_the_networks_count(images):
     np.testing.assert_allclose(decayed[0], plain[0] - 0.1 * 2.0 - 0.1 * 0.05 * z, rtol=1e-4)
     increase = float(heavier["discriminator_loss"]) - float(logs["discriminator_loss"])
     np.testing.assert_allclose(increase, 0.5 * 0.5**2, rtol=1e-4)
+    # Held-out losses count them too: of the weights 2 and 0.5.
+    with_decay, without = (
+        linear_gan(decay=decay).evaluate(batch[:, :1, :1], verbose=0, return_dict=True)
+        for decay in (keras.regularizers.L2(0.5), None)
+    )
+    for name, weight in (("discriminator_loss", 0.5), ("generator_loss", 2.0)):
+        np.testing.assert_allclose(
+            with_decay[name] - without[name], 0.5 * weight**2, rtol=1e-4, err_msg=name
+        )
 
 
 def test_steps_per_epoch_goes_through_the_data_all_the_same(make_gan, images):
@@ -575,3 +584,59 @@ def test_interpolate_keeps_the_class_of_each_way(make_gan):
         gan.interpolate(2, steps=1)
     with pytest.raises(ValueError, match="unconditional"):
         make_gan().interpolate(2, labels=1)
+
+
+def test_compiling_anew_forgets_what_it_was_compiled_with_before(make_gan, dataset):
+    gan = make_gan("mlp", penalties=["r1", "lecam"], augmentation="adaptive", ema_decay=0.9)
+    gan.fit(dataset, verbose=0)
+    gan.compile(penalties=["r2"])
+    fresh = make_gan("mlp", penalties=["r2"])
+    assert [v.name for v in gan.variables] == [v.name for v in fresh.variables]
+    assert len(gan.metrics_variables) == len(fresh.metrics_variables)
+    assert set(gan.fit(dataset, verbose=0).history) == {*LOGS, "r2"}
+
+
+def test_optimizers_that_accumulate_gradients_update_every_so_many_steps(make_gan, dataset):
+    gan = make_gan(
+        "mlp",
+        generator_optimizer=keras.optimizers.SGD(0.1, gradient_accumulation_steps=2),
+        discriminator_optimizer=keras.optimizers.SGD(0.1, gradient_accumulation_steps=2),
+    )
+    before = gan.generator.get_weights()
+    moved = []
+    for index in range(2):
+        gan.train_on_batch(dataset.batch(0, index))
+        now = gan.generator.get_weights()
+        moved.append(any(not np.array_equal(a, b) for a, b in zip(now, before, strict=True)))
+    assert moved == [False, True]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_images_of_other_floats_train_as_float32(make_gan, dataset, dtype):
+    images = np.round(dataset.batch(0, 0)[0] * 16) / 16  # which float16 holds exactly
+    logs = []
+    for each in ("float32", dtype):
+        keras.utils.set_random_seed(1)
+        gan = make_gan("mlp", penalties=["gradient_penalty", "dragan", "r1"])
+        logs.append(gan.train_on_batch(images.astype(each), return_dict=True))
+    for name, value in logs[0].items():
+        np.testing.assert_allclose(logs[1][name], value, rtol=1e-6, err_msg=name)
+
+
+def test_labels_as_rows_in_one_network_and_as_numbers_in_the_other(dataset):
+    layers = keras.layers
+
+    def embedded(label):
+        return layers.Flatten()(layers.Embedding(3, 4)(label))
+
+    latent, number = keras.Input((4,)), keras.Input((), dtype="int32")
+    image, row = keras.Input((8, 8, 1)), keras.Input((1,), dtype="int32")
+    x = layers.Dense(64)(layers.Concatenate()([latent, embedded(number)]))
+    y = layers.Concatenate()([layers.Flatten()(image), embedded(row)])
+    gan = kgan.GAN(
+        keras.Model([latent, number], layers.Reshape((8, 8, 1))(x)),
+        keras.Model([image, row], layers.Dense(1)(y)),
+        seed=0,
+    )
+    gan.compile()
+    assert np.isfinite(gan.fit(dataset, verbose=0).history["generator_loss"][-1])

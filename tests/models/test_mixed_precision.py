@@ -156,3 +156,23 @@ def test_an_input_gradient_is_float32(make_gan, under, policy):
     gradient, _ = _backend.input_gradient(lambda x: (gan.discriminator(x, training=False), None), x)
     assert keras.backend.standardize_dtype(gradient.dtype) == "float32"
     assert np.abs(ops.convert_to_numpy(gradient)).max() > 0
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_networks_that_end_in_the_low_precision_train_with_every_penalty(under, dataset, policy):
+    under(policy)
+    layers = keras.layers
+    latent, image = keras.Input((4,)), keras.Input((8, 8, 1))
+    made = layers.Reshape((8, 8, 1))(layers.Dense(64, activation="tanh")(latent))
+    judged = layers.Dense(1)(layers.Flatten()(image))
+    gan = kgan.GAN(keras.Model(latent, made), keras.Model(image, judged), seed=0)
+    gan.compile(penalties=kgan.penalties.names())
+    history = gan.fit(dataset, verbose=0).history
+    assert set(kgan.penalties.names()) < set(history)
+    assert all(np.isfinite(values).all() for values in history.values())
+
+
+def test_one_optimizer_for_both_is_refused_in_float16_too(make_gan, under):
+    under("mixed_float16")
+    with pytest.raises(ValueError, match="Make two"):
+        make_gan(**dict.fromkeys(("generator_optimizer", "discriminator_optimizer"), sgd()))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 
 import keras
 import numpy as np
@@ -371,10 +372,64 @@ def test_callbacks_of_ones_own(make_gan, dataset, tmp_path):
     np.testing.assert_array_equal(fresh[0].seen["losses"], [6, 15])
     assert fresh[0].seen[3] == [1.5, "text", True]
     assert fresh[0].seen["none"] is None
-    fresh[0].seen["none"] = {1, 2}
+    unstorable = At(("batch", 1, 0), lambda _: fresh[0].seen.update(none={1, 2}))
     with pytest.raises(TypeError, match=r"numbers, strings, .*Received: \{1, 2\}, a set"):
         loaded.fit(
             dataset, epochs=2, initial_epoch=1, verbose=0,
-            callbacks=[fresh[0], kgan.callbacks.Checkpoint(tmp_path / "gan.keras")],
+            callbacks=[fresh[0], unstorable, kgan.callbacks.Checkpoint(tmp_path / "gan.keras")],
         )  # fmt: skip
     assert keras.saving.load_model(tmp_path / "gan.keras").epochs_trained == 0
+
+
+def test_a_gan_that_was_compiled_twice_is_resumed_within_an_epoch(make_gan, dataset, tmp_path):
+    gans = []
+    for stopping in ([], [At(("batch", 0, 2), stop)]):
+        keras.utils.set_random_seed(1)
+        gan = make_gan("mlp", penalties="lecam", ema_decay=0.9)
+        gan.compile(penalties="r1", ema_decay=0.5)
+        gan.fit(dataset, verbose=0, callbacks=stopping)
+        gans.append(gan)
+    gans[1].save(tmp_path / "gan.keras")
+    loaded = keras.saving.load_model(tmp_path / "gan.keras")
+    loaded.fit(dataset, verbose=0)
+    assert_same_state(state(gans[0]), state(loaded))
+
+
+@pytest.mark.backend_free
+def test_a_signal_while_an_epoch_closes_leaves_the_backup(make_gan, dataset, tmp_path):
+    path = tmp_path / "latest.keras"
+
+    def fit(*moments):
+        on_signal = kgan.callbacks.StopOnSignal()
+        at = [At(moment, lambda _: signal.raise_signal(signal.SIGTERM)) for moment in moments]
+        backup = kgan.callbacks.BackupAndRestore(tmp_path)
+        make_gan("mlp").fit(dataset, epochs=3, verbose=0, callbacks=[on_signal, *at, backup])
+        return on_signal.received
+
+    assert fit(("epoch", 1)) == signal.SIGTERM
+    assert keras.saving.load_model(path).epochs_trained == 2
+    assert fit(("epoch", 2)) == signal.SIGTERM
+    assert not path.exists()  # that was the last
+
+
+@pytest.mark.backend_free
+def test_what_is_kept_of_callbacks_is_not_what_they_go_on_changing(make_gan, dataset):
+    class Counting(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.seen = {"epochs": []}
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.seen["epochs"].append(epoch)
+
+        def get_state(self):
+            return self.seen
+
+        def set_state(self, state):
+            self.seen = state
+
+    gan, first, second = make_gan("mlp"), Counting(), Counting()
+    gan.fit(dataset, epochs=2, verbose=0, callbacks=[first])
+    first.seen["epochs"].clear()
+    gan.fit(dataset, initial_epoch=2, epochs=3, verbose=0, callbacks=[second])
+    assert second.seen == {"epochs": [0, 1, 2]}
