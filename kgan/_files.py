@@ -9,10 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-class NoHomeError(OSError, RuntimeError):
-    """There is no home directory; as Python's own error of that, a RuntimeError too."""
-
-
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Gives a temporary name to write to, and renames it to `path` once all is written.
@@ -69,7 +65,7 @@ def cache_directory(name: str) -> Path:
     try:
         directory = Path(keras_home).expanduser()
     except RuntimeError as error:
-        raise NoHomeError(
+        raise OSError(
             f"Expected a home directory, for the cache in {keras_home}. Received: {error} Set the "
             "environment variable KERAS_HOME to a directory for the cache."
         ) from error

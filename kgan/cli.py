@@ -308,7 +308,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _trained(run: Any, time_limit: float | None) -> int:
-    from kgan import callbacks
+    from kgan import callbacks, models
 
     left = run.epochs - run.gan.epochs_trained
     if left <= 0:
@@ -318,22 +318,17 @@ def _trained(run: Any, time_limit: float | None) -> int:
             f"{run.directory} has its {run.epochs} epochs. Give a larger --epochs to train further."
         )
         return 0
-    begun, steps = run.gan.batches_trained, run.gan.progress.steps
-    if begun and steps == run.steps_per_epoch:
+    begun = run.gan.batches_trained
+    if begun and run.gan.progress.steps == run.steps_per_epoch:
         _say(f"Going on after batch {begun} of epoch {run.gan.epochs_trained + 1}.")
-    elif begun:
-        _say(
-            f"Epoch {run.gan.epochs_trained + 1} begins anew: it was left after batch {begun} of "
-            f"{steps}, and an epoch now has {run.steps_per_epoch}."
-        )
     _say(
         f"Training {run.config.recipe} on {run.config.dataset} ({len(run.dataset.images)} images) "
         f"for {left} {'epoch' if left == 1 else 'epochs'} of {run.steps_per_epoch} batches of "
         f"{run.dataset.batch_size}, into {run.directory}"
     )
-    with _warnings_in_lines(callbacks.CollapseWarning, callbacks.NaNWarning):
-        # Said above.
-        warnings.filterwarnings("ignore", "The model was saved after batch", UserWarning)
+    with _warnings_in_lines(
+        callbacks.CollapseWarning, callbacks.NaNWarning, models.EpochRestartWarning
+    ):
         try:
             received = run.train(time_limit, verbose=1 if sys.stdout.isatty() else 2)
         except OSError as error:

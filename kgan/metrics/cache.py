@@ -30,7 +30,7 @@ def cached_features(extractor: Any, images: Images) -> Features:
     digest.update(np.ascontiguousarray(images).tobytes())
     try:
         path = cache_directory("features") / f"{digest.hexdigest()}.npz"
-    except RuntimeError:  # there is no home directory
+    except OSError:  # there is no home directory
         return extractor(images)
     try:
         # Opened here: of a damaged file, NumPy forgets to close it.

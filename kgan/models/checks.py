@@ -423,6 +423,11 @@ def split_batch(data: Any) -> tuple[Any, Any]:
     return images, labels
 
 
+def as_one(labels: Any) -> Any:
+    """Labels as they are, but of a list an array: Keras takes a list for one of several arrays."""
+    return np.asarray(labels) if isinstance(labels, list) else labels
+
+
 def check_weights(**weights: Any) -> None:
     """Refuses weights of images or classes."""
     given = [name for name, value in weights.items() if value is not None]

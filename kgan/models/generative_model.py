@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from kgan import _backend
-from kgan.models.checks import check_callbacks, check_weights, split_batch
+from kgan.models.checks import as_one, check_callbacks, check_weights, split_batch
 from kgan.models.feed import feed
 from kgan.models.progress import Progress
 from kgan.models.session import RestOfEpoch, Session, in_order
@@ -124,7 +124,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             TypeError: `sample_weight` or `class_weight` is given, or the data come with weights.
         """
         check_weights(**{name: kwargs.get(name) for name in ("sample_weight", "class_weight")})
-        y = np.asarray(y) if isinstance(y, list) else y
+        y = as_one(y)
         self._check_data(
             x,
             y,
@@ -206,7 +206,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         """
         check_weights(sample_weight=sample_weight)
         if not kwargs.get("_use_cached_eval_dataset"):  # which `fit` has checked
-            y = np.asarray(y) if isinstance(y, list) else y
+            y = as_one(y)
             self._check_data(x, y, training=False, batch_size=batch_size)
             x = self._checked(x, training=False)
         self.evaluation_noise.state.assign([0, 0])
@@ -262,7 +262,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
     def _one_batch(self, x: Any, y: Any, training: bool) -> tuple[Any, Any]:
         if y is None and isinstance(x, (list, tuple)):
             x, y = split_batch(tuple(x))
-        y = np.asarray(y) if isinstance(y, list) else y
+        y = as_one(y)
         self._check_batch(x, y, training=training)
         return x, y
 

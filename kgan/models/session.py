@@ -34,6 +34,10 @@ def _saves(callback: Any) -> bool:
     return hasattr(callback, "on_train_interrupted")
 
 
+class EpochRestartWarning(UserWarning):
+    """An epoch that was begun cannot be gone on with."""
+
+
 class Session(keras.callbacks.Callback):
     """Counts the epochs and batches that a model is trained, and takes up what was begun before.
 
@@ -94,6 +98,7 @@ class Session(keras.callbacks.Callback):
                 "the same dataset, one whose place is known, to go on from there. Received: one "
                 f"with {self.steps or 'an unknown number of'} batches to an epoch. That epoch "
                 "begins anew.",
+                EpochRestartWarning,
                 stacklevel=4,
             )
             return None

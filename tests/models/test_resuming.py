@@ -10,6 +10,7 @@ import pytest
 
 import kgan
 from kgan import _backend
+from kgan.models import EpochRestartWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::kgan.callbacks.CollapseWarning")
 
@@ -293,7 +294,7 @@ def test_data_whose_place_no_file_can_hold(make_gan, images, tmp_path):
             callbacks=[backup, At(("batch", 1, 3), crash)],
         )  # fmt: skip
     gan = make_gan("mlp")
-    with pytest.warns(UserWarning, match="an unknown number of batches.*begins anew"):
+    with pytest.warns(EpochRestartWarning, match="an unknown number of batches.*begins anew"):
         gan.fit(pictures, batch_size=16, epochs=2, verbose=0, callbacks=[backup])
     assert gan.epochs_trained == 2
     assert int(gan.optimizer.iterations) == 6 + 4 + 6
