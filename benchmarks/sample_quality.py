@@ -7,8 +7,8 @@
 `train` trains recipes, and `original`, the first GAN of most courses as they write it in PyTorch
 (`pytorch_first_gan.py`), from each of `--seeds`. After each of `--epochs`, or of `--steps`, it
 compares 10,000 samples with as many training images, and keeps figures, a picture of samples and
-the model. `--with ema_decay=0.999 'penalties={"r1": {"weight": 0.1}}'` trains a recipe with fields
-changed.
+the model: a recipe's training that was stopped goes on from the last that is in `--results`.
+`--with ema_decay=0.999 'penalties={"r1": {"weight": 0.1}}'` trains a recipe with fields changed.
 
 `time` measures a training step of all that were trained, side by side in turns, on all cores. The
 table's seconds are steps times that: so what else the machine did while it trained changes nothing.
@@ -79,13 +79,18 @@ def train(name: str, seed: int, options: argparse.Namespace) -> None:
     steps_an_epoch, done = 60_000 // size, 0
     marks = options.steps or [round(epochs * steps_an_epoch) for epochs in options.epochs]
     for mark in sorted(marks):
+        path = f"{options.results}/{re.sub('[^a-z0-9_.=+]+', '_', name)}-{seed}-{mark}"
+        kept = pathlib.Path(f"{path}.keras")
+        if kept.exists():  # written last
+            model.load_weights(kept)
+            done = mark
+            continue
         run(mark - done)
         done = mark
         found = evaluator.evaluate(model)
         figures = {shown: found[shown] for shown in SHOWN if shown in found.figures}
         epochs = round(done / steps_an_epoch, 3)
         row = {"name": name, "seed": seed, "epochs": epochs, "steps": done, **figures}
-        path = f"{options.results}/{re.sub('[^a-z0-9_.=+]+', '_', name)}-{seed}-{done}"
         pathlib.Path(f"{path}.json").write_text(json.dumps(row))
         picture = kgan.images.grid(kgan.images.to_uint8(model.generate(100, seed=0)))
         kgan.images.save_png(f"{path}.png", picture)
