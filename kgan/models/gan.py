@@ -9,7 +9,7 @@ from kgan import _backend, augmentations, losses
 from kgan._arguments import integer
 from kgan._backend import graph
 from kgan._noise import for_batch
-from kgan.models import checks
+from kgan.models import data_checks, network_checks
 from kgan.models.generative_model import GenerativeModel
 from kgan.models.means import Means
 from kgan.models.optimizer_pair import OptimizerPair, serialize
@@ -112,14 +112,14 @@ class GAN(LatentSampler, GenerativeModel):
         self.image_shape: tuple[int | None, ...] = tuple(generator.outputs[0].shape[1:])
         self.is_conditional = len(generator.inputs) == 2
         self.has_second_output = len(discriminator.outputs) == 2
-        self.num_classes = checks.resolve_num_classes(generator, discriminator, num_classes)
+        self.num_classes = network_checks.resolve_num_classes(generator, discriminator, num_classes)
         self.pack = pack
         self.discriminator_steps = 1
         self.built = True
 
     def _check_networks(self, generator: Any, discriminator: Any, pack: int) -> None:
-        checks.check_networks(generator, discriminator, pack)
-        checks.check_classifier(generator, discriminator)
+        network_checks.check_networks(generator, discriminator, pack)
+        network_checks.check_classifier(generator, discriminator)
 
     # ---- compile ---------------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class GAN(LatentSampler, GenerativeModel):
                 self._resolve_optimizer(generator_optimizer),
                 self._resolve_optimizer(discriminator_optimizer),
             )
-            checks.check_same_devices(self, optimizer)
+            network_checks.check_same_devices(self, optimizer)
             # Built before Keras sees it: a checkpoint is loaded only into variables that exist.
             optimizer.build(
                 self.generator.trainable_variables, self.discriminator.trainable_variables
@@ -461,8 +461,8 @@ class GAN(LatentSampler, GenerativeModel):
         return ops.cast(logits, "float32"), None if found is None else ops.cast(found, "float32")
 
     def _unpack(self, data: Any) -> tuple[Tensor, Tensor | None]:
-        images, labels = checks.split_batch(data)
-        checks.check_batch(tuple(images.shape), images.dtype, labels is not None, model=self)
+        images, labels = data_checks.split_batch(data)
+        data_checks.check_batch(tuple(images.shape), images.dtype, labels is not None, model=self)
         # On PyTorch, train_on_batch hands arrays through.
         images = ops.cast(ops.convert_to_tensor(images), "float32")
         if not self.is_conditional:
@@ -471,7 +471,7 @@ class GAN(LatentSampler, GenerativeModel):
 
     def _split(self, images: Tensor, labels: Tensor | None) -> list[tuple[Tensor, Tensor | None]]:
         steps = self.discriminator_steps
-        checks.check_divides(images.shape[0], steps, self.pack)
+        data_checks.check_divides(images.shape[0], steps, self.pack)
         if steps == 1:
             return [(images, labels)]
         # Dealt out, not cut: each of several devices can then do so with the images it has, and
@@ -490,11 +490,11 @@ class GAN(LatentSampler, GenerativeModel):
     def _check_data(self, x: Any, y: Any, training: bool, **options: Any) -> None:
         steps = self.discriminator_steps if training else 1
         devices = _backend.devices(self)
-        checks.check_data(x, y, model=self, steps=steps, devices=devices, **options)
+        data_checks.check_data(x, y, model=self, steps=steps, devices=devices, **options)
 
     def _check_batch(self, x: Any, y: Any, training: bool) -> None:
         steps = self.discriminator_steps if training else 1
-        checks.check_values(x, y, model=self, steps=steps, devices=_backend.devices(self))
+        data_checks.check_values(x, y, model=self, steps=steps, devices=_backend.devices(self))
 
     # ---- saving ----------------------------------------------------------------------------------
 

@@ -11,10 +11,10 @@ import numpy as np
 from keras import ops
 
 from kgan import _backend
-from kgan.models.checks import as_one, check_callbacks, check_weights, split_batch
+from kgan.models.data_checks import as_one, check_weights, split_batch
 from kgan.models.feed import feed
 from kgan.models.progress import Progress
-from kgan.models.session import RestOfEpoch, Session, in_order
+from kgan.models.session import RestOfEpoch, Session, check_callbacks, in_order
 
 
 class GenerativeModel(_backend.ImperativeSteps, keras.Model):

@@ -10,7 +10,7 @@ from keras import ops
 
 from kgan._arguments import integer
 from kgan._noise import for_batch
-from kgan.models import checks
+from kgan.models import network_checks
 from kgan.models.gan import GAN
 from kgan.models.sampling import arcs
 
@@ -86,10 +86,10 @@ class InfoGAN(GAN):
         self.continuous_weight = float(continuous_weight)
 
     def _check_networks(self, generator: Any, discriminator: Any, pack: int) -> None:
-        checks.check_networks(generator, discriminator, pack)
+        network_checks.check_networks(generator, discriminator, pack)
         codes = sum(self.categorical)
         size, found = codes + self.continuous, codes + 2 * self.continuous
-        checks.check_codes(generator, discriminator, size, found)
+        network_checks.check_codes(generator, discriminator, size, found)
 
     @property
     def noise_dim(self) -> int:

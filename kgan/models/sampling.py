@@ -8,7 +8,7 @@ import numpy as np
 from kgan import _backend
 from kgan._arguments import integer
 from kgan._backend import graph
-from kgan.models import checks
+from kgan.models import data_checks
 
 Tensor = Any
 
@@ -165,7 +165,7 @@ class LatentSampler:
                 )
             return np.arange(n, dtype="int32") % self.num_classes
         labels = np.asarray(labels)
-        checks.check_labels(labels, self.num_classes)
+        data_checks.check_labels(labels, self.num_classes)
         if labels.ndim == 0:
             return np.full(n, labels, "int32")
         if labels.shape != (n,):

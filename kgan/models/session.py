@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,17 @@ from keras import ops
 
 from kgan import _backend, _interrupts
 from kgan.models.progress import Progress, give_states, has_state, states_of
+
+
+def check_callbacks(callbacks: Iterable[Any]) -> None:
+    """Refuses callbacks that would watch over a training without ever seeing anything of it."""
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.TerminateOnNaN):
+            raise ValueError(
+                "Expected callbacks that read the logs of a GAN. Received: "
+                "`keras.callbacks.TerminateOnNaN`, which looks at `loss` only, and a GAN's logs "
+                "have none: it would never end this training. Use `kgan.callbacks.TerminateOnNaN`."
+            )
 
 
 def in_order(callbacks: Any) -> list[Any]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import kgan
-from kgan.models import checks
+from kgan.models import data_checks
 
 
 def small_networks(num_classes=None, shape=(8, 8, 1)):
@@ -351,8 +351,8 @@ def test_a_file_of_the_old_format_is_refused(make_gan, tmp_path):
 
 
 def test_check_labels_takes_whole_floats():
-    checks.check_labels(np.array([0.0, 2.0]), 3)
+    data_checks.check_labels(np.array([0.0, 2.0]), 3)
     with pytest.raises(ValueError, match="dtype float64"):
-        checks.check_labels(np.array([0.0, 0.5]), 3)
+        data_checks.check_labels(np.array([0.0, 0.5]), 3)
     with pytest.raises(ValueError, match="labels from -7 to 0"):
-        checks.check_labels(np.array([0, -7]), None)
+        data_checks.check_labels(np.array([0, -7]), None)
