@@ -293,10 +293,12 @@ def _run_to_train(options: argparse.Namespace) -> Iterator[Any]:
             return
         asked = runs.RunConfig(**{k: v for k, v in given.items() if v is not None})
         if options.output is not None:
-            runs.check_is_free(options.output)
+            runs.check_is_free(options.output)  # before data are downloaded for it
+        config, dataset = runs.load_data(asked, _say)
+        if options.output is not None:
             options.output.mkdir(parents=True, exist_ok=True)
             holding.enter_context(runs.held(options.output))
-        run = runs.Run.begin(options.output, *runs.load_data(asked, _say))
+        run = runs.Run.begin(options.output, config, dataset)
         if options.output is None:
             holding.enter_context(runs.held(run.directory))
         yield run

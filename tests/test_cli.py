@@ -254,6 +254,7 @@ def test_train_refuses_and_changes_nothing(command, run_dir, arguments, message)
         (("train", "--recipe", "dcgam", *SHORT), 1, "Did you mean 'dcgan'"),
         (("train", "--dataset", "mnits"), 1, "mnist"),
         (("train", "--dataset", "mnist", "--data-dir", "/nowhere"), 1, "/nowhere"),
+        (("train", "--data-dir", "/nowhere", "--output", "new"), 1, "/nowhere"),
         (("train", "--epochs", "0"), 2, "at least 1"),
         (("train", "--epochs", "many"), 2, "at least 1, received 'many'"),
         (("train", "--time-limit", "soon"), 2, "above 0, received 'soon'"),

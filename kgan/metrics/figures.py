@@ -192,15 +192,16 @@ def compare(
         "kid": _kernel_figure(real, fake, with_interval=resamples > 0, seed=seed),
         **_neighbour_figures(real, fake, with_intervals=resamples > 0, seed=seed),
     }
-    real_classes = real.classes
-    if fake.classes is not None and real_classes is not None and num_classes is not None:
+    if fake.classes is not None and real.classes is not None and num_classes is not None:
         modes, to_uniform = mode_coverage(fake.classes, num_classes)
         figures["modes"] = Figure(modes, len(fake))
         if num_classes > FEW_CLASSES:
             figures["mode_divergence"] = Figure(to_uniform, len(fake))
         else:
             figures["class_divergence"] = figure(
-                lambda shown: class_divergence(shown, real_classes, num_classes), fake.classes
+                lambda shown, real: class_divergence(shown, real, num_classes),
+                fake.classes,
+                real.classes,
             )
         if labels is not None:
             figures["label_accuracy"] = figure(np.mean, fake.classes == labels, most=1.0)

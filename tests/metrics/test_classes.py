@@ -129,6 +129,25 @@ def test_neighbour_intervals_hold_the_mean_figure_as_often_as_they_say(scale, sh
         assert np.mean(intervals[:, 1] - intervals[:, 0]) < 2 * 3.92 * spread, name
 
 
+def test_the_interval_of_class_shares_knows_that_the_real_ones_are_drawn_too():
+    from kgan.metrics.figures import compare
+
+    generator = np.random.default_rng(0)
+    real, fake = (
+        metrics.Features(
+            generator.standard_normal((60, 1)).astype("float32"), generator.choice(3, 60, p=shares)
+        )
+        for shares in ([0.1, 0.2, 0.7], [0.7, 0.2, 0.1])
+    )
+    expected = metrics.bootstrap_interval(
+        lambda *classes: metrics.class_divergence(*classes, 3),
+        fake.classes,
+        real.classes,
+        resamples=20,
+    )
+    assert compare(real, fake, 3, resamples=20)["class_divergence"].interval == expected
+
+
 def test_intervals_end_where_the_figures_do():
     from kgan.metrics.figures import compare
 
