@@ -46,6 +46,8 @@ part of every batch, and a backend's module says how that is:
   processes, so that one may call it alone;
 - `average_statistics(model)`: makes what each device has counted up for itself on its parts of the
   batches, as `BatchNormalization` does, the mean of all. Every process calls it.
+
+`tf_data.py` stands beside them: `tf.data.Dataset`s can be read on any backend.
 """
 
 import importlib

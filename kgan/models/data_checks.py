@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kgan._backend.tf_data import labels_between
 from kgan.models.feed import is_indexed
 from kgan.models.network_checks import fits, last_operation, shown, unpacked_shape
 
@@ -32,11 +33,21 @@ def check_labels(labels: Any, num_classes: int | None) -> None:
         raise ValueError(f"Expected integer labels. Received: labels of dtype {labels.dtype}.")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or (num_classes is not None and high >= num_classes):
-        most = "up" if num_classes is None else f"to {num_classes - 1}"
-        raise ValueError(
-            f"Expected labels from 0 {most}, the classes that the generator knows. "
-            f"Received: labels from {low} to {high}."
-        )
+        raise ValueError(f"{_known(num_classes)} Received: labels from {low} to {high}.")
+
+
+def with_labels_checked(dataset: Any, num_classes: int | None) -> Any:
+    """A `tf.data.Dataset` of `(images, labels)` that refuses labels as above, when they come.
+
+    A compiled step could not: of labels that are no class most make zeros in silence, or NaN.
+    """
+    most = None if num_classes is None else num_classes - 1
+    return labels_between(dataset, 0, most, _known(num_classes))
+
+
+def _known(num_classes: int | None) -> str:
+    most = "up" if num_classes is None else f"to {num_classes - 1}"
+    return f"Expected labels from 0 {most}, the classes that the generator knows."
 
 
 def _check_shape_of_labels(shape: tuple[int | None, ...]) -> None:

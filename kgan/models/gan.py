@@ -492,6 +492,13 @@ class GAN(LatentSampler, GenerativeModel):
         devices = _backend.devices(self)
         data_checks.check_data(x, y, model=self, steps=steps, devices=devices, **options)
 
+    def _checked(self, x: Any, training: bool) -> Any:
+        x = super()._checked(x, training)
+        is_of_tensorflow = hasattr(x, "element_spec") and hasattr(x, "map")
+        if self.is_conditional and is_of_tensorflow:
+            return data_checks.with_labels_checked(x, self.num_classes)
+        return x
+
     def _check_batch(self, x: Any, y: Any, training: bool) -> None:
         steps = self.discriminator_steps if training else 1
         data_checks.check_values(x, y, model=self, steps=steps, devices=_backend.devices(self))

@@ -69,7 +69,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         raise NotImplementedError
 
     def _checked(self, x: Any, training: bool) -> Any:
-        """The data as they are; of a generator, which gives them but once, each batch checked."""
+        """The data as they are, but with what can be seen only when a batch comes checked then."""
         if not isinstance(x, types.GeneratorType):
             return x
 
@@ -121,6 +121,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
                 batches cannot be split as `compile` was told. Said before the first step of arrays
                 and of a `kgan.data.ImageDataset`; of a generator, when the batch comes; of other
                 datasets, as far as their first and last batch or their `element_spec` tell.
+            tensorflow.errors.InvalidArgumentError: Labels in a `tf.data.Dataset` are out of range.
             TypeError: `sample_weight` or `class_weight` is given, or the data come with weights.
         """
         check_weights(**{name: kwargs.get(name) for name in ("sample_weight", "class_weight")})

@@ -207,6 +207,23 @@ def test_a_tensorflow_dataset_is_checked_by_its_spec(make_gan):
     assert make_gan(discriminator_steps=2).fit(even, verbose=0).history
 
 
+@pytest.mark.parametrize("wrong", [-1, 3])
+def test_labels_in_a_tensorflow_dataset_are_checked_as_they_come(make_gan, wrong):
+    tf = pytest.importorskip("tensorflow")
+    gan = make_gan(num_classes=3)
+    labels = np.arange(32) % 3
+
+    def dataset():
+        return tf.data.Dataset.from_tensor_slices((np.zeros((32, 8, 8, 1), "float32"), labels))
+
+    right = dataset().batch(16)
+    assert gan.fit(right, validation_data=right, verbose=0).history
+    labels[20] = wrong
+    for use in (gan.fit, gan.evaluate):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="the classes that the generator"):
+            use(dataset().batch(16), verbose=0)
+
+
 def test_validation_data_are_checked_too(make_gan, images, labels):
     gan = make_gan(num_classes=3)
     train = kgan.data.ImageDataset(images, labels, batch_size=16)
