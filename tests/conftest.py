@@ -20,6 +20,15 @@ if keras.backend.backend() == "jax":
     jax.config.update("jax_disable_most_optimizations", True)
 
 
+# Which start processes of their own, and wait for them.
+LONGEST = {"test_backends.py", "test_distribution.py", "test_examples.py", "test_killed.py"}
+
+
+def pytest_collection_modifyitems(items):
+    """Has the longest files come first, so that of several workers none is left with one."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _cache_of_its_own(tmp_path_factory):
     os.environ["KERAS_HOME"] = str(tmp_path_factory.mktemp("keras_home"))
