@@ -30,7 +30,7 @@ def bootstrap_interval(
         seed: Integer.
 
     Returns:
-        `(low, high)`, floats.
+        `(low, high)`, floats. Not finite where the figure of many resamples is not.
 
     Raises:
         ValueError: `resamples` or `level` is out of range.
@@ -52,6 +52,7 @@ def bootstrap_interval(
     for _ in range(resamples):
         drawn = [array[generator.integers(len(array), size=len(array))] for array in arrays]
         values.append(statistic(*drawn))
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    with np.errstate(invalid="ignore"):
+        low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     value = statistic(*arrays)
     return float(2 * value - high), float(2 * value - low)

@@ -128,7 +128,7 @@ class Figure:
         value: Float.
         count: Integer N, the samples that it was taken from.
         spread: Float, the standard deviation over subsets, or None.
-        interval: Two floats, a 95% interval, or None where none was asked for.
+        interval: Two floats, a 95% interval, or None where none was asked for or can be had.
         floor: Float, the same figure of real images in the samples' place, or None.
         floor_count: Integer, the N of that.
     """
@@ -181,7 +181,8 @@ def compare(
         value, interval = float(statistic(*samples)), None
         if resamples and drawn and math.isfinite(value):
             low, high = bootstrap_interval(statistic, *samples, resamples=resamples, seed=seed)
-            interval = _within(low, high, most)
+            if math.isfinite(low) and math.isfinite(high):
+                interval = _within(low, high, most)
         return Figure(value, len(fake), interval=interval)
 
     fewest, size = min(len(real), len(fake)), real.vectors.shape[1]

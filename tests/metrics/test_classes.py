@@ -148,6 +148,16 @@ def test_the_interval_of_class_shares_knows_that_the_real_ones_are_drawn_too():
     assert compare(real, fake, 3, resamples=20)["class_divergence"].interval == expected
 
 
+def test_a_class_that_resamples_of_real_images_may_lack_leaves_no_interval():
+    from kgan.metrics.figures import compare
+
+    vectors = np.random.default_rng(0).standard_normal((60, 1)).astype("float32")
+    classes = np.arange(60) == 0
+    one = metrics.Features(vectors, classes.astype(int))
+    figure = compare(one, one, 2, resamples=20)["class_divergence"]
+    assert (figure.value, figure.interval) == (0.0, None)
+
+
 def test_intervals_end_where_the_figures_do():
     from kgan.metrics.figures import compare
 
