@@ -52,7 +52,7 @@ def bootstrap_interval(
     for _ in range(resamples):
         drawn = [array[generator.integers(len(array), size=len(array))] for array in arrays]
         values.append(statistic(*drawn))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # between infinities nothing can be interpolated
         low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     value = statistic(*arrays)
     return float(2 * value - high), float(2 * value - low)
