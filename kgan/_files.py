@@ -1,10 +1,10 @@
 """Files that are either there whole or not at all, and where kgan keeps its own."""
 
 import contextlib
-import glob
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         OSError: It could not be written; the error names the file.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))  # a link stays one
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
     try:
@@ -31,25 +31,26 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         # On disk before the name is, or a loss of power could leave a name without content.
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
         temporary.replace(target)
     except OSError as error:
         if error.filename is None and error.errno is not None:  # as of a disk that is full
-            raise OSError(error.errno, error.strerror, str(target)) from error
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def remove_unfinished(path: str | os.PathLike[str]) -> None:
-    """Removes what `written_whole` left behind of a file where its process was killed.
+def remove_unfinished(directory: Path, names: str) -> None:
+    """Removes what `written_whole` left behind of files where its process was killed.
 
     Args:
-        path: The file, or a directory, for all files in it.
+        directory: Where they are.
+        names: A regular expression for their names. What is left of others is not touched.
     """
-    path = Path(path)
-    directory, names = (path, "*") if path.is_dir() else (path.parent, glob.escape(path.name))
-    for leftover in directory.glob(f".????????-{names}"):
-        if re.fullmatch(r"\.[0-9a-f]{8}-.+", leftover.name):
+    for leftover in directory.glob(".*"):
+        if re.fullmatch(rf"\.[0-9a-f]{{8}}-({names})", leftover.name):
             leftover.unlink(missing_ok=True)
 
 

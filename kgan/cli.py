@@ -386,23 +386,30 @@ def _evaluate(options: argparse.Namespace) -> int:
         from kgan import data, metrics, report, runs
         from kgan.images import to_uint8
     gan = runs.load_gan(options.model, compile=False)
-    config = runs.config_beside(options.model) or runs.RunConfig()
+    try:
+        config = runs.config_beside(options.model) or runs.RunConfig()
+    except ValueError:
+        if options.dataset is None:
+            raise
+        config = runs.RunConfig()  # the file is somebody else's, and not needed
     name = options.dataset or config.dataset
     if name is None:
         raise ValueError(
             f"Expected --dataset NAME, since no config.json beside {options.model} says which "
             "images it was trained on. Received: no --dataset."
         )
-    history = runs.history_beside(options.model)
+    history = None if options.report is None else runs.history_beside(options.model)
     data_dir = options.data_dir or (config.data_dir if name == config.dataset else None)
+    # Standard output is for the figures alone, which another program may read.
+    with contextlib.redirect_stdout(sys.stderr):  # where a download tells of its progress
+        dataset = data.load_dataset(name, options.split, data_dir=data_dir)
     evaluation = metrics.evaluate(
         gan,
-        data.load_dataset(name, options.split, data_dir=data_dir),
+        dataset,
         count=options.count,
         seed=options.seed,
         features=options.features,
         bootstrap=options.bootstrap,
-        # Not where the figures go, which another program may read.
         say=lambda text: print(f"{text} ...", file=sys.stderr, flush=True),
     )
     print(json.dumps(evaluation.to_dict(), indent=2) if options.json else evaluation)
@@ -478,11 +485,12 @@ def _without_native_noise() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         sys.stderr.flush()
+        file = tempfile.TemporaryFile()  # noqa: SIM115  (closed below)
         saved = os.dup(2)
-    except (AttributeError, OSError):  # there is no standard error to hold back
+    except (AttributeError, OSError):  # there is no standard error to hold back, or nowhere to
         yield
         return
-    with tempfile.TemporaryFile() as held:
+    with file as held:
         os.dup2(held.fileno(), 2)
         try:
             with _interrupts.leaving_at_once(saved):

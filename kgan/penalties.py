@@ -155,7 +155,8 @@ class DRAGAN(Penalty):
         name: String, see `Penalty`.
 
     Reference:
-        [Kodali et al., 2017](https://arxiv.org/abs/1705.07215).
+        [Kodali et al., 2017](https://arxiv.org/abs/1705.07215), in the form of the authors' code;
+        the paper has normal noise, and no point in between.
     """
 
     def value(self, judged: Judged) -> Tensor:

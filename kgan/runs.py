@@ -37,7 +37,9 @@ if sys.platform != "win32":
 MODEL = "gan.keras"
 CONFIG = "config.json"
 HISTORY = "history.csv"
+LOSSES = "losses.png"
 SAMPLES = "samples"
+ANIMATION = "training.gif"
 # An epoch of small data spans several passes: recipes count epochs, and a network needs steps.
 FEWEST_IMAGES = 32_000
 
@@ -127,6 +129,13 @@ def held(directory: Path) -> Iterator[None]:
             yield
         finally:
             os.close(descriptor)
+
+
+def _remove_unfinished(directory: Path) -> None:
+    """Removes what a run that was killed has left: its own files, nobody else's."""
+    names = (MODEL, CONFIG, HISTORY, LOSSES, ANIMATION)
+    remove_unfinished(directory, "|".join(map(re.escape, names)))
+    remove_unfinished(directory / SAMPLES, r"epoch_\d+\.png")
 
 
 def check_is_free(directory: Path) -> None:
@@ -290,7 +299,7 @@ class Run:
         )
         # As late as can be: what failed before leaves no directory behind.
         directory = directory or new_directory("runs", config)
-        remove_unfinished(directory)  # of a run that was killed before it had a model
+        _remove_unfinished(directory)  # of a run that was killed before it had a model
         run = cls(directory, config, dataset, gan)
         # Saved before the first step: a run that is killed in its first epoch can be resumed too.
         # The model last: where there is one, there is a run.
@@ -302,8 +311,7 @@ class Run:
     def resume(cls, directory: Path, config: RunConfig, dataset: Any) -> "Run":
         """Goes on with the run in a directory."""
         gan = load_gan(directory)
-        for folder in (directory, directory / SAMPLES):
-            remove_unfinished(folder)
+        _remove_unfinished(directory)
         run = cls(directory, config, dataset, gan)
         run._write_config()
         return run
@@ -337,8 +345,8 @@ class Run:
         chosen: list[Any] = [
             *self._evaluation(),
             self._nan_guard,
-            callbacks.LossHistory(self.directory / HISTORY, plot=self.directory / "losses.png"),
-            callbacks.SampleGrid(self.directory / SAMPLES, animation="../training.gif"),
+            callbacks.LossHistory(self.directory / HISTORY, plot=self.directory / LOSSES),
+            callbacks.SampleGrid(self.directory / SAMPLES, animation=f"../{ANIMATION}"),
             callbacks.Checkpoint(self.directory / MODEL, every_batches=self.config.save_every),
         ]
         if time_limit is not None:

@@ -20,6 +20,7 @@ from PIL import Image
 
 import kgan
 from kgan import cli
+from kgan.callbacks.loss_history import read_history
 
 SHORT = ("--dataset", "digits", "--steps-per-epoch", "2", "--batch-size", "8", "--evaluate", "20")
 
@@ -135,7 +136,10 @@ def test_an_epoch_of_another_length_begins_anew_and_is_said_to(command, tmp_path
 
     data = kgan.data.load_digits("train", batch_size=8)
     fit = {"initial_epoch": 1, "epochs": 2, "steps_per_epoch": 2, "verbose": 0}
-    gan.fit(data, callbacks=[StopAfterTheFirst()], **fit)
+    history = directory / "history.csv"
+    log = kgan.callbacks.LossHistory(tmp_path / "log.csv")
+    shutil.copy(history, log.path)
+    gan.fit(data, callbacks=[log, StopAfterTheFirst()], **fit)
     gan.save(directory / "gan.keras")
     shutil.copytree(directory, tmp_path / "same")
     resume = ("train", "--resume", "--epochs", 2, "--output")
@@ -150,6 +154,7 @@ def test_an_epoch_of_another_length_begins_anew_and_is_said_to(command, tmp_path
     assert "Going on" not in out
     assert "EpochRestartWarning" not in err
     assert int(keras.saving.load_model(directory / "gan.keras").optimizer.iterations) == 2 + 1 + 3
+    assert [logs["epoch"] for logs in read_history(history)] == [1, 2]
 
 
 @pytest.mark.backend_free
@@ -582,6 +587,8 @@ def test_evaluate_needs_to_know_the_images(command, run_dir, tmp_path):
     code, _, err = command("evaluate", alone)
     assert code == 1
     assert "Expected --dataset NAME, since no config.json beside" in err
+    (tmp_path / "config.json").write_text('{"model_type": "of somebody else"}')
+    (tmp_path / "history.csv").write_text("of,somebody\n1,2\n")
     code, _, err = command("evaluate", alone, "--dataset", "digits", "--count", 60)
     assert code == 0, err
     code, _, err = command("evaluate", alone, "--dataset", "digits", "--features", "inception")

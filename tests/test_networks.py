@@ -73,6 +73,7 @@ def test_mlp_is_the_courses_first_gan():
     ("options", "message"),
     [
         ({"image_shape": (28, 28)}, "height, width, channels"),
+        ({"image_shape": 28}, "height, width, channels"),
         ({"image_shape": (28, 0, 1)}, "image_shape"),
         ({"latent_dim": 0}, "latent_dim=0"),
         ({"num_classes": -1}, "num_classes=-1"),

@@ -35,11 +35,12 @@ class AdaptiveAugment(Augmentation):
     goes up while the discriminator is too sure of the real images, down while it is not: that is
     told by the mean sign of its scores of them, which must mean something on their own. They do
     with the losses that have 0 in the middle ("non_saturating", "minimax", "hinge"); for others,
-    give p itself with `target=None`. The logs have it as `augmentation_probability`.
+    give p itself, with `target=None, initial=0.3`. The logs have it as `augmentation_probability`.
 
     In the order in which they are done, `n` being normal random numbers:
 
-    - "blit", pixels as they are: "flip", left to right, every other time; "quarter_turn", by 0 to 3
+    - "blit", pixels as they are (but a quarter turn of images whose sides differ by an odd number
+      has to sample): "flip", left to right, every other time; "quarter_turn", by 0 to 3
       of them; "integer_translation", up to an eighth of the size.
     - "geometry", sampled bilinearly: "isotropic_scaling", by `2^(0.2 n)`; "rotation", by any angle,
       before and after the "anisotropic_scaling", by `2^(0.2 n)` in x and the inverse in y;
@@ -60,7 +61,7 @@ class AdaptiveAugment(Augmentation):
         initial: Float in [0, 1], where p begins.
         interval: Integer n, p is moved every n-th discriminator update, by the scores of all n.
         fill: Float, what is seen beyond an image's edges; black, the background of MNIST, is -1.
-            None, as in the paper: the image as in a mirror.
+            None, as in the paper: the image as in a mirror; the pixels at the edge are seen twice.
         name: String.
 
     Raises:
@@ -97,6 +98,11 @@ class AdaptiveAugment(Augmentation):
             )
         if not 0 <= initial <= 1:
             raise ValueError(f"Expected `initial` to be in [0, 1]. Received: initial={initial!r}.")
+        if target is None and initial == 0:
+            raise ValueError(
+                "Without a target the probability stays at `initial`. Expected one above 0, such "
+                f"as initial=0.3. Received: target=None, initial={initial!r}."
+            )
         self.target = None if target is None else float(target)
         self.images_to_one = integer("images_to_one", images_to_one)
         self.initial = float(initial)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,7 +77,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._is_saved = self._is_within_epoch = False
         if _backend.is_chief(self.model):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            remove_unfinished(self.path)
+            remove_unfinished(self.path.parent, re.escape(self.path.name))
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Notes the first of the batches that are reported together."""

@@ -1,5 +1,6 @@
 """The logs of a run, as a table and as a picture."""
 
+import contextlib
 import csv
 import os
 from pathlib import Path
@@ -60,17 +61,29 @@ class LossHistory(keras.callbacks.Callback):
         """Writes, and draws."""
         if not _backend.is_chief(self.model):
             return
-        row = {"epoch": epoch + 1.0} | {name: float(value) for name, value in (logs or {}).items()}
+        row = {"epoch": epoch + 1.0, **_numbers(logs or {})}
         self._epochs = [before for before in self._epochs if before["epoch"] <= epoch] + [row]
         write_history(self.path, self._epochs)
         if self.plot is not None:
             plot_losses(self.plot, self._epochs)
 
 
+def _numbers(logs: dict[str, Any]) -> dict[str, float]:
+    """The logs that are numbers: a loop of somebody's own may have others."""
+    numbers = {}
+    for name, value in logs.items():
+        with contextlib.suppress(TypeError, ValueError):
+            numbers[name] = float(value)
+    return numbers
+
+
 def write_history(path: str | os.PathLike[str], epochs: list[dict[str, float]]) -> None:
     """Writes a CSV file with a column for every name in any epoch's logs."""
     names = list(dict.fromkeys(name for logs in epochs for name in logs))
-    with written_whole(path) as temporary, temporary.open("w", newline="") as file:
+    with (
+        written_whole(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows({**logs, "epoch": int(logs["epoch"])} for logs in epochs)
@@ -78,7 +91,7 @@ def write_history(path: str | os.PathLike[str], epochs: list[dict[str, float]]) 
 
 def read_history(path: str | os.PathLike[str]) -> list[dict[str, float]]:
     """Reads what `write_history` wrote: the logs of each epoch."""
-    with Path(path).open(newline="") as file:
+    with Path(path).open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         try:
             epochs = [{name: float(n) for name, n in row.items() if n} for row in reader]

@@ -1,7 +1,7 @@
 """Figures of quality and variety in the logs, while a model trains."""
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import keras
@@ -35,8 +35,8 @@ class PeriodicEvaluation(keras.callbacks.Callback):
         seed: Integer, chooses latents and real images, the same ones each time.
         features: See `kgan.metrics.get_features`.
 
-    `evaluations` holds each `kgan.metrics.Evaluation`, by the epoch's number from 1; those from
-    before a training was resumed have no pictures.
+    `evaluations` holds each `kgan.metrics.Evaluation`, by the epoch's number from 1. The last one
+    has pictures, unless the training was resumed since; those of all would fill the memory.
 
     Raises:
         ValueError: `every` or `count` is out of range, or the dataset wants `features` to be named.
@@ -101,10 +101,13 @@ class PeriodicEvaluation(keras.callbacks.Callback):
                 {name: Figure(**figure) for name, figure in kept["figures"].items()},
                 features=evaluator.extractor.name,
                 seed=evaluator.seed,
-                samples=np.zeros((0, *evaluator.dataset.image_shape), "uint8"),
+                samples=self._no_pictures(),
                 sample_shares=sample_shares,
                 real_shares=real_shares,
             )
+
+    def _no_pictures(self) -> Any:
+        return np.zeros((0, *self._evaluator.dataset.image_shape), "uint8")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Evaluates, if it is this epoch's turn, and fills the logs."""
@@ -117,6 +120,10 @@ class PeriodicEvaluation(keras.callbacks.Callback):
             except DivergedError:
                 pass  # the logs say NaN, and what watches them knows what to do
             else:
+                for before, kept in self.evaluations.items():
+                    self.evaluations[before] = replace(
+                        kept, samples=self._no_pictures(), sample_classes=None, sample_labels=None
+                    )
                 self.evaluations[epoch + 1] = evaluation
                 values = {name: figure.value for name, figure in evaluation.figures.items()}
         if logs is not None:

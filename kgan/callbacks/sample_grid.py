@@ -146,7 +146,7 @@ class SampleGrid(keras.callbacks.Callback):
             same = [frame for frame in frames if frame.shape == frames[-1].shape]
             pictures.save_gif(self.animation, same)
         if self._events is not None:
-            self._events.flush()
+            self._events.close()
 
     def _draw(self, unit: str, number: int, digits: int) -> None:
         if not _backend.is_chief(self.model):
@@ -216,6 +216,8 @@ class _ImageEvents:
         self._writer().add_event(event)
         self._writer().flush()
 
-    def flush(self) -> None:
-        """Waits until all is on disk."""
-        self._writer().flush()
+    def close(self) -> None:
+        """Waits until all is on disk. What is added later goes into another file."""
+        if self._writer.cache_info().currsize:
+            self._writer().close()
+            self._writer.cache_clear()

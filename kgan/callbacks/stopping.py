@@ -51,8 +51,8 @@ class StopOnSignal(keras.callbacks.Callback):
     The first Ctrl-C (SIGINT) or SIGTERM has `Checkpoint` save the model as it is and lets the
     epoch's callbacks run, so that grid and history are written of what there is of the epoch; the
     second acts as if this callback were not there. A `fit` that goes on from there trains the rest
-    of the epoch. Signals can be caught in a process's main thread only; elsewhere the callback does
-    nothing.
+    of the epoch. A signal that the process ignores, as of a shell's background jobs, stays ignored.
+    Signals can be caught in a process's main thread only; elsewhere the callback does nothing.
 
     Only the process that trains listens: one that is forked meanwhile, as Keras forks workers, is
     ended by the signals that would have ended it before.
@@ -97,6 +97,9 @@ class StopOnSignal(keras.callbacks.Callback):
         self.received = None
         self._process = os.getpid()
         for number in (signal.SIGINT, signal.SIGTERM):
+            # As a shell has it for what runs in the background; None: not for Python to put back.
+            if signal.getsignal(number) in (signal.SIG_IGN, None):
+                continue
             try:
                 self._previous[number] = signal.signal(number, self._stop)
             except ValueError:  # not the main thread

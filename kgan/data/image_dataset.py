@@ -220,16 +220,20 @@ class ImageDataset(keras.utils.PyDataset):
         Raises:
             IndexError: When `index` is outside that range.
         """
+        index = self._checked_index(index)
+        with self._lock:
+            epoch = self._epoch
+            self._served.add(index)
+        return self.batch(epoch, index)
+
+    def _checked_index(self, index: int) -> int:
         index = operator.index(index)
         if not 0 <= index < self._length:
             raise IndexError(
                 f"index must be at least 0 and below {self._length}, the number of batches. "
                 f"Received: index={index}"
             )
-        with self._lock:
-            epoch = self._epoch
-            self._served.add(index)
-        return self.batch(epoch, index)
+        return index
 
     def batch(self, epoch: int, index: int, part: tuple[int, int] = (0, 1)) -> Any:
         """Makes any epoch's batch, or a part of it, whatever `epoch` the dataset is at.
@@ -245,6 +249,7 @@ class ImageDataset(keras.utils.PyDataset):
             Images `(B, H, W, C)`, or the tuple `(images, labels)`.
 
         Raises:
+            IndexError: When `index` is outside that range.
             ValueError: When the batch does not have n equal parts, or there is no part i.
 
         Example:
@@ -252,7 +257,8 @@ class ImageDataset(keras.utils.PyDataset):
         first, second = (train.batch(0, 0, part=(i, 2)) for i in range(2))
         ```
         """
-        pass_number, position = divmod(epoch * self._length + index, self._batches_per_pass)
+        number = epoch * self._length + self._checked_index(index)
+        pass_number, position = divmod(number, self._batches_per_pass)
         first = position * self._batch_size
         rows = self._permutation(pass_number)[first : first + self._batch_size]
         images, labels = self._pick(_arguments.part_of(rows, part))

@@ -34,7 +34,8 @@ def load_mnist(
     layout). They may be gzipped (`train-images-idx3-ubyte.gz`), plain (`train-images-idx3-ubyte`),
     or spelt with a dot (`train-images.idx3-ubyte`). Fashion-MNIST and KMNIST use the same names:
     a file that is known to belong to one of them is refused, and in `KGAN_DATA_DIR`, which all
-    three share, files outside a folder of their own are passed over when they cannot be told.
+    three share, files of as many images outside a folder of their own are passed over when they
+    cannot be told. Those of other numbers are taken for what is asked for.
 
     Args:
         split: `"train"` (60,000 images) or `"test"` (10,000).

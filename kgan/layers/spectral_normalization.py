@@ -18,12 +18,13 @@ class SpectralNormalization(keras.layers.Wrapper):
     wherever the layer reads it, so that the layer stretches no input by more than 1 (a convolution:
     by little more than a constant that depends on how its filter overlaps itself). `s` is found by
     power iteration, one step of it each time that the layer is called in training; its vector `u`
-    is kept as a weight. Where the layer is not in training, nothing is changed, and `s` is taken
-    from the `u` that there is.
+    is kept as a weight. Where the layer is not in training, `s` is taken one step on from the `u`
+    that there is, and nothing is changed.
 
-    `keras.layers.SpectralNormalization` writes `W / s(W)` into the kernel in every call instead.
-    That takes from the optimizer the weights that it works on, and on TensorFlow its gradient does
-    not pass through `s`: this one's does, everywhere, as in equation 12 of the paper.
+    `keras.layers.SpectralNormalization` writes `W / s(W)` into the kernel in every call in training
+    instead. That takes from the optimizer the weights that it works on, and on TensorFlow and
+    PyTorch its gradient does not pass through `s`: this one's does, everywhere, as in equation 12
+    of the paper.
 
     Args:
         layer: A `keras.layers.Layer` with a `kernel`, such as `Dense`, `Conv2D` or
@@ -88,7 +89,8 @@ class SpectralNormalization(keras.layers.Wrapper):
         matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
         # The paper takes both vectors as constants: s(W) = v W u has the gradient v u.
         constant = ops.stop_gradient(matrix)
-        u, v = _iterate(constant, _unit(self.u.value), self.power_iterations if training else 0)
+        # At least one step, since a random `u` may lie almost all beside the rows of the matrix.
+        u, v = _iterate(constant, _unit(self.u.value), self.power_iterations if training else 1)
         if training:
             # A kernel of zeros has no direction to follow.
             u = ops.where(ops.any(u != 0), u, self.u.value)

@@ -78,6 +78,11 @@ class InfoGAN(GAN):
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
+        if not isinstance(categorical, Sequence):
+            raise ValueError(
+                "Expected `categorical` to be a sequence of integers, one for each code, such as "
+                f"(10,). Received: categorical={categorical!r}."
+            )
         self.categorical = tuple(integer("categorical", n, least=2) for n in categorical)
         self.continuous = integer("continuous", continuous, least=0)
         if not self.categorical and not self.continuous:

@@ -25,7 +25,7 @@ class OptimizerPair(keras.optimizers.Optimizer):
         generator_optimizer: `keras.optimizers.Optimizer`.
         discriminator_optimizer: `keras.optimizers.Optimizer`, another object.
         learning_rate_ratio: Float, the discriminator's learning rate to one of the generator.
-            Defaults to what it is now.
+            Defaults to what it is now, or to 1 where that of the generator is 0.
         name: String.
     """
 

@@ -4,6 +4,7 @@ import contextlib
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -112,7 +113,8 @@ class Session(keras.callbacks.Callback):
                 EpochRestartWarning,
                 stacklevel=4,
             )
-            return None
+            # What callbacks remember of the epochs before it is not lost with it.
+            return replace(progress, batches=0, steps=self.steps, metrics=[])
         return progress
 
     @property

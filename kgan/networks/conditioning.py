@@ -30,11 +30,16 @@ def join_image(image: Any, label: Any, num_classes: int) -> Any:
 
 
 def project(
-    features: Any, label: Any, num_classes: int, wrap: Callable[[Any], Any] = lambda layer: layer
+    logits: Any,
+    features: Any,
+    label: Any,
+    num_classes: int,
+    wrap: Callable[[Any], Any] = lambda layer: layer,
 ) -> Any:
-    """How well features `(batch, n)` match the label: their dot product with its embedding.
+    """Logits, and how well features match the label: their dot product with its embedding.
 
     Args:
+        logits: Float `(batch, 1)`.
         features: Float `(batch, n)`.
         label: Integer `(batch,)`.
         num_classes: Integer.
@@ -45,7 +50,9 @@ def project(
     """
     embedding = layers.Embedding(num_classes, features.shape[-1], name="label_embedding")
     embedding = wrap(embedding)(label)
-    return layers.Dot(axes=-1, dtype="float32", name="label_match")([features, embedding])
+    # float32 whatever the policy, as logits are.
+    match = layers.Dot(axes=-1, dtype="float32", name="label_match")([features, embedding])
+    return layers.Add(dtype="float32")([logits, match])
 
 
 def packed(image_shape: tuple[int, int, int], pack: int) -> tuple[int, int, int]:
@@ -64,7 +71,7 @@ def check_sizes(image_shape: Sequence[int], **sizes: int | None) -> tuple[int, i
     Raises:
         ValueError: A size is not an integer of at least 1, or the shape is not three of them.
     """
-    shape: Any = tuple(image_shape)
+    shape: Any = tuple(image_shape) if np.iterable(image_shape) else ()
     if len(shape) != 3 or any(not isinstance(n, (int, np.integer)) or n < 1 for n in shape):
         raise ValueError(
             "Expected `image_shape` to be (height, width, channels), for MNIST (28, 28, 1). "

@@ -21,10 +21,10 @@ def dcgan(
 ) -> tuple[Any, Any]:
     """Two convolutional networks that mirror each other.
 
-    The discriminator halves the image with convolutions, 4x4 with stride 2, and LeakyReLU, until 4
-    pixels a side are left: 28, 14, 7, 4. The generator begins there and doubles with transposed
-    convolutions, with batch normalisation and ReLU between them, cropping where the size that it
-    mirrors is odd; the last of them makes the image.
+    The discriminator halves the image with convolutions, 4x4 with stride 2, and LeakyReLU, until at
+    most 4 pixels a side are left: 28, 14, 7, 4. The generator begins there and doubles with
+    transposed convolutions, with batch normalisation and ReLU between them, cropping where the size
+    that it mirrors is odd; the last of them makes the image.
 
     The maps of 4x4 are what gives digits their form: with 7x7 as the smallest, strokes are right
     and the whole is not. The image's channels come straight out of the last doubling. A convolution
@@ -134,5 +134,5 @@ def _discriminator(
     if num_classes is None:
         return keras.Model(image, logits, name="discriminator")
     label = conditioning.label_input()
-    match = conditioning.project(features, label, num_classes)
-    return keras.Model([image, label], layers.Add()([logits, match]), name="discriminator")
+    logits = conditioning.project(logits, features, label, num_classes)
+    return keras.Model([image, label], logits, name="discriminator")

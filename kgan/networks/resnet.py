@@ -25,15 +25,16 @@ def resnet(
 ) -> tuple[Any, Any]:
     """Two residual networks that mirror each other, with no normalisation in either.
 
-    Both have one stage of residual blocks for each size of the image, which is halved until 4
-    pixels a side are left: 28, 14, 7, 4. A block adds to its input what 1x1, 3x3 and 1x1
+    Both have one stage of residual blocks for each size of the image, which is halved until
+    at most 4 pixels a side are left: 28, 14, 7, 4. A block adds to its input what 1x1, 3x3 and 1x1
     convolutions make of it, with LeakyReLU between them. Between stages, outside the blocks, a 1x1
     convolution changes the number of channels, and a `(1, 2, 1)` filter halves or doubles.
 
-    The generator begins with as many learnt maps of 4x4 as it has channels, each times a linear
-    function of the latent, and ends in a 1x1 convolution; the discriminator mirrors that. Labels
-    are embedded beside the latent, and projected in the discriminator. The last convolution of
-    every block starts at zero and the others small, so that the depth does not matter at first.
+    The generator begins with as many learnt maps of the smallest size as it has channels, each
+    times a linear function of the latent, and ends in a 1x1 convolution; the discriminator mirrors
+    that. Labels are embedded beside the latent, and projected in the discriminator. The last
+    convolution of every block starts at zero and the others small, so that the depth does not
+    matter at first.
 
     It is made for `loss="relativistic"` and the penalties `R1` and `R2`, with Adam's `beta_1` at 0.
     Those keep it stable in the place of normalisation.
@@ -75,8 +76,8 @@ def resnet(
 
     Reference:
         [Huang et al., 2024](https://arxiv.org/abs/2501.05441), section 3; unlike there, the
-        channels double with every halving, images pass through a tanh, and the discriminator's
-        logit has a part that does not depend on the label.
+        channels double with every halving, images pass through a tanh, labels are embedded as Keras
+        does by default, and the discriminator's logit has a part that does not depend on them.
     """
     shape = conditioning.check_sizes(
         image_shape,
@@ -189,5 +190,5 @@ def _discriminator(
     if num_classes is None:
         return keras.Model(image, logits, name="discriminator")
     label = conditioning.label_input()
-    match = conditioning.project(features, label, num_classes)
-    return keras.Model([image, label], layers.Add()([logits, match]), name="discriminator")
+    logits = conditioning.project(logits, features, label, num_classes)
+    return keras.Model([image, label], logits, name="discriminator")

@@ -19,12 +19,12 @@ def sngan(
 ) -> tuple[Any, Any]:
     """Two residual networks, the discriminator's layers spectrally normalised.
 
-    The discriminator halves the image by residual blocks until 4 pixels a side are left, 28, 14, 7,
-    4, has one more block there, and sums over all places. A block is two 3x3 convolutions, each
-    behind a ReLU, and averages 2x2 pixels at its end; what goes around it passes through a 1x1
-    convolution. The generator mirrors that: its blocks have batch normalisation before every ReLU
-    and double by repeating pixels. Labels choose the scale and shift of the generator's
-    normalisation, and are projected in the discriminator.
+    The discriminator halves the image by residual blocks until at most 4 pixels a side are left,
+    28, 14, 7, 4, has one more block there, and sums over all places. A block is two 3x3
+    convolutions, each behind a ReLU, and averages 2x2 pixels at its end; what goes around it passes
+    through a 1x1 convolution. The generator mirrors that: its blocks have batch normalisation
+    before every ReLU and double by repeating pixels. Labels choose the scale and shift of the
+    generator's normalisation, and are projected in the discriminator.
 
     It is made for `loss="hinge"`, with Adam's `beta_1` at 0, and up to 5 updates of the
     discriminator to one of the generator.
@@ -110,8 +110,8 @@ def _generator(
     return keras.Model(latent if label is None else [latent, label], images, name="generator")
 
 
-# Of orthogonal kernels all singular values are the same, so that whatever vector the power
-# iteration starts from is right at once.
+# Of orthogonal kernels all singular values are the same, so that from whatever vector the power
+# iteration starts, it is right after one step.
 ORTHOGONAL = "orthogonal"
 
 
@@ -147,8 +147,8 @@ def _discriminator(
     if num_classes is None:
         return keras.Model(image, logits, name="discriminator")
     label = conditioning.label_input()
-    match = conditioning.project(features, label, num_classes, wrap=_normalised)
-    return keras.Model([image, label], layers.Add()([logits, match]), name="discriminator")
+    logits = conditioning.project(logits, features, label, num_classes, wrap=_normalised)
+    return keras.Model([image, label], logits, name="discriminator")
 
 
 def _halved(x: Any) -> Any:

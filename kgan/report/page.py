@@ -143,7 +143,7 @@ def write_report(
     )
     path = Path(directory) / "report.html"
     with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(text.encode("utf-8", "replace"))  # names of files need not be text
     return path
 
 
@@ -162,7 +162,7 @@ def _row(name: str, figure: Figure) -> Row:
     measure = MEASURES[name]
 
     def printed(value: float) -> str:
-        return measure.format(value) if math.isfinite(value) else "∞"
+        return "∞" if math.isinf(value) else measure.format(value)
 
     floor, floor_count = None, None
     if figure.floor is not None:

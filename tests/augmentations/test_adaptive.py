@@ -197,6 +197,7 @@ def test_as_many_images_as_it_takes_from_0_to_1():
         ({"transformations": ("blit", "rotatoin")}, "Did you mean 'rotation'"),
         ({"transformations": ()}, "`transformations`"),
         ({"target": 1.0}, "`target`"),
+        ({"target": None}, "initial=0.3"),
         ({"initial": -0.1}, "`initial`"),
         ({"initial": 1.1}, "`initial`"),
         ({"images_to_one": 0}, "`images_to_one`"),

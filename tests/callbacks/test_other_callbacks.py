@@ -107,6 +107,14 @@ def test_history_takes_logs_of_some_epochs_only(tmp_path):
     assert read_history(path)[1] == {"epoch": 2, "a_loss": 2, "b": 3}
 
 
+def test_history_leaves_out_what_is_no_number(make_gan, tmp_path):
+    history = LossHistory(tmp_path / "history.csv")
+    history.set_model(make_gan("mlp"))
+    history.on_train_begin()
+    history.on_epoch_end(0, {"loss": 1.5, "phase": "warm-up", "nothing": None})
+    assert read_history(history.path) == [{"epoch": 1.0, "loss": 1.5}]
+
+
 def test_history_of_a_resumed_run_replaces_epochs_trained_again(tmp_path):
     path = tmp_path / "history.csv"
     play_epochs(LossHistory(path), (0, {"loss": 1.0}), (1, {"loss": 2.0}), (2, {"loss": 3.0}))
@@ -225,6 +233,20 @@ def test_a_forked_process_ends_by_the_signal(make_gan, dataset):
     assert ends == [-signal.SIGTERM]
     assert listener.received is None
     assert gan.epochs_trained == 1
+
+
+def test_signals_that_are_ignored_stay_ignored(make_gan):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as of what a shell runs with `&`
+    try:
+        on_signal = StopOnSignal()
+        on_signal.set_model(make_gan("mlp"))
+        on_signal.on_train_begin()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert on_signal.received is None
+        on_signal.on_train_end()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_signal_handlers_are_put_back_when_training_raises(make_gan, dataset):

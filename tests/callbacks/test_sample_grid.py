@@ -1,3 +1,5 @@
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -193,7 +195,9 @@ def test_tensorboard_images(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+    threads = threading.active_count()
     run(kgan.callbacks.SampleGrid(tmp_path / "s", log_dir=tmp_path / "logs"), Painter(), epochs=2)
+    assert threading.active_count() == threads
     events = EventAccumulator(str(tmp_path / "logs"), {"images": 0})
     events.Reload()
     written = events.Images("samples")

@@ -274,6 +274,8 @@ def test_a_dataset_can_be_made_again_where_its_seed_was_given_or_is_not_asked():
 def test_index_outside_the_epoch(index):
     with pytest.raises(IndexError, match=f"below 6.*Received: index={index}"):
         make()[index]
+    with pytest.raises(IndexError, match=f"below 6.*Received: index={index}"):
+        make().batch(1, index)
 
 
 @pytest.mark.parametrize(

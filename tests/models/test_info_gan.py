@@ -159,6 +159,7 @@ def test_fit_files_and_penalties(dataset, tmp_path):
 @pytest.mark.parametrize(
     ("options", "codes", "message"),
     [
+        ({"categorical": 3}, 3, r"such as \(10,\)\. Received: categorical=3"),
         ({"categorical": ()}, 3, "at least one code"),
         ({"categorical": (1,)}, 3, "at least 2"),
         ({"categorical": (4,)}, 3, r"shape \(batch, 4\)"),

@@ -22,6 +22,14 @@ def sgd():
     return keras.optimizers.SGD(0.1)
 
 
+@pytest.mark.parametrize("num_classes", [None, 3])
+@pytest.mark.parametrize("network", kgan.networks.__all__)
+def test_logits_and_images_are_float32(under, network, num_classes):
+    under("mixed_bfloat16")
+    for made in getattr(kgan.networks, network)((8, 8, 1), 4, num_classes, width=4):
+        assert made.outputs[0].dtype == "float32"
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("network", ["mlp", "dcgan"])
 def test_a_step_is_that_of_float32_to_the_precision_there_is(
