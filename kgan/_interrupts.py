@@ -59,8 +59,7 @@ def leaving_at_once(standard_error: int) -> Iterator[None]:
     Args:
         standard_error: Integer, the open file that is told so.
     """
-    nobody_is_to = signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None)
-    if threading.current_thread() is not threading.main_thread() or nobody_is_to:
+    if threading.current_thread() is not threading.main_thread() or is_ignored(signal.SIGINT):
         yield
         return
 
@@ -102,6 +101,14 @@ class Remembered:
         """Raises a KeyboardInterrupt if there was a Ctrl-C."""
         if self._came:
             raise KeyboardInterrupt
+
+
+def is_ignored(number: int) -> bool:
+    """Whether nobody is to hear a signal, as of what a shell runs in the background.
+
+    Or somebody beside Python hears it, whose handler Python could not put back.
+    """
+    return signal.getsignal(number) in (signal.SIG_IGN, None)
 
 
 def _python_listens() -> bool:

@@ -3,13 +3,12 @@
 from typing import Any
 
 
-def labels_between(dataset: Any, least: int, most: int | None, expected: str) -> Any:
-    """A dataset of `(images, labels)` that raises an error where labels are not in a range.
+def labels_below(dataset: Any, num_classes: int | None, expected: str) -> Any:
+    """A dataset of `(images, labels)` that raises an error where a label is no class.
 
     Args:
         dataset: A `tf.data.Dataset`, batched.
-        least: Integer.
-        most: Integer, or None for no bound.
+        num_classes: Integer, or None if that is not known.
         expected: String, what the error says first.
 
     Returns:
@@ -21,7 +20,7 @@ def labels_between(dataset: Any, least: int, most: int | None, expected: str) ->
     def checked(images: Any, labels: Any) -> Any:
         numbers = tf.cast(labels, "int64")
         low, high = tf.reduce_min(numbers), tf.reduce_max(numbers)
-        is_right = (low >= least) & (most is None or high <= most)
+        is_right = (low >= 0) & (num_classes is None or high < num_classes)
         said = [f"{expected} Received: labels from", low, "to", high]
         with tf.control_dependencies([tf.debugging.Assert(is_right, said)]):
             return images, tf.identity(labels)

@@ -77,7 +77,8 @@ class Checkpoint(keras.callbacks.Callback):
         self._is_saved = self._is_within_epoch = False
         if _backend.is_chief(self.model):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            remove_unfinished(self.path.parent, re.escape(self.path.name))
+            file = Path(os.path.realpath(self.path))  # beside which it is written, if it is a link
+            remove_unfinished(file.parent, re.escape(file.name))
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Notes the first of the batches that are reported together."""

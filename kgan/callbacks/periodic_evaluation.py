@@ -120,7 +120,8 @@ class PeriodicEvaluation(keras.callbacks.Callback):
             except DivergedError:
                 pass  # the logs say NaN, and what watches them knows what to do
             else:
-                for before, kept in self.evaluations.items():
+                if self.evaluations:
+                    before, kept = self.evaluations.popitem()  # of the others they are gone already
                     self.evaluations[before] = replace(
                         kept, samples=self._no_pictures(), sample_classes=None, sample_labels=None
                     )

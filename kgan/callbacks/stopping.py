@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from kgan import _interrupts
+
 
 class TimeLimit(keras.callbacks.Callback):
     """Ends training once it has taken a given time.
@@ -97,8 +99,7 @@ class StopOnSignal(keras.callbacks.Callback):
         self.received = None
         self._process = os.getpid()
         for number in (signal.SIGINT, signal.SIGTERM):
-            # As a shell has it for what runs in the background; None: not for Python to put back.
-            if signal.getsignal(number) in (signal.SIG_IGN, None):
+            if _interrupts.is_ignored(number):
                 continue
             try:
                 self._previous[number] = signal.signal(number, self._stop)

@@ -119,10 +119,8 @@ def _unit(vector: Tensor) -> Tensor:
 
 
 def _iterate(matrix: Tensor, u: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
-    """The two singular vectors `u` (1, columns) and `v` (1, rows), some steps nearer."""
-    v = _unit(ops.matmul(u, ops.transpose(matrix)))
-    for iteration in range(iterations):
-        if iteration:
-            v = _unit(ops.matmul(u, ops.transpose(matrix)))
+    """The two singular vectors `u` (1, columns) and `v` (1, rows), one step nearer or more."""
+    for _ in range(iterations):
+        v = _unit(ops.matmul(u, ops.transpose(matrix)))
         u = _unit(ops.matmul(v, matrix))
     return u, v

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kgan._backend.tf_data import labels_between
+from kgan._backend.tf_data import labels_below
 from kgan.models.feed import is_indexed
 from kgan.models.network_checks import fits, last_operation, shown, unpacked_shape
 
@@ -41,8 +41,7 @@ def with_labels_checked(dataset: Any, num_classes: int | None) -> Any:
 
     A compiled step could not: of labels that are no class most make zeros in silence, or NaN.
     """
-    most = None if num_classes is None else num_classes - 1
-    return labels_between(dataset, 0, most, _known(num_classes))
+    return labels_below(dataset, num_classes, _known(num_classes))
 
 
 def _known(num_classes: int | None) -> str:

@@ -78,7 +78,7 @@ class InfoGAN(GAN):
         seed: int | None = None,
         name: str | None = None,
     ) -> None:
-        if not isinstance(categorical, Sequence):
+        if not np.iterable(categorical):
             raise ValueError(
                 "Expected `categorical` to be a sequence of integers, one for each code, such as "
                 f"(10,). Received: categorical={categorical!r}."
