@@ -8,14 +8,15 @@
 (`pytorch_first_gan.py`), from each of `--seeds`. After each of `--epochs`, or of `--steps`, it
 compares 10,000 samples with as many training images, and keeps figures, a picture of samples and
 the model: a recipe's training that was stopped goes on from the last that is in `--results`.
-`--with ema_decay=0.999 'penalties={"r1": {"weight": 0.1}}'` trains a recipe with fields changed.
 
-`time` measures a training step of all that were trained, side by side in turns, on all cores. The
-table's seconds are steps times that: so what else the machine did while it trained changes nothing.
-Evaluation is not counted.
+`time` measures a training step of all that were trained, or are named, side by side in turns, on
+all cores. The table's seconds are steps times that: so what else the machine did while it trained
+changes nothing. Evaluation is not counted.
 
 `table` prints Markdown: the mean over seeds, with the lowest and the highest where there are
 several.
+
+Fields of a recipe are changed in its name, as JSON: 'dcgan+ema_decay=0.999+loss="hinge"'.
 """
 
 import argparse
@@ -27,7 +28,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import kgan
@@ -41,9 +42,7 @@ def load(batch_size: int, data_dir: str | None, seed: int) -> Any:
     return kgan.data.load_mnist("train", data_dir=data_dir, batch_size=batch_size, seed=seed)
 
 
-def make(
-    name: str, seed: int, data_dir: str | None, changes: Sequence[str] = ()
-) -> tuple[Any, Run, int]:
+def make(name: str, seed: int, data_dir: str | None) -> tuple[Any, Run, int]:
     """The model, what trains it, and how many images there are in a batch."""
     if name == ORIGINAL:
         import pytorch_first_gan  # noqa: PLC0415
@@ -51,9 +50,10 @@ def make(
         images = load(1, data_dir, seed).images
         gan = pytorch_first_gan.FirstGAN(images.reshape(-1, 28, 28, 1), seed)
         return gan, gan.train, pytorch_first_gan.BATCH_SIZE
+    recipe_name, *changes = name.split("+")
     fields = (change.split("=", 1) for change in changes)
     recipe = dataclasses.replace(
-        kgan.recipes.get(name), **{field: json.loads(value) for field, value in fields}
+        kgan.recipes.get(recipe_name), **{field: json.loads(value) for field, value in fields}
     )
     model = recipe.build(num_classes=10, seed=seed)
     size = recipe.batch_size
@@ -73,8 +73,7 @@ def make(
 
 def train(name: str, seed: int, options: argparse.Namespace) -> None:
     """Trains one from one seed, and keeps what it came to."""
-    model, run, size = make(name, seed, options.data_dir, options.changes)
-    name = "+".join([name, *options.changes])
+    model, run, size = make(name, seed, options.data_dir)
     evaluator = kgan.metrics.Evaluator(load(size, options.data_dir, 0), thorough=False)
     steps_an_epoch, done = 60_000 // size, 0
     marks = options.steps or [round(epochs * steps_an_epoch) for epochs in options.epochs]
@@ -176,14 +175,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=("train", "time", "table", "worker"))
-    parser.add_argument("names", nargs="*", help="recipes, and 'original'")
+    parser.add_argument("names", nargs="*", help="recipes, changed or not, and 'original'")
     parser.add_argument("--data-dir", help="the folder of the four MNIST files")
     parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path("sample_quality"))
     parser.add_argument("--epochs", type=float, nargs="+", default=[5.0])
     parser.add_argument("--steps", type=int, nargs="+", help="in place of --epochs")
-    parser.add_argument(
-        "--with", dest="changes", nargs="+", default=[], metavar="FIELD=JSON", help="of the recipe"
-    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     options = parser.parse_args()
     if options.what != "worker":  # which keeps nothing

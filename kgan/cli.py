@@ -114,6 +114,11 @@ def _add_train(commands: Any) -> None:
     train.add_argument("--batch-size", metavar="N", type=_positive, help="images to a batch")
     train.add_argument("--seed", metavar="N", type=_seed, help="for all randomness (default: 0)")
     train.add_argument(
+        "--dtype-policy",
+        choices=("float32", "mixed_float16", "mixed_bfloat16"),
+        help="the precision to compute with (default: float32)",
+    )
+    train.add_argument(
         "--evaluate",
         dest="evaluation_count",
         metavar="N",
@@ -278,6 +283,7 @@ def _run_to_train(options: argparse.Namespace) -> Iterator[Any]:
             "seed",
             "evaluation_count",
             "save_every",
+            "dtype_policy",
         )
     }
     if options.data_dir is not None:

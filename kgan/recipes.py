@@ -3,7 +3,8 @@
 To add one, put a `Recipe` into `RECIPES`; the command and the tests find it there.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,6 +38,8 @@ class Recipe:
         beta_2: Float, Adam's decay of the mean of their squares, for both.
         batch_size: Integer.
         epochs: Integer, how many the command trains if it is not told.
+        dtype_policy: The name of the networks' dtype policy in Keras, as `"mixed_bfloat16"`.
+            Defaults to the global one.
     """
 
     summary: str
@@ -58,6 +61,7 @@ class Recipe:
     beta_2: float = 0.999
     batch_size: int = 64
     epochs: int = 20
+    dtype_policy: str | None = None
 
     def build(
         self,
@@ -90,11 +94,12 @@ class Recipe:
         if seed is not None:
             keras.utils.set_random_seed(seed)
         make = getattr(networks, self.network)
-        generator, discriminator = make(
-            image_shape=image_shape,
-            num_classes=num_classes if self.conditional else None,
-            **self.network_options,
-        )
+        with _global_dtype_policy(self.dtype_policy):
+            generator, discriminator = make(
+                image_shape=image_shape,
+                num_classes=num_classes if self.conditional else None,
+                **self.network_options,
+            )
         make_model = getattr(models, self.model)
         gan: models.GAN = make_model(generator, discriminator, seed=seed, **self.model_options)
         options: dict[str, Any] = {
@@ -111,6 +116,20 @@ class Recipe:
 
     def _adam(self, learning_rate: float) -> Any:
         return keras.optimizers.Adam(learning_rate, beta_1=self.beta_1, beta_2=self.beta_2)
+
+
+@contextlib.contextmanager
+def _global_dtype_policy(name: str | None) -> Iterator[None]:
+    """A context in which layers are made with that dtype policy; None leaves it as it is."""
+    if name is None:
+        yield
+        return
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 _NETWORKS = {"latent_dim": 64, "width": 24}

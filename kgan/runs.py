@@ -60,6 +60,7 @@ class RunConfig:
         seed: Integer, for weights, noise and the order of the data.
         evaluation_count: Integer, how many samples are evaluated after every epoch; 0 for none.
         save_every: Integer, batches from one save of the model to the next, within an epoch.
+        dtype_policy: The name of the networks' dtype policy in Keras, as `"mixed_bfloat16"`.
     """
 
     dataset: str | None = None
@@ -71,6 +72,7 @@ class RunConfig:
     seed: int = 0
     evaluation_count: int = 2000
     save_every: int = 1000
+    dtype_policy: str = "float32"
 
     def updated(self, given: dict[str, Any]) -> "RunConfig":
         """This configuration with what was `given` (and is not None) in its place.
@@ -79,7 +81,7 @@ class RunConfig:
             ValueError: It would no longer be the same run.
         """
         given = {name: value for name, value in given.items() if value is not None}
-        for name in ("dataset", "recipe", "seed"):
+        for name in ("dataset", "recipe", "seed", "dtype_policy"):
             if name in given and given[name] != getattr(self, name):
                 raise ValueError(
                     f"A resumed run keeps its {name}. Expected {getattr(self, name)!r}, or nothing "
@@ -294,7 +296,8 @@ class Run:
         """
         if directory is not None:
             check_is_free(directory)
-        gan = recipes.get(config.recipe).build(
+        recipe = recipes.get(config.recipe)
+        gan = replace(recipe, dtype_policy=config.dtype_policy).build(
             dataset.image_shape, num_classes=dataset.num_classes, seed=config.seed
         )
         # As late as can be: what failed before leaves no directory behind.

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 import kgan
-from kgan import cli
+from kgan import cli, runs
 from kgan.callbacks.loss_history import read_history
 
 SHORT = ("--dataset", "digits", "--steps-per-epoch", "2", "--batch-size", "8", "--evaluate", "20")
@@ -160,8 +160,6 @@ def test_an_epoch_of_another_length_begins_anew_and_is_said_to(command, tmp_path
 @pytest.mark.backend_free
 @pytest.mark.parametrize("how", ["--resume", "--seed=0"])
 def test_a_directory_in_which_another_trains_is_refused(command, run_dir, how):
-    from kgan import runs
-
     if how != "--resume":
         (run_dir / "gan.keras").unlink()  # the other one has just begun
     before = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
@@ -176,8 +174,6 @@ def test_a_directory_in_which_another_trains_is_refused(command, run_dir, how):
 
 @pytest.mark.backend_free
 def test_a_run_holds_its_directory_while_it_trains(command, tmp_path, monkeypatch):
-    from kgan import runs
-
     tried = []
 
     def train_and_try(run, *args, **kwargs):
@@ -239,6 +235,7 @@ def test_a_configuration_of_wrong_types_is_refused(command, run_dir, changed, me
         (("--output", "RUN"), "--resume to go on"),
         (("--resume", "--output", "RUN", "--recipe", "dcgan"), "keeps its recipe"),
         (("--resume", "--output", "RUN", "--dataset", "mnist"), "keeps its dataset"),
+        (("--resume", "--output", "RUN", "--dtype-policy", "mixed_float16"), "its dtype_policy"),
         (("--resume", "--output", "RUN/none"), "without config.json"),
         (("--resume",), "give --output"),
     ],
@@ -463,8 +460,6 @@ def executable():
 
 
 def test_an_epoch_of_small_data_spans_several_passes():
-    from kgan import runs
-
     for asked, expected in ((None, 1000), (7, 7)):
         config = runs.RunConfig(dataset="digits", batch_size=32, steps_per_epoch=asked)
         run = runs.Run(Path("nowhere"), *runs.load_data(config, print), gan=None)
@@ -473,8 +468,6 @@ def test_an_epoch_of_small_data_spans_several_passes():
 
 @pytest.mark.backend_free
 def test_names_of_data_sets_stay_below_the_root(tmp_path):
-    from kgan import runs
-
     for name, expected in (
         ("mnist", "mnist-dcgan_r1-001"),
         ("tfds:mnist_corrupted/fog", "tfds-mnist_corrupted-fog-dcgan_r1-001"),
@@ -488,8 +481,6 @@ def test_names_of_data_sets_stay_below_the_root(tmp_path):
 
 @pytest.mark.backend_free
 def test_runs_that_begin_together_have_directories_of_their_own(tmp_path):
-    from kgan import runs
-
     with ThreadPoolExecutor(8) as threads:
         made = threads.map(lambda _: runs.new_directory(tmp_path, runs.RunConfig()), range(40))
         names = sorted(directory.name for directory in made)
@@ -604,6 +595,28 @@ def test_train_puts_figures_into_the_history_unless_told_not_to(command, run_dir
     )
     assert code == 0, err
     assert "val_fcd" not in history(tmp_path / "plain")[0]
+
+
+@pytest.mark.backend_free
+def test_train_computes_in_the_precision_that_is_asked_for(command, tmp_path):
+    policy, output = "mixed_bfloat16", tmp_path / "mixed"
+    code, _, err = command(
+        "train",
+        *SHORT,
+        "--epochs",
+        1,
+        "--evaluate",
+        0,
+        "--dtype-policy",
+        policy,
+        "--output",
+        output,
+    )
+    assert code == 0, err
+    layers = runs.load_gan(output).generator.layers
+    policies = [layer.dtype_policy.name for layer in layers if layer.weights]
+    assert policies.count(policy) > len(policies) / 2
+    assert runs.read_config(output).dtype_policy == policy  # so --resume does not change it
 
 
 @pytest.mark.backend_free

@@ -1,3 +1,6 @@
+import dataclasses
+
+import keras
 import numpy as np
 import pytest
 
@@ -62,6 +65,21 @@ def test_compile_options_stand_in_for_the_recipes():
     gan = kgan.recipes.get("dcgan").build(loss="hinge", discriminator_steps=2)
     assert type(gan.adversarial_loss) is kgan.losses.Hinge
     assert gan.discriminator_steps == 2
+
+
+def test_dtype_policy_is_that_of_the_networks_alone():
+    recipe = dataclasses.replace(kgan.recipes.get("sngan"), dtype_policy="mixed_bfloat16")
+    gan = recipe.build()
+    for network in (gan.generator, gan.discriminator):
+        policies = [layer.dtype_policy.name for layer in network.layers if layer.weights]
+        assert policies.count("mixed_bfloat16") > len(policies) / 2  # logits stay in float32
+    assert gan.dtype_policy.name == keras.config.dtype_policy().name == "float32"
+
+
+def test_unknown_dtype_policy_leaves_the_global_one():
+    with pytest.raises(ValueError, match="mixed_bfloat61"):
+        dataclasses.replace(kgan.recipes.get(), dtype_policy="mixed_bfloat61").build()
+    assert keras.config.dtype_policy().name == "float32"
 
 
 def test_conditional_recipe_needs_classes():
