@@ -7,17 +7,13 @@ import signal
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ["MPLBACKEND"] = "agg"
+# Compiling takes longer than running what is compiled; so too in processes that tests start.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import kgan  # noqa: I001  (sets TensorFlow's switches, so it stands first)
 import keras
 import numpy as np
 import pytest
-
-if keras.backend.backend() == "jax":
-    import jax
-
-    # Compiling takes longer than running what is compiled, but for what runs in other processes.
-    jax.config.update("jax_disable_most_optimizations", True)
 
 
 # Which start processes of their own, and wait for them.

@@ -71,7 +71,7 @@ def test_all_backends_train_alike_and_load_each_others_files(make_gan, tmp_path)
 
 
 def save_starts(make_gan, folder):
-    """A GAN for every loss, and conditional ones with batch normalisation: name to file."""
+    """GANs of all kinds: name to file."""
 
     def compiled(*network, **options):
         # Of SGD with momentum, the momenta after a step are the gradients, times the rate.
@@ -79,7 +79,8 @@ def save_starts(make_gan, folder):
             options[f"{role}_optimizer"] = keras.optimizers.SGD(0.1, momentum=0.9)
         return make_gan(*network, **options)
 
-    gans = {f"mlp-{loss}": compiled("mlp", loss=loss) for loss in kgan.losses.names()}
+    # Of losses each kind; all of them have tests against closed forms, on every backend.
+    gans = {f"mlp-{loss}": compiled("mlp", loss=loss) for loss in ("hinge", "relativistic_average")}
     for loss in ("non_saturating", "relativistic"):
         gans[f"dcgan-{loss}"] = compiled("dcgan", 3, loss=loss)
     gans["penalties"] = compiled("mlp", penalties=kgan.penalties.names())

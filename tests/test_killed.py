@@ -20,7 +20,7 @@ from PIL import Image
 
 from kgan.callbacks.loss_history import read_history
 
-KILLS = int(os.environ.get("KGAN_KILLS", "10"))
+KILLS = int(os.environ.get("KGAN_KILLS", "6"))
 TRAIN = (
     "train", "--dataset", "digits", "--batch-size", "8", "--steps-per-epoch", "6",
     "--save-every", "4", "--epochs", "2", "--evaluate", "0",

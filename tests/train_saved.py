@@ -15,12 +15,6 @@ from keras import ops
 
 import kgan
 
-if keras.backend.backend() == "jax":
-    import jax
-
-    # Each job compiles a step, and runs it once.
-    jax.config.update("jax_disable_most_optimizations", True)
-
 FEATURES = kgan.metrics.mnist_features()
 
 
