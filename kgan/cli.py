@@ -5,6 +5,7 @@ be understood, 128 + n where signal n ended the command (130 for Ctrl-C).
 """
 
 import argparse
+import codecs
 import contextlib
 import json
 import os
@@ -28,9 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    # Names of files need not be text: they are printed as the bytes that they are.
     if getattr(sys.stdout, "errors", None) == "strict" and hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="surrogateescape")
+        codecs.register_error("kgan", _encodable)
+        sys.stdout.reconfigure(errors="kgan")
     try:
         try:
             options = _parser().parse_args(arguments)
@@ -62,6 +63,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except OSError:  # that may have been the error
             _give_up_output()
         return 1
+
+
+def _encodable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Encodes names of files that are no text as the bytes that they are, and other letters as ?.
+
+    A Japanese Windows, for one, knows no é, and a figure is called after Fréchet.
+    """
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("replace")(error)
 
 
 def _flush() -> None:

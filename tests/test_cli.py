@@ -410,6 +410,15 @@ def test_names_that_are_not_utf8(tmp_path, monkeypatch):
 
 
 @pytest.mark.backend_free
+def test_letters_that_the_terminal_has_not(tmp_path, monkeypatch):
+    kgan.data.write_idx(tmp_path / "é", np.zeros(7, "uint8"))
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, "cp932", errors="strict"))
+    assert cli.main(["data", str(tmp_path / "é")]) == 0
+    assert printed.getvalue() == os.fsencode(tmp_path) + b"/?: uint8 7\n"
+
+
+@pytest.mark.backend_free
 def test_a_reader_who_leaves_ends_the_command_at_its_next_line(command, tmp_path, monkeypatch):
     kgan.data.write_idx(tmp_path / "data", np.zeros(7, "uint8"))
     readable, writable = os.pipe()
