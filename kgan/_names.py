@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: Any, known: Iterable[str]) -> str:
     """Ends an error message: " Did you mean 'hinge'?", or nothing where no name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = difflib.get_close_matches(name, list(known), n=1) if isinstance(name, str) else []
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
@@ -21,7 +21,7 @@ def find(
     public: str,
     **arguments: Any,
 ) -> Any:
-    """Finds an object that is given by its name, or as it is.
+    """Finds an object that is given by its name, by its class, or as it is.
 
     Args:
         identifier: What was received.
@@ -30,7 +30,7 @@ def find(
         what: String, what is looked for: "a penalty".
         argument: String, the argument that it is received as.
         public: String, where users find `base`.
-        **arguments: For the class, where it is given by its name.
+        **arguments: For the class, where no object is given.
 
     Returns:
         The object.
@@ -40,6 +40,8 @@ def find(
     """
     if isinstance(identifier, base):
         return identifier
+    if isinstance(identifier, type) and issubclass(identifier, base):
+        return identifier(**arguments)
     if not isinstance(identifier, str):
         raise ValueError(
             f"Expected {what}: one of the names {list(table)}, or an object of a subclass of "

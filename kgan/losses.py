@@ -290,8 +290,6 @@ def get(identifier: str | AdversarialLoss | type[AdversarialLoss]) -> Adversaria
     kgan.losses.get("hinge")
     ```
     """
-    if isinstance(identifier, type) and issubclass(identifier, AdversarialLoss):
-        return identifier()
     loss: AdversarialLoss = find(
         identifier,
         _LOSSES,

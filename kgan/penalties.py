@@ -279,7 +279,8 @@ def get(identifier: Any) -> list[Penalty]:
 
     Args:
         identifier: A name out of `kgan.penalties.names()`, which stands for the penalty with its
-            default weight; a `Penalty`; a list of these; or None for none.
+            default weight; a `Penalty`, or a subclass of it that needs no arguments; a list of
+            these; or None for none.
 
     Returns:
         List of `Penalty` objects.
@@ -309,8 +310,9 @@ def make(identifier: Any, **arguments: Any) -> Penalty:
     """Makes one penalty.
 
     Args:
-        identifier: A name out of `kgan.penalties.names()`, or a `Penalty`, which is left as it is.
-        **arguments: For the penalty, where it is given by its name.
+        identifier: A name out of `kgan.penalties.names()`; a subclass of `Penalty`; or a `Penalty`,
+            which is left as it is.
+        **arguments: For the penalty, where it is given by its name or class.
 
     Returns:
         The `Penalty`.

@@ -106,6 +106,37 @@ def test_dcgan_refuses_images_too_small_to_halve():
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_channels_are_last_whatever_the_default(family):
+    keras.config.set_image_data_format("channels_first")
+    try:
+        networks = getattr(kgan.networks, family)((28, 28, 1), latent_dim=5, width=4)
+        assert keras.config.image_data_format() == "channels_first"
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    gan = kgan.GAN(*networks)
+    assert gan.image_shape == (28, 28, 1)
+    assert gan.discriminator(gan.generate(2)).shape == (2, 1)
+
+
+def test_resnet_has_the_blocks_and_groups_that_are_asked_for():
+    options = {"width": 4, "blocks": 2, "expansion": 3, "group_width": 6}
+    for network in kgan.networks.resnet((8, 8, 1), latent_dim=5, **options):
+        convolutions = [la for la in network.layers if isinstance(la, keras.layers.Conv2D)]
+        inner = [la for la in convolutions if la.kernel_size == (3, 3)]
+        assert sorted(la.filters for la in inner) == [12, 12, 24, 24]  # two stages of two blocks
+        assert all(la.kernel.shape[2] == 6 == la.filters // la.groups for la in inner)
+        # He's variance, over the root of the number of blocks.
+        for layer in inner:
+            deviation = np.sqrt(2 / (1 + 0.2**2) / 4**0.5 / (9 * 6))
+            np.testing.assert_allclose(np.std(np.array(layer.kernel)), deviation, rtol=0.1)
+
+
+def test_resnet_refuses_groups_that_do_not_divide():
+    with pytest.raises(ValueError, match="group_width=12"):
+        kgan.networks.resnet(width=16, expansion=2, group_width=12)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_discriminator_of_packs(family):
     make = getattr(kgan.networks, family)
     generator, discriminator = make((8, 8, 3), latent_dim=5, width=4, pack=2)

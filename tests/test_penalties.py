@@ -220,6 +220,7 @@ def test_get():
     first, second = penalties.get([r1, "r2"])
     assert first is r1
     assert type(second) is penalties.R2
+    assert [type(penalty) for penalty in penalties.get(penalties.LeCam)] == [penalties.LeCam]
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,9 @@ def test_conditional_recipe_needs_classes():
         kgan.recipes.get("conditional_dcgan").build()
 
 
-def test_unknown_name():
-    with pytest.raises(ValueError, match="Did you mean 'dcgan'"):
-        kgan.recipes.get("dcgn")
+@pytest.mark.parametrize(
+    ("name", "message"), [("dcgn", "Did you mean 'dcgan'"), (3, "Received: 3"), (None, "None")]
+)
+def test_unknown_name(name, message):
+    with pytest.raises(ValueError, match=message):
+        kgan.recipes.get(name)

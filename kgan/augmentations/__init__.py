@@ -31,7 +31,8 @@ def get(identifier: Any) -> Augmentation | None:
 
     Args:
         identifier: A name out of `kgan.augmentations.names()`, which stands for the augmentation
-            with its defaults; an `Augmentation`; or None for none.
+            with its defaults; an `Augmentation`, or a subclass of it that needs no arguments; or
+            None for none.
 
     Returns:
         The object, or None.

@@ -76,7 +76,7 @@ def check_choice(argument: str, chosen: Any, known: Collection[str]) -> tuple[st
     names = tuple(names) if isinstance(names, Iterable) else ()
     wrong = [name for name in names if name not in known]
     if not names or wrong or len(set(names)) < len(names):
-        hint = did_you_mean(wrong[0], known) if wrong and isinstance(wrong[0], str) else ""
+        hint = did_you_mean(wrong[0], known) if wrong else ""
         raise ValueError(
             f"Expected `{argument}` to be one or more of {tuple(known)}, each at most once. "
             f"Received: {argument}={chosen!r}.{hint}"

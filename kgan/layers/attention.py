@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from kgan._arguments import integer
+from kgan.layers.resampling import check_fixed_size
 from kgan.layers.spectral_normalization import SpectralNormalization
 
 Tensor = Any
@@ -27,7 +28,8 @@ class SelfAttention(keras.layers.Layer):
         **kwargs: Keras's own `name`, `trainable` and `dtype`.
 
     Raises:
-        ValueError: `reduction` is not an integer of at least 1.
+        ValueError: `reduction` is not an integer of at least 1, or the images have no fixed height
+            and width.
 
     Example:
     ```python
@@ -49,6 +51,7 @@ class SelfAttention(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         """Builds the four convolutions."""
+        check_fixed_size(input_shape)
         channels = input_shape[-1]
         few, half = max(channels // self.reduction, 1), max(channels // 2, 1)
         self.query = self._convolution(few, "query")
@@ -61,7 +64,14 @@ class SelfAttention(keras.layers.Layer):
         self.gamma = self.add_weight(shape=(), initializer="zeros", name="gamma")
 
     def _convolution(self, channels: int, name: str) -> Any:
-        layer = keras.layers.Conv2D(channels, 1, use_bias=False, dtype=self.dtype_policy, name=name)
+        layer = keras.layers.Conv2D(
+            channels,
+            1,
+            use_bias=False,
+            data_format="channels_last",
+            dtype=self.dtype_policy,
+            name=name,
+        )
         if not self.spectral_normalization:
             return layer
         return SpectralNormalization(layer, dtype=self.dtype_policy, name=f"{name}_normalised")
@@ -72,7 +82,8 @@ class SelfAttention(keras.layers.Layer):
 
         def places(convolution: Any, pool: bool) -> Tensor:
             x = convolution(inputs, **options)
-            x = ops.max_pool(x, 2, strides=2, padding="same") if pool else x
+            if pool:
+                x = ops.max_pool(x, 2, strides=2, padding="same", data_format="channels_last")
             return ops.reshape(x, (-1, x.shape[1] * x.shape[2], x.shape[3]))
 
         queries, keys = places(self.query, pool=False), places(self.key, pool=True)

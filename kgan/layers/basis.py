@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from kgan._arguments import integer
+from kgan.layers.resampling import check_fixed_size
 
 Tensor = Any
 
@@ -72,6 +73,9 @@ class OntoBasis(keras.layers.Layer):
     Args:
         **kwargs: Keras's own `name`, `trainable` and `dtype`.
 
+    Raises:
+        ValueError: The maps have no fixed height and width.
+
     Example:
     ```python
     logits = keras.layers.Dense(1)(kgan.layers.OntoBasis()(x))
@@ -83,6 +87,7 @@ class OntoBasis(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         """Makes the basis."""
+        check_fixed_size(input_shape)
         deviation = 1.0 / math.sqrt(math.prod(input_shape[1:-1]))
         self.basis = self.add_weight(
             shape=tuple(input_shape[1:]),

@@ -10,6 +10,19 @@ from keras import ops
 Tensor = Any
 
 
+def check_fixed_size(input_shape: Any) -> None:
+    """Checks that the images that a layer is to take have a known size.
+
+    Raises:
+        ValueError: Height or width is None.
+    """
+    if None in input_shape[1:3]:
+        raise ValueError(
+            "Expected images of a fixed height and width. Received: inputs of shape "
+            f"{tuple(input_shape)}."
+        )
+
+
 class _Resampling(keras.layers.Layer):
     """Multiplies the rows and the columns of images by a matrix, each.
 
@@ -29,11 +42,7 @@ class _Resampling(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         """Checks that the images' size is known."""
-        if None in input_shape[1:3]:
-            raise ValueError(
-                "Expected images of a fixed height and width. Received: inputs of shape "
-                f"{tuple(input_shape)}."
-            )
+        check_fixed_size(input_shape)
 
     def _matrix(self, size: int) -> Any:
         """The `(new size, size)` matrix that does it to a row of pixels."""

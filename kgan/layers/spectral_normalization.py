@@ -54,14 +54,12 @@ class SpectralNormalization(keras.layers.Wrapper):
     def build(self, input_shape: Any) -> None:
         """Builds the layer within, and the vector of the power iteration."""
         super().build(input_shape)
-        kernel = getattr(self.layer, "kernel", None)
-        kernel = getattr(self.layer, "embeddings", None) if kernel is None else kernel
+        kernel = self.kernel
         if not isinstance(kernel, keras.Variable):
             raise ValueError(
                 "Expected a layer with a variable `kernel` or `embeddings`, such as Dense, Conv2D, "
                 f"Conv2DTranspose or Embedding. Received: layer={self.layer!r}."
             )
-        self.kernel = kernel
         self.u = self.add_weight(
             shape=(1, kernel.shape[-1]),
             initializer="random_normal",
@@ -71,6 +69,13 @@ class SpectralNormalization(keras.layers.Wrapper):
             name="u",
         )
 
+    # Not an attribute that is set, which Keras would write into files a second time.
+    @property
+    def kernel(self) -> Any:
+        """The variable of the layer within whose values are normalised."""
+        kernel = getattr(self.layer, "kernel", None)
+        return getattr(self.layer, "embeddings", None) if kernel is None else kernel
+
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """What the layer within makes of the inputs, by its normalised kernel."""
         values = [(variable, variable.value) for variable in self.layer.variables]
@@ -79,7 +84,8 @@ class SpectralNormalization(keras.layers.Wrapper):
         with keras.StatelessScope(values, collect_losses=True) as scope:
             outputs = self.layer(inputs)
         for variable in self.layer.non_trainable_variables:
-            variable.assign(scope.get_current_value(variable))
+            if variable is not self.kernel:  # which a frozen layer has among these
+                variable.assign(scope.get_current_value(variable))
         for loss in scope.losses:
             self.add_loss(loss)
         return outputs

@@ -257,6 +257,9 @@ class GAN(LatentSampler, GenerativeModel):
 
     # ---- the algorithm ---------------------------------------------------------------------------
 
+    # Sums are never `loss += ...`: on PyTorch that changes the tensor itself, which the loss may
+    # need for its gradient (exp, sqrt), and the logs hold.
+
     def training_step(self, data: Any) -> dict[str, Tensor]:
         """Updates the discriminator, then the generator, on one batch.
 
@@ -284,8 +287,7 @@ class GAN(LatentSampler, GenerativeModel):
             reference = None
             if self.adversarial_loss.generator_needs_real_logits:
                 reference = self._judge(packed(real, self.pack), labels, training=True)
-            loss = self._generator_loss(reference, judged, asked)
-            loss += _regularisation(self.generator)
+            loss = self._generator_loss(reference, judged, asked) + _regularisation(self.generator)
             return self.optimizer.generator_optimizer.scale_loss(loss), (loss, logs)
 
         variables = self.generator.trainable_variables
@@ -309,7 +311,7 @@ class GAN(LatentSampler, GenerativeModel):
             real_verdict, real_gradient = self._examine(real, labels, "real" in needed)
             fake_verdict, fake_gradient = self._examine(fake, labels, "fake" in needed)
             loss, logs = self._discriminator_loss(real_verdict, fake_verdict, labels, asked)
-            loss += _regularisation(self.discriminator)
+            loss = loss + _regularisation(self.discriminator)
             judged = Judged(
                 real,
                 fake,
@@ -323,7 +325,6 @@ class GAN(LatentSampler, GenerativeModel):
             logs["discriminator_loss"] = loss
             for penalty in self.penalties:
                 value = self._penalty(penalty, judged)
-                # Not `+=`, which on PyTorch would change what the logs were just given.
                 loss = loss + penalty.weight * value
                 logs[penalty.name] = value
             if self.augmentation is not None:
@@ -348,7 +349,7 @@ class GAN(LatentSampler, GenerativeModel):
         logs = _scores(real_logits, fake_logits)
         if self.has_second_output:
             auxiliary, told = self._auxiliary_loss(real_found, fake_found, labels, asked)
-            loss += self.auxiliary_weight * auxiliary
+            loss = loss + self.auxiliary_weight * auxiliary
             logs.update(told)
         return loss, logs
 
@@ -357,7 +358,7 @@ class GAN(LatentSampler, GenerativeModel):
         fake_logits, fake_found = fake
         loss = self.adversarial_loss.generator_loss(fake_logits, None if real is None else real[0])
         if self.has_second_output:
-            loss += self.auxiliary_weight * self._unlikelihood(fake_found, asked)
+            loss = loss + self.auxiliary_weight * self._unlikelihood(fake_found, asked)
         return loss
 
     # What a second output is for. Here it is the logits of the classes: an auxiliary classifier.

@@ -1,6 +1,7 @@
-"""What the networks take: class labels, sizes, several images as one."""
+"""What the networks take: images with their channels last, class labels, several as one."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -8,6 +9,17 @@ import numpy as np
 from keras import layers
 
 from kgan._arguments import integer
+
+
+@contextlib.contextmanager
+def channels_last() -> Iterator[None]:
+    """A context in which layers take images as kgan has them, whatever the user's default is."""
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_last")
+    try:
+        yield
+    finally:
+        keras.config.set_image_data_format(before)
 
 
 def label_input() -> Any:

@@ -10,6 +10,7 @@ from kgan._arguments import integer
 from kgan.networks import conditioning, pyramid
 
 
+@conditioning.channels_last()
 def dcgan(
     image_shape: Sequence[int] = (28, 28, 1),
     latent_dim: int = 128,

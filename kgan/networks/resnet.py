@@ -6,13 +6,13 @@ from typing import Any
 import keras
 from keras import layers
 
-from kgan._arguments import integer
 from kgan.layers import Downsample, FromBasis, OntoBasis, Upsample
 from kgan.networks import conditioning, pyramid
 
 SLOPE = 0.2  # of LeakyReLU
 
 
+@conditioning.channels_last()
 def resnet(
     image_shape: Sequence[int] = (28, 28, 1),
     latent_dim: int = 64,
@@ -20,7 +20,7 @@ def resnet(
     width: int = 16,
     blocks: int = 1,
     expansion: int = 1,
-    groups: int = 1,
+    group_width: int | None = None,
     pack: int = 1,
 ) -> tuple[Any, Any]:
     """Two residual networks that mirror each other, with no normalisation in either.
@@ -48,9 +48,9 @@ def resnet(
         blocks: Integer, residual blocks in each stage.
         expansion: Integer, how many times the block's channels its 3x3 convolution has; the paper
             has 2.
-        groups: Integer that divides `width * expansion`, the groups of that convolution; the paper
-            has one group for every 16 channels, on GPUs. On a CPU they do not pay: TensorFlow takes
-            many times as long with 2 groups as with 1.
+        group_width: Integer that divides `width * expansion`, the channels of each group of that
+            convolution; the paper has 16, on GPUs. On a CPU groups do not pay: TensorFlow takes
+            many times as long with 2 of them as with 1. Defaults to no groups.
         pack: Integer, how many images the discriminator takes as one, for `GAN(..., pack=pack)`.
 
     Returns:
@@ -59,8 +59,8 @@ def resnet(
         [-1, 1]; the discriminator maps images (and labels) to logits, float `(batch, 1)`.
 
     Raises:
-        ValueError: A size is not an integer of at least 1, the image is too small, or the groups do
-            not divide the channels.
+        ValueError: A size is not an integer of at least 1, the image is too small, or the width of
+            a group does not divide the channels.
 
     Example:
     ```python
@@ -85,16 +85,17 @@ def resnet(
         num_classes=num_classes,
         width=width,
         blocks=blocks,
+        expansion=expansion,
+        group_width=group_width,
         pack=pack,
     )
-    expansion, groups = integer("expansion", expansion), integer("groups", groups)
-    if width * expansion % groups:
+    if group_width is not None and width * expansion % group_width:
         raise ValueError(
-            f"Expected `groups` to divide width * expansion = {width * expansion}. "
-            f"Received: groups={groups}."
+            f"Expected `group_width` to divide width * expansion = {width * expansion}. "
+            f"Received: group_width={group_width}."
         )
     sizes = pyramid.halved(shape)
-    block = _Block(blocks * len(sizes), expansion, groups)
+    block = _Block(blocks * len(sizes), expansion, group_width)
     stages = [(size, width * 2**level) for level, size in enumerate(sizes)]
     return (
         _generator(shape, latent_dim, num_classes, stages, blocks, block),
@@ -105,13 +106,13 @@ def resnet(
 class _Block:
     """Makes residual blocks for a network that has `depth` of them."""
 
-    def __init__(self, depth: int, expansion: int, groups: int) -> None:
+    def __init__(self, depth: int, expansion: int, group_width: int | None) -> None:
         # He's variance for LeakyReLU. Of m = 3 layers in each of L branches, those that do not
         # start at zero are scaled by L^(-1 / (2m - 2)), or the first update would grow with L:
         # Zhang et al., 2019 (https://arxiv.org/abs/1901.09321).
         self._scale = 2.0 / (1.0 + SLOPE**2) / depth**0.5
         self._expansion = expansion
-        self._groups = groups
+        self._group_width = group_width
 
     def __call__(self, x: Any) -> Any:
         channels = x.shape[-1]
@@ -121,7 +122,7 @@ class _Block:
             within,
             3,
             padding="same",
-            groups=self._groups,
+            groups=within // (self._group_width or within),
             kernel_initializer=_variance(self._scale),
         )(y)
         y = layers.Conv2D(channels, 1, use_bias=False, kernel_initializer="zeros")(_leaky(y))

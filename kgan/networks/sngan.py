@@ -10,6 +10,7 @@ from kgan.layers import ConditionalBatchNormalization, SpectralNormalization
 from kgan.networks import conditioning, pyramid
 
 
+@conditioning.channels_last()
 def sngan(
     image_shape: Sequence[int] = (28, 28, 1),
     latent_dim: int = 128,

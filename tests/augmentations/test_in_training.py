@@ -145,7 +145,8 @@ def test_get():
     given = augmentations.DiffAugment("color")
     assert augmentations.get(None) is None
     assert augmentations.get(given) is given
-    assert type(augmentations.get("adaptive")) is augmentations.AdaptiveAugment
+    for identifier in ("adaptive", augmentations.AdaptiveAugment):
+        assert type(augmentations.get(identifier)) is augmentations.AdaptiveAugment
 
 
 @pytest.mark.parametrize(

@@ -97,18 +97,14 @@ def test_gradients_of_gradients_are_those_of_differences(name):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_mixed_precision(name):
-    make, shape = EVERY[name]
-    x = numbers(4, *shape)
+    full, x = network(name)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        layer = make()
-        y = layer(ops.convert_to_tensor(x))
+        mixed, _ = network(name)
     finally:
         keras.config.set_dtype_policy("float32")
+    y = mixed(ops.convert_to_tensor(x))
     assert keras.backend.standardize_dtype(y.dtype) == "bfloat16"
-    full = make()
-    full.build(x.shape)
-    full.set_weights(layer.get_weights())
     expected = of(full, x)
     found = ops.convert_to_numpy(ops.cast(y, "float32"))
     np.testing.assert_allclose(found, expected, atol=0.05 * np.abs(expected).max())
@@ -136,6 +132,23 @@ def test_conditional_batch_normalisation_scales_and_shifts_by_class():
     normal = (x - (1 - kept) * mean) / np.sqrt(kept + (1 - kept) * variance + 1e-2)
     expected = by_class[0] * normal + by_class[1]
     np.testing.assert_allclose(of(layer, [x, labels]), expected, atol=1e-4)
+
+
+def test_conditional_batch_normalisation_in_mixed_precision():
+    x, labels = 2 * numbers(16, 3, 2, 4) + 1, np.arange(16, dtype="int32") % 3
+    full, mixed = (
+        layers.ConditionalBatchNormalization(3, dtype=dtype)
+        for dtype in ("float32", "mixed_bfloat16")
+    )
+    found = []
+    for layer in (full, mixed):
+        layer.build([x.shape, labels.shape])
+        layer.gamma.set_weights([numbers(3, 4, seed=1)])
+        layer.beta.set_weights([numbers(3, 4, seed=2)])
+        found.append(layer([ops.convert_to_tensor(part) for part in (x, labels)], training=True))
+    assert keras.backend.standardize_dtype(found[1].dtype) == "bfloat16"
+    expected, found = (ops.convert_to_numpy(ops.cast(y, "float32")) for y in found)
+    np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
 
 
 def test_conditional_batch_normalisation_in_a_file(tmp_path):
@@ -194,6 +207,21 @@ def test_minibatch_standard_deviation_of_batches_of_unknown_size():
 def test_self_attention_starts_as_the_identity():
     x = numbers(2, 4, 4, 8)
     np.testing.assert_array_equal(of(layers.SelfAttention(), x, training=True), x)
+
+
+def test_self_attention_has_channels_last_whatever_the_default():
+    x = numbers(2, 4, 6, 4)
+    found = []
+    for data_format in ("channels_last", "channels_first"):
+        keras.config.set_image_data_format(data_format)
+        try:
+            layer = layers.SelfAttention(2)
+            layer.build(x.shape)
+            layer.set_weights([numbers(*w.shape, seed=3) for w in layer.get_weights()])
+            found.append(of(layer, x))
+        finally:
+            keras.config.set_image_data_format("channels_last")
+    np.testing.assert_array_equal(*found)
 
 
 def test_self_attention_by_hand():
@@ -279,6 +307,14 @@ def test_upsampling_puts_means_between_pixels():
     np.testing.assert_allclose(found[:, 1:-1:2, 1:-1:2], corners, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "kind", [layers.Downsample, layers.Upsample, layers.SelfAttention, layers.OntoBasis]
+)
+def test_refuses_images_of_any_size(kind):
+    with pytest.raises(ValueError, match="fixed height and width"):
+        kind()(keras.Input((None, 8, 2)))
+
+
 def test_upsampling_by_1331_is_bilinear():
     x = numbers(2, 3, 4, 2)
     expected = ops.convert_to_numpy(ops.image.resize(x, (6, 8), interpolation="bilinear"))
@@ -291,8 +327,6 @@ def test_resampling_refuses_what_it_cannot_do():
             layers.Downsample(taps)
     with pytest.raises(ValueError, match="odd and at even"):
         layers.Upsample((1, 0, 1))
-    with pytest.raises(ValueError, match="fixed height and width"):
-        layers.Downsample()(keras.Input((None, 8, 2)))
 
 
 # ---- bases ---------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Spectral normalisation against singular values, and slopes through it."""
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -123,6 +124,31 @@ def test_gradients_flow_through_the_singular_value(training):
         step[place] = 1e-4
         expected[place] = (value(kernel + step) - value(kernel - step)) / 2e-4
     np.testing.assert_allclose(ops.convert_to_numpy(found), expected, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_frozen_layer_computes_the_same_and_keeps_its_kernel(training):
+    layer = SpectralNormalization(layers.Conv2D(4, 3))
+    x = numbers(2, 5, 5, 3)
+    before = of(layer, x)
+    kernel = np.array(layer.kernel)
+    layer.trainable = False
+    for _ in range(2):
+        found = of(layer, x, training=training)
+        np.testing.assert_array_equal(np.array(layer.kernel), kernel)
+    if not training:
+        np.testing.assert_allclose(found, before, rtol=1e-5, atol=1e-6)
+
+
+def test_a_file_holds_the_kernel_once(tmp_path):
+    inputs = keras.Input((6,))
+    layer = SpectralNormalization(layers.Dense(4, use_bias=False))
+    model = keras.Model(inputs, layer(inputs))
+    model.save_weights(tmp_path / "model.weights.h5")
+    sizes = []
+    with h5py.File(tmp_path / "model.weights.h5") as file:
+        file.visititems(lambda _, item: sizes.append(getattr(item, "size", 0)))
+    assert sum(sizes) == 6 * 4 + 4  # the kernel and u
 
 
 def test_penalties_on_the_gradient_pass_through_it():

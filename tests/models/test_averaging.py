@@ -4,6 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+import kgan
+from kgan.layers import SelfAttention, SpectralNormalization
+
 
 def copies(variables):
     return [np.array(v) for v in variables]
@@ -51,6 +54,22 @@ def test_what_one_sees_is_the_average(make_gan, dataset, tmp_path):
     np.testing.assert_allclose(gan.generate(3, seed=5, averaged=False), by_weights, atol=1e-6)
     np.testing.assert_allclose(gan.interpolate(1, 2, seed=5)[0, 0], by_average[0], atol=1e-6)
     assert np.abs(by_average - by_weights).max() > 1e-3
+
+
+def test_looking_at_samples_changes_nothing(dataset):
+    latent = keras.Input((4,), name="latent")
+    x = SpectralNormalization(keras.layers.Dense(64))(latent)
+    images = SelfAttention(1)(keras.layers.Reshape((8, 8, 1))(x))
+    image = keras.Input((8, 8, 1), name="image")
+    logits = keras.layers.Dense(1)(keras.layers.Flatten()(image))
+    gan = kgan.GAN(keras.Model(latent, images), keras.Model(image, logits), seed=1)
+    gan.compile(ema_decay=0.9)
+    gan.fit(dataset, verbose=0)
+    before = copies(gan.variables)
+    gan.generate(3, seed=5)
+    gan.generate(3, seed=5, averaged=False)
+    for a, b in zip(gan.variables, before, strict=True):
+        np.testing.assert_array_equal(np.array(a), b, err_msg=a.path)
 
 
 def test_training_is_the_same_with_it_and_without(make_gan, dataset):

@@ -154,6 +154,30 @@ def test_relativistic_generator_loss_reads_the_real_logits():
     np.testing.assert_allclose(logs["generator_loss"], expected, rtol=1e-5)
 
 
+class Exponential(kgan.losses.AdversarialLoss):
+    """Ends in what PyTorch keeps for the gradient, so that nothing may be added to it in place."""
+
+    def discriminator_loss(self, real_logits, fake_logits):
+        return keras.ops.exp(keras.ops.mean(fake_logits) - keras.ops.mean(real_logits))
+
+    def generator_loss(self, fake_logits, real_logits=None):
+        return keras.ops.exp(-keras.ops.mean(fake_logits))
+
+
+def test_a_loss_of_ones_own():
+    gan = linear_gan(loss=Exponential())
+    real = np.array([1.0, 2.0, 3.0], "float32").reshape(3, 1, 1, 1)
+    logs = gan.train_on_batch(real, return_dict=True)
+    z = latents_of_step(11, 3, 1)[0].mean()
+    a, b = 2.0, 0.5
+    loss = np.exp(b * (a * z - 2.0))
+    b -= 0.1 * loss * (a * z - 2.0)
+    np.testing.assert_allclose(logs["discriminator_loss"], loss, rtol=1e-5)
+    np.testing.assert_allclose(logs["generator_loss"], np.exp(-b * a * z), rtol=1e-5)
+    a += 0.1 * np.exp(-b * a * z) * b * z
+    np.testing.assert_allclose(weights(gan), [a, b], rtol=1e-5)
+
+
 def test_logs_are_means_over_the_epoch(dataset, make_gan):
     gan, twin = make_gan("dcgan"), make_gan("dcgan")
     twin.set_weights(gan.get_weights())
