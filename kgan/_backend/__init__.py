@@ -24,7 +24,8 @@ Everything else in kgan is written in `keras.ops`. A backend's module gives:
 - `apply(optimizer, gradients, variables)`: updates variables by a built optimizer;
 - `readable(part, model)`: what Keras's trainer reads fastest there in place of a `PyDataset` whose
   batches depend on nothing but their index and the epoch. `part(index, count)` gives that dataset
-  for one of the `count` processes that train the model together: with its rows of every batch;
+  for one of the `count` processes that train the model together: with its rows of every batch, and
+  with `ends_of_pass()`, two batches that are alike if all are;
 - `multiple_steps(model)`: whether Keras's trainer can run several steps in one call there.
 
 A model may be trained on several devices, in one process or several: by the `tf.distribute`

@@ -238,7 +238,8 @@ def readable(part: Callable[[int, int], Any], model: Any) -> Any:
 
     Args:
         part: `part(index, count)` gives a `keras.utils.PyDataset`, the rows of every batch that are
-            for one of `count` processes; batch `i` is a function of `i` and of the epoch alone.
+            for one of `count` processes; batch `i` is a function of `i` and of the epoch alone. It
+            has `ends_of_pass()`: two batches, which are alike if all are.
         model: The model that is to read it.
 
     Returns:
@@ -273,15 +274,14 @@ def _parts(part: Callable[[int, int], Any], context: Any) -> Any:
 
 
 def _pipeline(dataset: Any) -> Any:
-    """Turns a `PyDataset` into a `tf.data.Dataset` that costs a step next to nothing.
+    """Turns what `part` gives into a `tf.data.Dataset` that costs a step next to nothing.
 
     Keras's own way, `from_generator` with autotuning, has two costs that this one avoids. A
     generator makes TensorFlow have the C library give memory back at once (M_TRIM_THRESHOLD), so
     that every step faults its pages in anew. And an iterator that is done with waits for the
     autotuner to wake, which it does ever more seldom: up to half the time of a short epoch.
     """
-    first, last = dataset[0], dataset[len(dataset) - 1]
-    specs = keras.tree.map_structure(_spec, first, last)
+    specs = keras.tree.map_structure(_spec, *dataset.ends_of_pass())
     types = [spec.dtype for spec in keras.tree.flatten(specs)]
 
     def make(index: Any) -> list[Any]:

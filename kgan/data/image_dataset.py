@@ -189,6 +189,11 @@ class ImageDataset(keras.utils.PyDataset):
         return self._drop_remainder
 
     @property
+    def batches_per_pass(self) -> int:
+        """Batches in which each image is given once, but for those that are left out."""
+        return self._batches_per_pass
+
+    @property
     def epoch(self) -> int:
         """The epoch whose batches are given now, from 0. Set it to repeat or resume one."""
         return self._epoch

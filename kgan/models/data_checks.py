@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kgan._backend.tf_data import labels_below
-from kgan.models.feed import is_indexed
+from kgan.models.feed import ends_of_pass, is_indexed
 from kgan.models.network_checks import fits, last_operation, shown, unpacked_shape
 
 _LOOKED_AT = 32  # images: enough to tell a range
@@ -66,6 +66,7 @@ def check_data(
     steps: int = 1,
     devices: int = 1,
     validation_split: float = 0.0,
+    validation_batch_size: int | None = None,
 ) -> None:
     """Refuses data that the model would stumble over, as far as they tell before they are read.
 
@@ -78,10 +79,12 @@ def check_data(
         steps: `discriminator_steps`.
         devices: Integer, how many devices share a batch. Times `steps`, it must divide every one.
         validation_split: Float, the part of an array that is held out.
+        validation_batch_size: Integer, of that part. Defaults to `batch_size`.
     """
     if isinstance(x, keras.utils.PyDataset):
-        for index in {0, (x.num_batches or 1) - 1}:
-            check_values(*split_batch(x[index]), model=model, steps=steps, devices=devices)
+        ends = ends_of_pass(x) if is_indexed(x) else [x[n] for n in {0, (x.num_batches or 1) - 1}]
+        for batch in ends:
+            check_values(*split_batch(batch), model=model, steps=steps, devices=devices)
         if model.is_conditional and is_indexed(x) and getattr(x, "labels", None) is not None:
             check_labels(x.labels, model.num_classes)  # all of them are at hand
     elif hasattr(x, "element_spec"):
@@ -100,13 +103,19 @@ def check_data(
         if model.is_conditional:
             check_labels(y, model.num_classes)
         count = math.floor(len(x) * (1.0 - validation_split))
-        size = min(batch_size or 32, count)
-        for length in {size, count % size or size} if size else ():
-            check_divides(length, steps, model.pack, devices)
+        _check_lengths(count, batch_size, steps, model.pack, devices)
+        _check_lengths(len(x) - count, validation_batch_size or batch_size, 1, model.pack, devices)
     elif isinstance(x, (list, tuple, dict)) or not hasattr(x, "__iter__"):
         _check_is_tensor(x)
     # A generator's batches are checked as they come. Of what PyTorch's DataLoader gives, each step
     # checks the shape.
+
+
+def _check_lengths(count: int, batch_size: int | None, steps: int, pack: int, devices: int) -> None:
+    """Refuses so many images in batches that cannot be split into equal parts."""
+    size = min(batch_size or 32, count)
+    for length in {size, count % size or size} if size else ():
+        check_divides(length, steps, pack, devices)
 
 
 def check_values(images: Any, labels: Any, *, model: Any, steps: int = 1, devices: int = 1) -> None:
@@ -154,7 +163,7 @@ def split_batch(data: Any) -> tuple[Any, Any]:
 
 def as_one(labels: Any) -> Any:
     """Labels as they are, but of a list an array: Keras takes a list for one of several arrays."""
-    return np.asarray(labels) if isinstance(labels, list) else labels
+    return np.asarray(labels) if isinstance(labels, (list, tuple)) else labels
 
 
 def check_weights(**weights: Any) -> None:

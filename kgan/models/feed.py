@@ -53,6 +53,13 @@ def is_indexed(dataset: Any) -> bool:
     return is_dataset and callable(getattr(dataset, "batch", None))
 
 
+def ends_of_pass(dataset: Any, **part: Any) -> tuple[Any, Any]:
+    """The first batch of an indexed dataset, and the last of a pass: only that may be shorter."""
+    steps = len(dataset)
+    last = getattr(dataset, "batches_per_pass", steps) - 1  # an epoch may be more or less
+    return dataset.batch(0, 0, **part), dataset.batch(*divmod(last, steps), **part)
+
+
 class _EpochBatches(keras.utils.PyDataset):
     """The batches of the present epoch, with no state of its own.
 
@@ -92,6 +99,10 @@ class _EpochBatches(keras.utils.PyDataset):
 
     def __len__(self) -> int:
         return self.steps - self.first
+
+    def ends_of_pass(self) -> tuple[Any, Any]:
+        """Two batches, which are alike if all are."""
+        return ends_of_pass(self.dataset, **self.part)
 
     def __getitem__(self, index: int) -> Any:
         # Epochs of another length than the dataset's follow on each other all the same.

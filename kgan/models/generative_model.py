@@ -4,6 +4,7 @@ import contextlib
 import functools
 import types
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -60,7 +61,8 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             x: The data, as `fit` got them.
             y: The labels beside an array, or None.
             training: Whether they are to be trained on, or measured only.
-            **options: `batch_size` and `validation_split`, as `fit` got them.
+            **options: `batch_size`, `validation_split` and `validation_batch_size`, as `fit` got
+                them.
         """
         raise NotImplementedError
 
@@ -79,6 +81,12 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
                 yield batch
 
         return batches()
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Configures the training: `keras.Model.compile`."""
+        super().compile(*args, **kwargs)
+        # Of an epoch under way: means over what may no longer be measured.
+        self.progress = replace(self.progress, metrics=[])
 
     @property
     def metrics(self) -> list[Any]:
@@ -132,6 +140,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             training=True,
             batch_size=batch_size,
             validation_split=kwargs.get("validation_split", 0.0),
+            validation_batch_size=kwargs.get("validation_batch_size"),
         )
         callbacks = kwargs.pop("callbacks", None)
         others = in_order(callbacks)
@@ -153,17 +162,57 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             steps = steps or len(dataset)
             kwargs["steps_per_epoch"] = None
         begin = kwargs.get("initial_epoch", 0)
-        session = Session(self, dataset, steps, others, begin, is_restored=any(restored))
+        session = Session(self, dataset, steps, others, begin, epochs, is_restored=any(restored))
         with self._in_session(session, callbacks) as whole:
-            if not session.first_batch:
+            if not session.first_batch or begin >= epochs:
                 return super().fit(x, y, batch_size, epochs, callbacks=whole, **kwargs)
-            together = RestOfEpoch(session, epochs, kwargs.get("verbose", "auto"))
-            rest = read(first=session.first_batch)
-            super().fit(rest, epochs=session.epoch + 1, callbacks=together, **kwargs)
+            together = RestOfEpoch(session, kwargs.get("verbose", "auto"))
+            if session.first_batch == steps:
+                self._close_epoch(session, together, batch_size, **kwargs)
+            else:
+                rest = read(first=session.first_batch)
+                super().fit(rest, epochs=session.epoch + 1, callbacks=together, **kwargs)
             if together.is_over:
                 return self.history
             kwargs["initial_epoch"] = session.epoch
             return super().fit(x, epochs=epochs, callbacks=together, **kwargs)
+
+    def _close_epoch(
+        self,
+        session: Session,
+        callbacks: Any,
+        batch_size: int | None,
+        validation_data: Any = None,
+        validation_batch_size: int | None = None,
+        validation_steps: int | None = None,
+        validation_freq: Any = 1,
+        **others: Any,
+    ) -> None:
+        """Does what comes after an epoch's last batch, with which training was left.
+
+        Keras's `fit` cannot: it trains one batch at least.
+        """
+        del others
+        self.stop_training = False
+        callbacks.on_train_begin()
+        epoch = session.epoch
+        callbacks.on_epoch_begin(epoch)
+        session.take_up()
+        logs = self.get_metrics_result()
+        turns = validation_freq
+        is_turn = (epoch + 1) % turns == 0 if isinstance(turns, int) else epoch + 1 in turns
+        if validation_data is not None and is_turn:
+            found = self.evaluate(
+                *split_batch(validation_data),
+                batch_size=validation_batch_size or batch_size,
+                steps=validation_steps,
+                callbacks=callbacks,
+                return_dict=True,
+            )
+            logs |= {f"val_{name}": value for name, value in found.items()}
+        callbacks.on_epoch_end(epoch, logs)
+        self.optimizer.finalize_variable_values(self.trainable_variables)
+        callbacks.on_train_end(logs)
 
     @contextlib.contextmanager
     def _in_session(self, session: Session, callbacks: Any) -> Iterator[Any]:
@@ -188,8 +237,10 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         if data is None:
             return None
         x, y = split_batch(data) if isinstance(data, (list, tuple)) else (data, None)
+        y = as_one(y)
         self._check_data(x, y, training=False, batch_size=batch_size)
-        return feed(self._checked(data, training=False), epoch=lambda: 0, model=self)
+        x = feed(self._checked(x, training=False), epoch=lambda: 0, model=self)
+        return x if y is None else (x, y)
 
     def evaluate(
         self,

@@ -28,7 +28,6 @@ class Progress:
         batches: Integer, how many of its batches are done.
         steps: Integer, of how many; None where that is not known.
         metrics: Arrays, the running means over those batches.
-        learning_rates: Arrays, as they were then.
         callbacks: Names of classes, each with the state of a callback.
     """
 
@@ -36,7 +35,6 @@ class Progress:
     batches: int = 0
     steps: int | None = None
     metrics: list[np.ndarray] = field(default_factory=list)
-    learning_rates: list[np.ndarray] = field(default_factory=list)
     callbacks: list[tuple[str, Any]] = field(default_factory=list)
 
     def store(self, store: Any) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from kgan import _backend, _interrupts
+from kgan.models.feed import is_indexed
 from kgan.models.progress import Progress, give_states, has_state, states_of
 
 
@@ -69,6 +70,7 @@ class Session(keras.callbacks.Callback):
         steps: Integer, batches to an epoch, or None where only Keras can tell.
         callbacks: The other callbacks.
         initial_epoch: Integer, as `fit` got it.
+        epochs: Integer, as `fit` got it.
         is_restored: Boolean, whether it is a `fit` that was begun before, not one that follows on
             it: then its history is the same one.
     """
@@ -82,6 +84,7 @@ class Session(keras.callbacks.Callback):
         steps: int | None,
         callbacks: Sequence[Any],
         initial_epoch: int,
+        epochs: int,
         is_restored: bool,
     ) -> None:
         super().__init__()
@@ -90,6 +93,7 @@ class Session(keras.callbacks.Callback):
         self.steps = steps
         self.callbacks = callbacks
         self.epoch = initial_epoch
+        self.epochs = epochs
         self.is_restored = is_restored
         self._lock = threading.Lock()
         self.interrupt = _interrupts.Remembered()
@@ -97,6 +101,8 @@ class Session(keras.callbacks.Callback):
         self._kept: Progress | None = None
         self._stock: Progress | None = None
         self._to_take_up = self._left_by_another(model.progress)
+        # Not as they were where it was left: they may have been set since, or compiled anew.
+        self._rates_before = [ops.convert_to_numpy(rate) for rate in self._learning_rates()]
 
     def _left_by_another(self, progress: Progress) -> Progress | None:
         """What this session goes on with, if it goes on with anything."""
@@ -135,7 +141,6 @@ class Session(keras.callbacks.Callback):
             batches=batches,
             steps=self.steps,
             metrics=(self._metrics_before_test or self._metrics()) if batches else [],
-            learning_rates=[ops.convert_to_numpy(rate) for rate in self._learning_rates()],
             callbacks=states_of(self.callbacks),
         )
 
@@ -165,14 +170,19 @@ class Session(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Within an epoch, takes up what was left."""
         del batch, logs
-        if self._to_take_up is None:
-            return
         # Only now: Keras has reset the metrics, and the callbacks that set a learning rate when an
         # epoch begins have done so a second time.
+        self.take_up()
+
+    def take_up(self) -> None:
+        """Puts back what was left within an epoch, if something was."""
+        if self._to_take_up is None:
+            return
         left, self._to_take_up = self._to_take_up, None
-        for variable, value in zip(self.trained.metrics_variables, left.metrics, strict=True):
-            variable.assign(value)
-        for rate, value in zip(self._learning_rates(), left.learning_rates, strict=True):
+        if left.metrics:  # not where the model was compiled anew
+            for variable, value in zip(self.trained.metrics_variables, left.metrics, strict=True):
+                variable.assign(value)
+        for rate, value in zip(self._learning_rates(), self._rates_before, strict=True):
             rate.assign(value)
         self._give_states(left)
 
@@ -196,7 +206,7 @@ class Session(keras.callbacks.Callback):
         # So that samples and files are the same in whichever process they are made.
         _backend.average_statistics(model)
         is_interrupted = model.stop_training
-        if is_interrupted and self.steps is not None and model.batches_trained < self.steps:
+        if is_interrupted and not self._epoch_is_whole():
             self._kept = self.progress()
         else:
             self.epoch = epoch + 1
@@ -206,6 +216,11 @@ class Session(keras.callbacks.Callback):
         if is_interrupted:
             self._tell_of_interruption()
 
+    def _epoch_is_whole(self) -> bool:
+        # Of arrays Keras can tell, if it is Keras that has made the list of callbacks.
+        steps = self.steps or (self.params or {}).get("steps")
+        return steps is not None and self.trained.batches_trained >= steps
+
     def on_train_end(self, logs: Any = None) -> None:
         """Keeps what another session can take up."""
         del logs
@@ -214,7 +229,7 @@ class Session(keras.callbacks.Callback):
         self._kept = self.progress()
         self.trained.progress = self._kept
         is_interrupted = any(getattr(each, "has_interrupted", False) for each in self.callbacks)
-        if is_interrupted and self.epoch < self.params["epochs"]:
+        if is_interrupted and self.epoch < self.epochs:
             self._tell_of_interruption()
 
     def _tell_of_interruption(self) -> None:
@@ -241,10 +256,11 @@ class Session(keras.callbacks.Callback):
         return [ops.convert_to_numpy(v) for v in self.trained.metrics_variables]
 
     def _learning_rates(self) -> list[Any]:
-        return [v for v in self.trained.optimizer.variables if v.name == "learning_rate"]
+        optimizer = getattr(self.trained, "optimizer", None)  # Keras says it, if there is none
+        return [v for v in getattr(optimizer, "variables", ()) if v.name == "learning_rate"]
 
     def _tell_dataset(self) -> None:
-        if hasattr(self.dataset, "epoch"):
+        if is_indexed(self.dataset) and hasattr(self.dataset, "epoch"):
             self.dataset.epoch = self.trained.epochs_trained
 
 
@@ -257,22 +273,21 @@ class RestOfEpoch(keras.callbacks.CallbackList):
 
     Args:
         session: The `Session`, with the other callbacks.
-        epochs: Integer, as `fit` got it.
         verbose: As `fit` got it.
     """
 
-    def __init__(self, session: Session, epochs: int, verbose: Any) -> None:
+    def __init__(self, session: Session, verbose: Any) -> None:
         super().__init__(
             [session, *session.callbacks],
             add_progbar=verbose != 0,
             model=session.trained,
             verbose=verbose,
-            epochs=epochs,
+            epochs=session.epochs,
             steps=session.steps,
         )
         self.optimizer = session.trained.optimizer
         self.first_batch = session.first_batch
-        self.is_last_epoch = session.epoch + 1 >= epochs
+        self.is_last_epoch = session.epoch + 1 >= session.epochs
         self.is_rest = True
 
     @property

@@ -181,10 +181,24 @@ def test_batch_that_discriminator_steps_does_not_divide(make_gan, images, batch_
     refuses(gan, data[0], batch_size=batch_size, match="multiple")
 
 
+def test_labels_of_held_out_images_may_be_a_list(make_gan, images, labels):
+    gan = make_gan("mlp", num_classes=3)
+    x = images[:32, ..., None].astype("float32") / 127.5 - 1
+    found = [
+        gan.fit(x, kind(labels[:32]), validation_data=(x, kind(labels[:32])), verbose=0).history
+        for kind in (list, tuple)
+    ]
+    assert all(np.isfinite(history["val_generator_loss"][0]) for history in found)
+
+
 def test_last_batch_that_discriminator_steps_does_not_divide(make_gan, images):
     gan = make_gan(discriminator_steps=4)
-    data = kgan.data.ImageDataset(images[:18], batch_size=16, drop_remainder=False)
-    refuses(gan, data, match="batch of 2")
+    # Wherever in an epoch a pass ends.
+    for steps in (None, 3, 1):
+        data = kgan.data.ImageDataset(
+            images[:18], batch_size=16, drop_remainder=False, steps_per_epoch=steps
+        )
+        refuses(gan, data, match="batch of 2")
     refuses(gan, np.zeros((18, 8, 8, 1), "float32"), batch_size=16, match="batch of 2")
 
 
@@ -238,6 +252,11 @@ def test_validation_split_is_taken_off_before_batches_are_counted(make_gan):
     x = np.zeros((80, 8, 8, 1), "float32")
     refuses(gan, x, batch_size=16, validation_split=0.1125, match="batch of 7")
     assert gan.fit(x[:42], batch_size=16, validation_split=0.22, verbose=0).history
+    packs = kgan.GAN(*kgan.networks.mlp((8, 8, 1), latent_dim=4, width=4, pack=2), pack=2)
+    packs.compile()
+    refuses(packs, x[:61], batch_size=24, validation_split=0.2131, match="batch of 13")
+    x = x[:60]
+    refuses(packs, x, batch_size=24, validation_split=0.2, validation_batch_size=3, match="of 3")
 
 
 def test_data_of_other_kinds(make_gan, labels):
@@ -344,6 +363,7 @@ def test_held_out_batches_are_those_that_keras_makes():
 def test_a_dataset_of_ones_own_may_call_its_attributes_as_it_likes(make_gan):
     class Own(keras.utils.PyDataset):
         batch, labels = 8, ["cat", "dog", "hen"]
+        epoch = property(lambda self: 7)
 
         def __len__(self):
             return 2

@@ -154,6 +154,16 @@ def test_relativistic_generator_loss_reads_the_real_logits():
     np.testing.assert_allclose(logs["generator_loss"], expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("steps", [2, 4])
+def test_a_short_batch_may_come_anywhere_in_an_epoch(make_gan, images, steps):
+    data = kgan.data.ImageDataset(
+        images[:20], batch_size=8, drop_remainder=False, steps_per_epoch=steps
+    )
+    gan = make_gan("mlp")
+    gan.fit(data, epochs=2, verbose=0)
+    assert int(gan.optimizer.iterations) == 2 * steps
+
+
 class Exponential(kgan.losses.AdversarialLoss):
     """Ends in what PyTorch keeps for the gradient, so that nothing may be added to it in place."""
 

@@ -7,6 +7,8 @@ import sys
 import keras
 import pytest
 
+import kgan
+
 pytestmark = pytest.mark.usefixtures("interruptible")
 
 
@@ -66,6 +68,17 @@ def test_another_error_is_what_it_is(make_gan, dataset):
 
     with pytest.raises(SystemError, match="on its own"):
         make_gan("mlp").fit(dataset, verbose=0, callbacks=[at_batch(2, fail)])
+
+
+def test_keras_list_of_callbacks_ends_as_any_other(make_gan, dataset):
+    gan = make_gan("mlp")
+    on_signal = kgan.callbacks.StopOnSignal()
+    given = keras.callbacks.CallbackList(
+        [on_signal, at_batch(2, interrupt)], add_history=True, model=gan
+    )
+    gan.fit(dataset, epochs=2, verbose=0, callbacks=given)
+    assert on_signal.received == signal.SIGINT
+    assert (gan.epochs_trained, gan.batches_trained) == (0, 3)
 
 
 def test_who_listens_already_goes_on_listening(make_gan, dataset):

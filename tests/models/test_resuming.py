@@ -23,7 +23,7 @@ class CrashError(Exception):
 
 
 class At(keras.callbacks.Callback):
-    """Does something once, at a moment: `("batch", epoch, batch)` or `("epoch", epoch)`."""
+    """Does something at `("batch", epoch, batch)`, `("test", epoch)` or `("epoch", epoch)`."""
 
     def __init__(self, moment, action):
         super().__init__()
@@ -35,6 +35,10 @@ class At(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if self.moment == ("batch", self.epoch, batch):
+            self.action(self.model)
+
+    def on_test_end(self, logs=None):
+        if self.moment == ("test", self.epoch):
             self.action(self.model)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -183,6 +187,8 @@ def whole(gans, data, tmp_path_factory):
         ([("batch", 0, 2), ("batch", 2, 4)], 2),
         # While callbacks are told of the epoch's end; within an epoch of which nothing is saved.
         ([("epoch", 1), ("batch", 2, 3)], "epoch"),
+        # Between an epoch's last batch, with which it was saved, and its end; the last epoch's too.
+        ([("test", 0), ("test", EPOCHS - 1)], STEPS),
     ],
     ids=str,
 )
@@ -265,6 +271,39 @@ def test_other_data_begin_the_epoch_anew(make_gan, dataset, images):
     assert int(gan.optimizer.iterations) == 4 + 3
 
 
+def rate_of(gan):
+    return float(keras.ops.convert_to_numpy(gan.optimizer.learning_rate))
+
+
+@pytest.mark.backend_free
+def test_what_is_set_or_compiled_since_is_what_an_epoch_goes_on_with(make_gan, dataset):
+    gan = make_gan("mlp")
+    scheduler = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)
+    gan.fit(dataset, verbose=0, callbacks=[scheduler, At(("batch", 0, 1), stop)])
+    np.testing.assert_allclose(rate_of(gan), 1e-4, rtol=1e-6)
+    gan.optimizer.learning_rate = 1e-5
+    gan.fit(dataset, verbose=0, callbacks=[scheduler, At(("batch", 0, 2), stop)])
+    # Not halved again: the epoch had begun.
+    np.testing.assert_allclose(rate_of(gan), 1e-5, rtol=1e-6)
+    gan.compile(keras.optimizers.SGD(1e-3), keras.optimizers.SGD(1e-3), penalties="r1")
+    rest = At(("batch", 0, 5), lambda gan: None)
+    history = gan.fit(dataset, verbose=0, callbacks=[rest]).history
+    np.testing.assert_allclose(rate_of(gan), 1e-3, rtol=1e-6)
+    assert (gan.epochs_trained, gan.batches_trained) == (1, 0)
+    assert int(gan.optimizer.iterations) == 3
+    assert history["r1"][0] > 0
+
+
+@pytest.mark.backend_free
+def test_a_fit_up_to_where_it_was_trained_trains_nothing(make_gan, dataset):
+    gan = make_gan("mlp")
+    gan.fit(dataset, epochs=2, verbose=0, callbacks=[At(("batch", 1, 3), stop)])
+    gan.fit(dataset, initial_epoch=1, epochs=1, verbose=0)
+    assert int(gan.optimizer.iterations) == 6 + 4
+    gan.fit(dataset, initial_epoch=1, epochs=2, verbose=0)  # which has forgotten nothing of it
+    assert int(gan.optimizer.iterations) == 6 + 6
+
+
 @pytest.mark.backend_free
 def test_another_fit_begins_with_a_whole_epoch(make_gan, dataset):
     gan = make_gan("mlp")
@@ -300,6 +339,33 @@ def test_data_whose_place_no_file_can_hold(make_gan, images, tmp_path):
     assert [len(values) for values in history.history.values()] == [2] * len(history.history)
     assert gan.epochs_trained == 2
     assert int(gan.optimizer.iterations) == 6 + 4 + 6
+
+
+def test_an_epoch_of_arrays_that_was_stopped_within_is_not_counted(make_gan, images, tmp_path):
+    pictures = images[..., None].astype("float32") / 127.5 - 1
+    backup = kgan.callbacks.BackupAndRestore(tmp_path)
+    for stopped, whole in ((3, False), (5, True)):
+        gan = make_gan("mlp")
+        gan.fit(
+            pictures, batch_size=16, verbose=0, callbacks=[backup, At(("batch", 0, stopped), stop)]
+        )
+        assert gan.epochs_trained == whole
+        assert gan.batches_trained == (0 if whole else 4)
+        assert backup.path.exists()
+        if not whole:
+            with pytest.warns(EpochRestartWarning):
+                gan.fit(pictures, batch_size=16, verbose=0, callbacks=[backup])
+            assert int(gan.optimizer.iterations) == 4 + 6
+            assert not backup.path.exists()
+
+
+@pytest.mark.backend_free
+def test_an_epoch_whose_end_nobody_knows_is_not_counted_either(make_gan, images):
+    pictures = images[..., None].astype("float32") / 127.5 - 1
+    gan = make_gan("mlp")
+    batches = ((pictures[:16],) for _ in range(6))
+    gan.fit(batches, verbose=0, callbacks=[At(("batch", 0, 3), stop)])
+    assert (gan.epochs_trained, gan.batches_trained) == (0, 4)
 
 
 @pytest.mark.backend_free
