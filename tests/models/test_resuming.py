@@ -185,10 +185,9 @@ def whole(gans, data, tmp_path_factory):
     [
         # Within the first epoch, and again two epochs on.
         ([("batch", 0, 2), ("batch", 2, 4)], 2),
-        # While callbacks are told of the epoch's end; within an epoch of which nothing is saved.
-        ([("epoch", 1), ("batch", 2, 3)], "epoch"),
-        # Between an epoch's last batch, with which it was saved, and its end; the last epoch's too.
-        ([("test", 0), ("test", EPOCHS - 1)], STEPS),
+        # Between an epoch's last batch, with which it was saved, and its end, the last epoch's too;
+        # while callbacks are told of its end; within an epoch of which nothing is saved.
+        ([("test", 0), ("epoch", 1), ("batch", 2, 3), ("test", EPOCHS - 1)], STEPS),
     ],
     ids=str,
 )
