@@ -77,7 +77,7 @@ def load_images(data_dir: pathlib.Path | None) -> np.ndarray:
 
     if data_dir is None:
         return np.random.default_rng(0).integers(0, 256, (60_000, 28, 28, 1), dtype="uint8")
-    return kgan.data.read_idx_images(data_dir / "train-images-idx3-ubyte.gz")[..., None]
+    return kgan.data.load_mnist("train", data_dir).images
 
 
 def make_gan(case: Case, dropout: bool = True, **compile_options: Any) -> Any:

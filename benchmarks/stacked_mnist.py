@@ -88,9 +88,10 @@ def main() -> None:
             "seconds": round(seconds, 1),
             **{name: found[name] for name in SHOWN},
         }
-        gan.save(saved)
+        # First: a row that is there twice says more than one that is not there.
         with rows.open("a") as file:
             print(json.dumps(row), file=file)
+        gan.save(saved)
         picture = kgan.images.grid(kgan.images.to_uint8(gan.generate(64, seed=0)))
         kgan.images.save_png(results / f"{row['steps']}.png", picture)
         print(f"{found}\n", flush=True)

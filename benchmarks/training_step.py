@@ -234,7 +234,7 @@ def serve(name: str) -> None:
 
 
 def start(name: str) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     for variable, value in CONTENDERS[name][1].items():
         environment.pop(variable, None)
         if value is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "jax"  # before Keras is imported
 
+import jax
 import kgan
 import keras
 
@@ -23,9 +24,10 @@ parser.add_argument("--output", default="samples", help="where the grids and the
 parser.add_argument("--cpus", type=int, help="virtual devices to use in place of GPUs")
 arguments = parser.parse_args()
 
-if arguments.cpus:  # JAX reads both when it is first asked for a device
-    os.environ["JAX_PLATFORMS"] = "cpu"
-    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={arguments.cpus}"
+if arguments.cpus:  # before JAX is first asked for a device
+    jax.config.update("jax_platforms", "cpu")
+    flag = f"--xla_force_host_platform_device_count={arguments.cpus}"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}"
 if "KERAS_DISTRIBUTION_NUM_PROCESSES" in os.environ:
     keras.distribution.initialize()
 

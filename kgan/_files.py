@@ -25,7 +25,8 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(os.path.realpath(path))  # a link stays one
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
+    # Named after the link: what it leads to may have other suffixes, by which formats are told.
+    temporary = target.with_name(f".{secrets.token_hex(4)}-{Path(path).name}")
     try:
         yield temporary
         # On disk before the name is, or a loss of power could leave a name without content.

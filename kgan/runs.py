@@ -26,7 +26,7 @@ import keras
 from kgan import callbacks, data, recipes
 from kgan._core import __version__
 from kgan._files import remove_unfinished, written_whole
-from kgan.callbacks.checkpoint import loading, save_whole
+from kgan.callbacks.checkpoint import loading
 from kgan.callbacks.loss_history import read_history
 from kgan.metrics.evaluator import FEWEST, default_features
 from kgan.models import GAN
@@ -307,7 +307,7 @@ class Run:
         # Saved before the first step: a run that is killed in its first epoch can be resumed too.
         # The model last: where there is one, there is a run.
         run._write_config()
-        save_whole(gan, directory / MODEL)
+        gan.save(directory / MODEL)
         return run
 
     @classmethod

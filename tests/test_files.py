@@ -19,15 +19,17 @@ def test_what_is_left_of_one_file_is_removed(tmp_path, name):
     assert {path.name for path in tmp_path.iterdir()} == others
 
 
-def test_links_and_permissions_stay(tmp_path):
+@pytest.mark.parametrize("name", ["a.csv", "a1b2"])
+def test_links_and_permissions_stay(tmp_path, name):
     (tmp_path / "real").mkdir()
-    real, link = tmp_path / "real" / "a.csv", tmp_path / "link.csv"
+    real, link = tmp_path / "real" / name, tmp_path / "link.csv"
     real.write_text("old")
     real.chmod(0o600)
     link.symlink_to(real)
     with written_whole(link) as temporary:
+        assert temporary.suffix == ".csv"
         temporary.write_text("new")
     assert link.is_symlink()
     assert real.read_text() == "new"
     assert real.stat().st_mode & 0o777 == 0o600
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.csv", "link.csv", "real"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [name, "link.csv", "real"]

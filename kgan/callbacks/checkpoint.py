@@ -14,6 +14,7 @@ from kgan import _backend
 from kgan._arguments import integer
 from kgan._files import remove_unfinished, written_whole
 from kgan.callbacks.terminate_on_nan import NaNWarning, networks_with_nan
+from kgan.models.generative_model import GenerativeModel
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -78,7 +79,7 @@ class Checkpoint(keras.callbacks.Callback):
         if _backend.is_chief(self.model):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             file = Path(os.path.realpath(self.path))  # beside which it is written, if it is a link
-            remove_unfinished(file.parent, re.escape(file.name))
+            remove_unfinished(file.parent, re.escape(self.path.name))
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Notes the first of the batches that are reported together."""
@@ -124,7 +125,7 @@ class Checkpoint(keras.callbacks.Callback):
     def _save_here(self) -> None:
         lost = networks_with_nan(self.model)
         if not lost:
-            save_whole(self.model, self.path)
+            self._write()
             return
         warnings.warn(
             f"Not saved: the weights of {' and '.join(lost)} are no longer finite. "
@@ -132,6 +133,13 @@ class Checkpoint(keras.callbacks.Callback):
             NaNWarning,
             stacklevel=2,
         )
+
+    def _write(self) -> None:
+        if isinstance(self.model, GenerativeModel):  # which sees to it that the file is whole
+            self.model.save(self.path)
+            return
+        with written_whole(self.path) as temporary:
+            self.model.save(temporary)
 
 
 class BackupAndRestore(Checkpoint):
@@ -219,12 +227,6 @@ class BackupAndRestore(Checkpoint):
             super().on_train_end(logs)
         elif _backend.is_chief(self.model):
             self.path.unlink(missing_ok=True)
-
-
-def save_whole(model: Any, path: str | os.PathLike[str]) -> None:
-    """Saves a model so that `path` is a whole file at any moment."""
-    with written_whole(path) as temporary:
-        model.save(temporary)
 
 
 @contextlib.contextmanager

@@ -1,23 +1,28 @@
 """Downloads that are whole or not there at all.
 
 `keras.utils.get_file` writes under the final name while it downloads, so that a killed process
-leaves part of a file there, and a body with the wrong digest stays. Here it works in a temporary
-folder beside the destination; only a file that passed its check is renamed into place, which is
-atomic, also when several processes download the same file at once.
+leaves part of a file there; a body with the wrong digest stays; and it waits for ever for a server
+that says no more. Here a file is written in a temporary folder beside the destination, and only one
+that passed its check is renamed into place, which is atomic, also when several processes download
+the same file at once.
 """
 
+import contextlib
+import http.client
 import pathlib
+import shutil
 import tempfile
-import urllib.error
+import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import keras
 
 from kgan.data._published import PublishedFile, sha256_of
 
-# get_file waits for ever on a server that does not answer.
-CONNECT_TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 20.0  # in which a server must say something
+_FOLDER = ".partial-"
+_CHUNK = 1 << 16
 
 
 def is_cached(file: PublishedFile, directory: pathlib.Path) -> bool:
@@ -60,7 +65,11 @@ def _temporary_folder(directory: pathlib.Path) -> "tempfile.TemporaryDirectory[s
     """A folder on the same file system as `directory`, so that a rename moves no bytes."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=".partial-", dir=directory)
+        for leftover in directory.glob(f"{_FOLDER}*"):  # of a process that was killed long ago
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - leftover.stat().st_mtime > 24 * 60 * 60:
+                    shutil.rmtree(leftover, ignore_errors=True)
+        return tempfile.TemporaryDirectory(prefix=_FOLDER, dir=directory)
     except OSError as error:
         raise OSError(
             error.errno,
@@ -72,26 +81,31 @@ def _temporary_folder(directory: pathlib.Path) -> "tempfile.TemporaryDirectory[s
 
 def _fetch(url: str, file: PublishedFile, folder: pathlib.Path) -> pathlib.Path:
     """Download `url` into `folder` and check it; ConnectionError says what was wrong with it."""
-    try:
-        # Only the URLs in kgan's own table come here, and the digest guards what they give.
-        with urllib.request.urlopen(url, timeout=CONNECT_TIMEOUT_SECONDS):  # noqa: S310
-            pass
-        # The digest is checked below, for a message that says what was received.
-        path = pathlib.Path(
-            keras.utils.get_file(
-                file.name, origin=url, cache_dir=str(folder), cache_subdir="", force_download=True
-            )
-        )
-    except OSError as error:
-        if isinstance(error, (urllib.error.URLError, ConnectionError, TimeoutError)):
-            raise ConnectionError(str(error)) from error
-        raise  # such as a full disk: another mirror would not help
-    except Exception as error:  # get_file turns every urllib error into a bare Exception
-        raise ConnectionError(str(error)) from error
-    received = sha256_of(path)
-    if received != file.sha256:
+    path = folder / file.name
+    print(f"Downloading {url}")  # noqa: T201
+    progress = keras.utils.Progbar(file.size)
+    received = 0
+    with contextlib.closing(_chunks(url)) as chunks, path.open("wb") as target:
+        for chunk in chunks:
+            # What goes wrong here, such as a full disk, another mirror would not mend.
+            target.write(chunk)
+            received += len(chunk)
+            progress.update(min(received, file.size))
+    digest = sha256_of(path)
+    if digest != file.sha256:
         raise ConnectionError(
             f"expected {file.size} bytes with SHA-256 {file.sha256}, "
-            f"received {path.stat().st_size} bytes with SHA-256 {received}"
+            f"received {received} bytes with SHA-256 {digest}"
         )
     return path
+
+
+def _chunks(url: str) -> Generator[bytes, None, None]:
+    """What is at `url`, piece by piece; whatever the network does wrong is a ConnectionError."""
+    try:
+        # Only the URLs in kgan's own table come here, and the digest guards what they give.
+        with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
+            while chunk := response.read(_CHUNK):
+                yield chunk
+    except (OSError, http.client.HTTPException) as error:
+        raise ConnectionError(str(error)) from error

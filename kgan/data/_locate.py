@@ -51,7 +51,10 @@ def locate(
     shared = os.environ.get(DATA_DIR_VARIABLE)
     if shared:
         directory = pathlib.Path(shared).expanduser()
-        found = _in_shared_directory(source, split, directory)
+        try:
+            found = _in_shared_directory(source, split, directory)
+        except PermissionError as error:
+            found = f"it cannot be read ({error})."
         if isinstance(found, PathPair):
             return found
         passed_over = f"\n{DATA_DIR_VARIABLE}={shared} was passed over: {found}"

@@ -28,7 +28,7 @@ def load_mnist(
     3. kgan's cache, `datasets/kgan/mnist` under `$KERAS_HOME`, else under `~/.keras`.
 
     When none has them they are downloaded into the cache, with progress, and checked against
-    pinned SHA-256 digests; an interrupted download leaves no file there.
+    pinned SHA-256 digests; an interrupted download leaves no file of that name there.
 
     A directory may hold the files itself, or in a folder `mnist/` or `MNIST/raw/` (torchvision's
     layout). They may be gzipped (`train-images-idx3-ubyte.gz`), plain (`train-images-idx3-ubyte`),

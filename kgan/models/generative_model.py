@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from kgan import _backend
+from kgan._files import written_whole
 from kgan.models.data_checks import as_one, check_weights, split_batch
 from kgan.models.feed import feed
 from kgan.models.progress import Progress
@@ -332,8 +333,12 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         """
         return contextlib.nullcontext() if self._session is None else self._session.taking_stock()
 
-    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
+    def save(
+        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
+    ) -> Any:
         """Saves the model: `keras.Model.save`. One of several processes may do so alone.
+
+        A file on this machine is replaced only when the new one is whole.
 
         Raises:
             ValueError: The file would be of Keras's old format.
@@ -343,7 +348,17 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
                 'Expected a file name that ends in ".keras": of the old format for ".h5", a GAN '
                 f"cannot be loaded. Received: filepath={str(filepath)!r}."
             )
-        return _backend.alone(lambda: super(GenerativeModel, self).save(filepath, *args, **kwargs))
+        options = {"overwrite": overwrite, "zipped": zipped, **kwargs}
+        # Else it is for Keras to upload it, to write a folder, to ask before it overwrites.
+        is_file = str(filepath).endswith(".keras") and "://" not in str(filepath)
+
+        def save() -> Any:
+            if not is_file or zipped is False or not overwrite:
+                return super(GenerativeModel, self).save(filepath, **options)
+            with written_whole(filepath) as temporary:
+                return super(GenerativeModel, self).save(temporary, **options)
+
+        return _backend.alone(save)
 
     def save_weights(self, *args: Any, **kwargs: Any) -> Any:
         """Saves the state: `keras.Model.save_weights`. One of several processes may do so alone."""

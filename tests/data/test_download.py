@@ -3,9 +3,12 @@
 import concurrent.futures
 import contextlib
 import dataclasses
+import errno
 import gzip
 import hashlib
 import http.server
+import io
+import os
 import random
 import subprocess
 import sys
@@ -142,7 +145,7 @@ def test_a_short_file_in_the_cache_is_fetched_again(server, tmp_path):
 @pytest.mark.parametrize(
     ("behaviour", "said"),
     [
-        ("truncated", "got only"),
+        ("truncated", r"expected \d+ bytes .* received \d+ bytes"),
         ("changed", "expected .* bytes with SHA-256 .* received .* bytes with SHA-256"),
         ("missing", "404"),
     ],
@@ -211,12 +214,43 @@ def test_two_downloads_at_once_end_with_a_whole_file(server, big, tmp_path):
     assert [path.name for path in directory.iterdir()] == ["big"]
 
 
+def test_a_server_that_says_no_more_is_not_waited_for(server, big, tmp_path, monkeypatch):
+    server.behaviour = "stalled"
+    monkeypatch.setattr(_download, "TIMEOUT_SECONDS", 0.2)
+    with pytest.raises(ConnectionError, match=r"/big: .*timed out"):
+        _download.download(big, [server.url], tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_full_disk_is_not_the_networks_fault(server, big, tmp_path, monkeypatch):
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", lambda *arguments: Full())
+    with pytest.raises(OSError, match="No space left") as caught:
+        _download.download(big, [server.url, server.url], tmp_path / "cache")
+    assert not isinstance(caught.value, ConnectionError)
+    assert server.requests == ["big"]
+
+
+def test_what_killed_downloads_left_is_removed_in_the_end(server, big, tmp_path):
+    for name, age in (("old", 100_000), ("new", 1_000)):
+        folder = tmp_path / f".partial-{name}"
+        folder.mkdir()
+        (folder / "big").touch()
+        then = time.time() - age
+        os.utime(folder, (then, then))
+    _download.download(big, [server.url], tmp_path)
+    # The other may be of a process that is still at it.
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".partial-new", "big"]
+
+
 def test_control_c_leaves_nothing(server, big, tmp_path, monkeypatch):
-    def interrupted(name, *, origin, cache_dir, **options):
-        Path(cache_dir, name).write_bytes(server.files["big"][:1000])
+    def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras.utils.get_file", interrupted)
+    monkeypatch.setattr("keras.utils.Progbar.update", interrupt)
     with pytest.raises(KeyboardInterrupt):
         _download.download(big, [server.url], tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []

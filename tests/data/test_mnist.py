@@ -1,6 +1,7 @@
 """MNIST and its kin: where files are looked for, what is refused, what a failed download leaves."""
 
 import dataclasses
+import errno
 import gzip
 import importlib.util
 import os
@@ -278,6 +279,20 @@ def test_another_sets_files_are_passed_over_in_the_environment(little_sources, m
         kgan.data.load_fashion_mnist("train", batch_size=1)
     shutil.copytree(little_sources["fashion_mnist"], little_sources["mnist"] / "fashion_mnist")
     _same(kgan.data.load_fashion_mnist("train", batch_size=1), *_sample(6, 1))
+
+
+def test_a_directory_in_the_environment_that_cannot_be_read_is_passed_over(
+    little_sources, monkeypatch
+):
+    def is_file(path, ask=Path.is_file):
+        if "locked" in path.parts:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return ask(path)
+
+    monkeypatch.setenv("KGAN_DATA_DIR", "/locked")
+    monkeypatch.setattr(Path, "is_file", is_file)
+    with pytest.raises(FileNotFoundError, match=r"passed over: it cannot be read .*denied"):
+        kgan.data.load_mnist("train", batch_size=1, download=False)
 
 
 def test_files_that_may_be_any_sets_need_a_folder_of_their_own(

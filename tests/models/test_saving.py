@@ -1,6 +1,8 @@
 """What a saved GAN holds: see test_resuming.py for how training goes on from it."""
 
+import errno
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -33,6 +35,29 @@ def test_round_trip(make_gan, dataset, tmp_path, network, num_classes):
     assert loaded.optimizer.get_config() == gan.optimizer.get_config()
     assert_same_state(gan, loaded)
     np.testing.assert_array_equal(gan.generate(4, seed=0), loaded.generate(4, seed=0))
+
+
+def test_a_save_that_fails_leaves_the_file_that_was_there(make_gan, tmp_path, monkeypatch):
+    gan, path = make_gan("mlp"), tmp_path / "gan.keras"
+    gan.save(path)
+    before = path.read_bytes()
+
+    def torn(model, filepath, **options):
+        Path(filepath).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(keras.Model, "save", torn)
+    with pytest.raises(OSError, match="No space left"):
+        gan.save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_save_as_a_folder(make_gan, tmp_path):
+    gan = make_gan("mlp")
+    gan.save(tmp_path / "folder", zipped=False)
+    loaded = keras.saving.load_model(tmp_path / "folder")
+    np.testing.assert_array_equal(gan.generate(2, seed=0), loaded.generate(2, seed=0))
 
 
 def test_saving_before_compile(tmp_path):
