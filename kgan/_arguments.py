@@ -1,4 +1,4 @@
-"""The check of an argument that nearly everything has."""
+"""Checks of what nearly everything is given."""
 
 import operator
 from typing import Any
@@ -27,3 +27,16 @@ def integer(name: str, value: Any, least: int = 1) -> int:
             f"Expected `{name}` to be an integer of at least {least}. Received: {name}={value!r}."
         )
     return number
+
+
+def check_fixed_size(input_shape: Any) -> None:
+    """Checks that the images that a layer is to take have a known size.
+
+    Raises:
+        ValueError: Height or width is None.
+    """
+    if None in input_shape[1:3]:
+        raise ValueError(
+            "Expected images of a fixed height and width. Received: inputs of shape "
+            f"{tuple(input_shape)}."
+        )

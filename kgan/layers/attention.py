@@ -5,8 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kgan._arguments import integer
-from kgan.layers.resampling import check_fixed_size
+from kgan._arguments import check_fixed_size, integer
 from kgan.layers.spectral_normalization import SpectralNormalization
 
 Tensor = Any

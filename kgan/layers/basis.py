@@ -6,8 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kgan._arguments import integer
-from kgan.layers.resampling import check_fixed_size
+from kgan._arguments import check_fixed_size, integer
 
 Tensor = Any
 

@@ -7,20 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from kgan._arguments import check_fixed_size
+
 Tensor = Any
-
-
-def check_fixed_size(input_shape: Any) -> None:
-    """Checks that the images that a layer is to take have a known size.
-
-    Raises:
-        ValueError: Height or width is None.
-    """
-    if None in input_shape[1:3]:
-        raise ValueError(
-            "Expected images of a fixed height and width. Received: inputs of shape "
-            f"{tuple(input_shape)}."
-        )
 
 
 class _Resampling(keras.layers.Layer):

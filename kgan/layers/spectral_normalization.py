@@ -54,12 +54,15 @@ class SpectralNormalization(keras.layers.Wrapper):
     def build(self, input_shape: Any) -> None:
         """Builds the layer within, and the vector of the power iteration."""
         super().build(input_shape)
-        kernel = self.kernel
+        kernel = getattr(self.layer, "kernel", None)
+        kernel = getattr(self.layer, "embeddings", None) if kernel is None else kernel
         if not isinstance(kernel, keras.Variable):
             raise ValueError(
                 "Expected a layer with a variable `kernel` or `embeddings`, such as Dense, Conv2D, "
                 f"Conv2DTranspose or Embedding. Received: layer={self.layer!r}."
             )
+        # Past Keras, which would write the layer's kernel into files as one of this wrapper's too.
+        object.__setattr__(self, "kernel", kernel)
         self.u = self.add_weight(
             shape=(1, kernel.shape[-1]),
             initializer="random_normal",
@@ -68,13 +71,6 @@ class SpectralNormalization(keras.layers.Wrapper):
             aggregation="mean",
             name="u",
         )
-
-    # Not an attribute that is set, which Keras would write into files a second time.
-    @property
-    def kernel(self) -> Any:
-        """The variable of the layer within whose values are normalised."""
-        kernel = getattr(self.layer, "kernel", None)
-        return getattr(self.layer, "embeddings", None) if kernel is None else kernel
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """What the layer within makes of the inputs, by its normalised kernel."""

@@ -450,3 +450,4 @@ def test_fits_own_shuffle_permutes_the_batches_of_an_epoch():
     expected = plain_steps(epochs=2)
     assert sorted(recorder.steps[:6]) == sorted(expected[:6])
     assert sorted(recorder.steps[6:]) == sorted(expected[6:])
+    assert recorder.steps[:6] != expected[:6]
