@@ -349,7 +349,7 @@ def test_nan_in_the_data_is_the_data(make_gan, images):
     with pytest.warns(kgan.callbacks.NaNWarning, match=r"batch 3: real_score is nan.*in the data"):
         gan.fit(x, batch_size=16, shuffle=False, epochs=3, verbose=0, callbacks=[nan])
     assert nan.first == "real_score"
-    assert gan.epochs_trained == 1
+    assert (gan.epochs_trained, gan.batches_trained) == (0, 3)
 
 
 def test_a_generator_that_is_lost_is_named(make_gan, dataset):
