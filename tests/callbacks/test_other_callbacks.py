@@ -164,6 +164,7 @@ def test_time_limit_refuses(seconds):
         TimeLimit(seconds)
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_training_cleanly(make_gan, dataset, tmp_path, number):
     before = signal.getsignal(number)
@@ -184,6 +185,7 @@ def test_signal_ends_training_cleanly(make_gan, dataset, tmp_path, number):
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_signal_amid_a_step_loses_nothing(make_gan, dataset, tmp_path):
     gan, twin = make_gan(), make_gan()
     make = gan.make_train_function
