@@ -7,6 +7,7 @@ be understood, 128 + n where signal n ended the command (130 for Ctrl-C).
 import argparse
 import codecs
 import contextlib
+import dataclasses
 import json
 import os
 import shlex
@@ -284,20 +285,7 @@ def _run_to_train(options: argparse.Namespace) -> Iterator[Any]:
     """The run that is asked for, begun or taken up, in a directory that is held for it."""
     with _without_native_noise():
         from kgan import runs
-    given = {
-        name: getattr(options, name)
-        for name in (
-            "dataset",
-            "recipe",
-            "epochs",
-            "steps_per_epoch",
-            "batch_size",
-            "seed",
-            "evaluation_count",
-            "save_every",
-            "dtype_policy",
-        )
-    }
+    given = {each.name: getattr(options, each.name) for each in dataclasses.fields(runs.RunConfig)}
     if options.data_dir is not None:
         # Absolute, so that the run can be resumed from another directory.
         given["data_dir"] = os.path.abspath(os.path.expanduser(options.data_dir))  # noqa: PTH100, PTH111
