@@ -6,7 +6,7 @@ where it is installed: of those that came while a step was compiled, most were l
 may make another error of one, or crash where it meets it while it loads.
 
 Nothing is done in threads, which get no signals, nor where nobody is to listen. `repeated` and
-`Remembered` also leave it to whoever listens already.
+`Remembered` also leave it to whoever listens already, and `held_off` makes them wait.
 """
 
 import contextlib
@@ -70,6 +70,26 @@ def leaving_at_once(standard_error: int) -> Iterator[None]:
 
     with _handled_by(leave):
         yield
+
+
+@contextlib.contextmanager
+def held_off() -> Iterator[None]:
+    """Has Ctrl-C wait for the end of what must not be left half done; a second one does not."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    came: list[FrameType | None] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(frame)
+        if len(came) > 1:
+            before(number, frame)
+
+    with _handled_by(note):
+        yield
+    if len(came) == 1:
+        before(signal.SIGINT, came[0])
 
 
 class Remembered:

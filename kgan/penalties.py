@@ -5,6 +5,7 @@ bound. To add one, write a class and name it in `_PENALTIES`; `compile(penalties
 and the tests find it there.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -56,7 +57,8 @@ class Penalty(keras.layers.Layer):
             weight. Cheaper, and not the same: R3GAN's authors found that their models for
             Stacked-MNIST do not converge with it. In the updates between, the logs count 0, so
             that their mean is right.
-        name: String, its name in the logs. Defaults to the penalty's own.
+        name: String, its name in the logs. Defaults to the penalty's own, of a subclass `MyPenalty`
+            "my_penalty".
     """
 
     gradients: tuple[str, ...] = ()
@@ -265,8 +267,10 @@ _PENALTIES: dict[str, type[Penalty]] = {
 }
 
 
-def _name_of(kind: type[Penalty]) -> str | None:
-    return next((name for name, known in _PENALTIES.items() if known is kind), None)
+def _name_of(kind: type[Penalty]) -> str:
+    """The name of a kind of penalty in the logs: always the same, where Keras would count."""
+    own = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.__name__).lower()
+    return next((name for name, known in _PENALTIES.items() if known is kind), own)
 
 
 def names() -> list[str]:

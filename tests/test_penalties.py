@@ -250,3 +250,24 @@ def test_clipped_weights_stay_within_their_limit():
     assert kgan.constraints.Clip(**clip.get_config()).limit == 0.25
     with pytest.raises(ValueError, match="limit"):
         kgan.constraints.Clip(0.0)
+
+
+class HeavyTail(penalties.Penalty):
+    """A penalty of one's own, that forgets to take the mean."""
+
+    def value(self, judged):
+        return judged.real_logits
+
+
+def test_one_of_ones_own_has_the_same_name_each_time(make_gan):
+    assert [HeavyTail().name for _ in range(2)] == ["heavy_tail", "heavy_tail"]
+    for name in ("real_score", "generator_gradient_norm"):
+        with pytest.raises(ValueError, match=f"{name}.*name="):
+            make_gan("mlp", penalties=HeavyTail(name=name))
+
+
+@pytest.mark.parametrize("interval", [1, 2])
+def test_one_that_is_no_scalar(make_gan, dataset, interval):
+    gan = make_gan("mlp", penalties=HeavyTail(interval=interval))
+    with pytest.raises(ValueError, match=r"`value` of HeavyTail to return a scalar"):
+        gan.fit(dataset, verbose=0)

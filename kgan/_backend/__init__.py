@@ -44,7 +44,9 @@ part of every batch, and a backend's module says how that is:
 - `belongs(variable, model)`: whether a variable was made for the same devices as the model's own;
 - `alone(call)`: `call()`, in which variables may be made without the other processes;
 - `predict_on_batch(model, x)`: `model.predict_on_batch(x)` on one device, and without the other
-  processes, so that one may call it alone;
+  processes, so that one may call it alone, and several threads at once;
+- `settle(model)`: has the variables hold their values, which within an epoch Keras's JAX trainer
+  has;
 - `average_statistics(model)`: makes what each device has counted up for itself on its parts of the
   batches, as `BatchNormalization` does, the mean of all. Every process calls it.
 
@@ -79,6 +81,7 @@ replicas = _module.replicas
 scope = _module.scope
 belongs = _module.belongs
 predict_on_batch = _module.predict_on_batch
+settle = _module.settle
 alone = _module.alone
 average_statistics = _module.average_statistics
 dealt_out = _module.dealt_out
@@ -104,4 +107,5 @@ __all__ = [
     "replicas",
     "run",
     "scope",
+    "settle",
 ]

@@ -2,13 +2,14 @@
 
 import contextlib
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import keras
 
+from kgan import _interrupts
 from kgan._backend import graph
 from kgan._versions import KERAS
 
@@ -36,6 +37,60 @@ class ImperativeSteps:
             self.metrics_variables,
         )
         return _purely(self.evaluation_step, data, variables, state)
+
+    # Keras's trainer takes the values out of the variables, gives them away to each step, and puts
+    # back what the last step gave. If a step fails or is broken off, there would be nothing left.
+
+    def _purge_model_variables(self, **groups: bool) -> None:
+        """Leaves the values of variables where they are: steps free what they were given."""
+
+    def _make_function(self: Any, step_function: Any, concatenate_outputs: bool = False) -> Any:
+        """What Keras's trainer calls for one or more batches: each step is done, or not begun."""
+
+        def step(state: Any, data: Any) -> Any:
+            with _interrupts.held_off():
+                outputs, state = step_function(state, data)
+                # For `jax_state_sync`, which Keras lets know only after all steps of one execution.
+                self._jax_state = dict(zip(_PARTS[len(state)], state, strict=True))
+            return outputs, state
+
+        return super()._make_function(step, concatenate_outputs)  # type: ignore[misc]
+
+    def evaluate(self: Any, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.evaluate`, after which the variables have their values, come what may."""
+        with _settling(self):
+            return super().evaluate(*args, **kwargs)  # type: ignore[misc]
+
+    def predict(self: Any, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.predict`, after which the variables have their values, come what may."""
+        with _settling(self):
+            return super().predict(*args, **kwargs)  # type: ignore[misc]
+
+
+# Of what the state of a step consists, by how much there is: in prediction, evaluation, training.
+_PARTS = {
+    2: ("trainable_variables", "non_trainable_variables"),
+    3: ("trainable_variables", "non_trainable_variables", "metrics_variables"),
+    4: (
+        "trainable_variables",
+        "non_trainable_variables",
+        "optimizer_variables",
+        "metrics_variables",
+    ),
+}
+
+
+@contextlib.contextmanager
+def _settling(model: Any) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        settle(model)
+
+
+def settle(model: Any) -> None:
+    """Has the variables hold their values, as `kgan._backend` says."""
+    model.jax_state_sync()
 
 
 def _purely(step: Callable[[Any], Logs], data: Any, variables: Any, state: Any) -> Any:
@@ -291,19 +346,25 @@ _compiled: Any = weakref.WeakKeyDictionary()
 
 
 def predict_on_batch(model: Any, x: Any) -> Any:
-    """`model.predict_on_batch(x)` on one device, and without the other processes."""
-    if devices(model) == 1:
-        return model.predict_on_batch(x)
-    model.jax_state_sync()  # within an epoch, Keras's trainer has the values
-    variables = model.trainable_variables, model.non_trainable_variables
-    if not all(v.value.is_fully_replicated for group in variables for v in group):
+    """`model.predict_on_batch(x)` on one device, and without the other processes.
+
+    Keras's own gives the weights away to the step: of two threads that predict at once, one would
+    have none.
+    """
+    # All of them, in one order: which are trained may change, and that changes other lists.
+    variables = model.variables
+    if not all(v.value.is_fully_replicated for v in variables):
         return model.predict_on_batch(x)  # no device has all of such a model
     if model not in _compiled:
         reference: Any = weakref.ref(model)
-        _compiled[model] = jax.jit(
-            lambda values, x: reference().stateless_call(*values, x, training=False)[0]
-        )
-    values = [[v.value.addressable_data(0) for v in group] for group in variables]
+
+        def predict(values: Any, x: Any) -> Any:
+            model = reference()
+            with keras.StatelessScope(zip(model.variables, values, strict=True)):
+                return model(x, training=False)
+
+        _compiled[model] = jax.jit(predict)
+    values = [v.value.addressable_data(0) for v in variables]
     return keras.tree.map_structure(keras.ops.convert_to_numpy, _compiled[model](values, x))
 
 

@@ -85,7 +85,9 @@ def average_into(averages: Sequence[Any], variables: Sequence[Any], share: Any) 
 
     def move(average: Any, value: Any, share: Any) -> None:
         average.assign_add(
-            (value - average) * share if value.dtype.is_floating else value - average
+            (value - average) * tf.cast(share, value.dtype)
+            if value.dtype.is_floating
+            else value - average
         )
 
     pairs = [(a.value, v.value) for a, v in zip(averages, variables, strict=True)]
@@ -187,6 +189,11 @@ def alone(call: Callable[[], Any]) -> Any:
 
 # Not attributes of the models: TensorFlow would take them for a part of what is exported.
 _compiled: Any = weakref.WeakKeyDictionary()
+
+
+def settle(model: Any) -> None:
+    """Has the variables hold their values, as `kgan._backend` says: here they always do."""
+    del model
 
 
 def predict_on_batch(model: Any, x: Any) -> Any:

@@ -56,6 +56,7 @@ def class_shares(classes: npt.ArrayLike, num_classes: int) -> Array:
     Raises:
         ValueError: `classes` are no such integers, or out of range.
     """
+    num_classes = integer("num_classes", num_classes)
     array = _arguments.classes("classes", classes, num_classes)
     return np.bincount(array, minlength=num_classes) / len(array)
 

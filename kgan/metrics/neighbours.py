@@ -157,7 +157,9 @@ def nearest_neighbours(
             f"Expected samples (N, ...) and at least {count} training images (M, ...) of the same "
             f"shape. Received: shapes {samples.shape} and {training.shape}."
         )
-    chosen = _candidates(samples, training, min(count + 4, len(training)))
+    chosen, certain = _candidates(samples, training, count, "float32")
+    if not certain.all():
+        chosen[~certain], _ = _candidates(samples[~certain], training, count, "float64")
     distances = np.empty(chosen.shape)
     for row, places in enumerate(chosen):
         near = training[places].reshape(len(places), -1).astype("float64")
@@ -168,29 +170,42 @@ def nearest_neighbours(
 
 
 def _candidates(
-    samples: npt.NDArray[Any], training: npt.NDArray[Any], count: int
-) -> npt.NDArray[np.int64]:
-    """Places `(N, count)` of about the nearest training images, in no order.
+    samples: npt.NDArray[Any], training: npt.NDArray[Any], wanted: int, dtype: str
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """A few more places `(N, ...)` than are wanted of about the nearest training images, unordered.
 
-    In float32, in which the many products are quick; a few more than are wanted make up for that.
+    In float32 the many products are quick, and nearly always good enough: whether those that are
+    wanted are among them is the second array `(N,)`. Not where images hardly differ, as the frames
+    of a still scene do.
     """
+    count = min(wanted + 4, len(training))
     centre = training.mean(axis=0, dtype="float64")
-    shown = _flat(samples - centre)
-    best = np.full((len(samples), count), np.inf, np.float32)
+    shown = _flat(samples - centre, dtype)
+    best = np.full((len(samples), count), np.inf, dtype)
     places = np.zeros((len(samples), count), np.int64)
     step = max(1, 4 * _BLOCK_ELEMENTS // max(len(samples), math.prod(training.shape[1:])))
-    for first in range(0, len(training), step):
-        block = _flat(training[first : first + step] - centre)
-        scores = shown @ block.T
-        scores *= -2.0
-        scores += np.einsum("nd,nd->n", block, block)
-        scores = np.concatenate([best, scores], axis=1)
-        kept = np.argpartition(scores, count - 1)[:, :count]
-        best = np.take_along_axis(scores, kept, axis=1)
-        # The first `count` columns are what was best before, the others this block's images.
-        before = np.take_along_axis(places, np.minimum(kept, count - 1), axis=1)
-        places = np.where(kept < count, before, kept - count + first)
-    return places
+    longest = 0.0
+    # What is too large for float32 becomes infinite or NaN there, and nothing certain.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for first in range(0, len(training), step):
+            block = _flat(training[first : first + step] - centre, dtype)
+            lengths = np.einsum("nd,nd->n", block, block)
+            longest = max(longest, float(lengths.max()))
+            scores = shown @ block.T
+            scores *= -2.0
+            scores += lengths
+            scores = np.concatenate([best, scores], axis=1)
+            kept = np.argpartition(scores, count - 1)[:, :count]
+            best = np.take_along_axis(scores, kept, axis=1)
+            # The first `count` columns are what was best before, the others this block's images.
+            before = np.take_along_axis(places, np.minimum(kept, count - 1), axis=1)
+            places = np.where(kept < count, before, kept - count + first)
+        # Rounding errors of a product grow with the root of how many numbers it sums.
+        error = 4 * np.finfo(dtype).eps * math.sqrt(shown.shape[1] or 1)
+        error *= np.einsum("nd,nd->n", shown, shown, dtype="float64") + longest
+        best.sort(axis=1)
+        certain = best[:, -1] - best[:, wanted - 1] > 2 * error
+    return places, certain | (count == len(training))
 
 
 def authenticity(samples: npt.ArrayLike, training: npt.ArrayLike) -> float:
@@ -309,9 +324,8 @@ def _pair_blocks(features: Array) -> Iterator[Array]:
         yield squares
 
 
-def _flat(images: npt.ArrayLike) -> npt.NDArray[np.float32]:
+def _flat(images: npt.ArrayLike, dtype: str) -> npt.NDArray[Any]:
     array = np.asarray(images)
-    flat = array.reshape(len(array), math.prod(array.shape[1:])).astype("float32")
-    if not np.isfinite(flat).all():
+    if not np.isfinite(array).all():
         raise ValueError("Expected finite images. Received: NaN or infinity among them.")
-    return flat
+    return array.reshape(len(array), math.prod(array.shape[1:])).astype(dtype)

@@ -134,15 +134,24 @@ def check_values(images: Any, labels: Any, *, model: Any, steps: int = 1, device
     _check_range(keras.ops.convert_to_numpy(images)[:_LOOKED_AT], model)
     if model.is_conditional:
         check_labels(labels, model.num_classes)
+        if len(labels) != images.shape[0]:
+            raise ValueError(
+                f"Expected a label for each image. Received: {images.shape[0]} images and "
+                f"{len(labels)} labels."
+            )
     check_divides(images.shape[0], steps, model.pack, devices)
 
 
 def _check_range(images: Any, model: Any) -> None:
-    """Refuses images that are far from all that the generator can make."""
-    _, activation = last_operation(model.generator.outputs[0])
-    if activation not in _RANGES or 0 in images.shape:
+    """Refuses images that are not finite, or far from all that the generator can make."""
+    if 0 in images.shape:
         return
     images = keras.ops.convert_to_numpy(images)
+    if not np.isfinite(images).all():
+        raise ValueError("Expected finite images. Received: NaN or infinity among their values.")
+    _, activation = last_operation(model.generator.outputs[0])
+    if activation not in _RANGES:
+        return
     (least, most), (low, high) = _RANGES[activation], (float(images.min()), float(images.max()))
     slack = (most - least) / 4  # whoever adds noise goes somewhat beyond
     if low < least - slack or high > most + slack:

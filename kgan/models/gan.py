@@ -210,7 +210,14 @@ class GAN(LatentSampler, GenerativeModel):
     def _log_names(self) -> list[str]:
         auxiliary = self._auxiliary_logs if self.has_second_output else ()
         told = () if self.augmentation is None else self.augmentation.logs
-        return [*EVALUATED, *auxiliary, *NORMS, *(p.name for p in self.penalties), *told]
+        names = [*EVALUATED, *auxiliary, *NORMS, *(p.name for p in self.penalties), *told]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                "Expected penalties and an augmentation with names of their own, since the logs go "
+                f"by them. Received: {twice}, which others have. Give a penalty a name=..."
+            )
+        return names
 
     def _keep_average(self, decay: float | None) -> None:
         if decay is not None and not 0 <= decay < 1:
@@ -225,14 +232,23 @@ class GAN(LatentSampler, GenerativeModel):
             self._begin_average()
 
     def _begin_average(self) -> None:
-        average = keras.models.clone_model(self.generator)
-        average.set_weights(self.generator.get_weights())
+        try:
+            average = keras.models.clone_model(self.generator)
+            average.set_weights(self.generator.get_weights())
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "`ema_decay` keeps its average in a copy of the generator. Expected one that "
+                "keras.models.clone_model can copy: with layers that have a `get_config`, no "
+                "Lambda among them, none of which is used both in a nested model and outside of "
+                f"it. Received: {self.generator.name!r}, of which it says: {error}"
+            ) from error
         average.trainable = False
         self.averaged_generator = average
         # Not the optimizer's count, which begins anew where the GAN is compiled anew.
         self.averaged_updates = self.add_weight(
             shape=(),
             initializer="zeros",
+            dtype="float32",  # in half of that, a count ends at 256 or 2048
             trainable=False,
             aggregation="mean",
             name="averaged_updates",
@@ -346,6 +362,7 @@ class GAN(LatentSampler, GenerativeModel):
         """What it minimises on the images themselves, and the logs."""
         (real_logits, real_found), (fake_logits, fake_found) = real, fake
         loss = self.adversarial_loss.discriminator_loss(real_logits, fake_logits)
+        _check_is_scalar("discriminator_loss", self.adversarial_loss, loss)
         logs = _scores(real_logits, fake_logits)
         if self.has_second_output:
             auxiliary, told = self._auxiliary_loss(real_found, fake_found, labels, asked)
@@ -357,6 +374,7 @@ class GAN(LatentSampler, GenerativeModel):
         """What it minimises; the verdict on the real images may be left out if it is not needed."""
         fake_logits, fake_found = fake
         loss = self.adversarial_loss.generator_loss(fake_logits, None if real is None else real[0])
+        _check_is_scalar("generator_loss", self.adversarial_loss, loss)
         if self.has_second_output:
             loss = loss + self.auxiliary_weight * self._unlikelihood(fake_found, asked)
         return loss
@@ -380,15 +398,20 @@ class GAN(LatentSampler, GenerativeModel):
         return ops.mean(ops.sparse_categorical_crossentropy(labels, found, from_logits=True))
 
     def _penalty(self, penalty: Penalty, judged: Judged) -> Tensor:
+        def value_of(judged: Judged) -> Tensor:
+            value = penalty.value(judged)
+            _check_is_scalar("value", penalty, value)
+            return value
+
         if penalty.interval == 1:
-            return penalty.value(judged)
+            return value_of(judged)
 
         def value() -> Tensor:
             gradients = {
                 f"{at}_gradient": judged.gradient_at(getattr(judged, at))
                 for at in penalty.gradients
             }
-            return penalty.interval * penalty.value(judged._replace(**gradients))
+            return penalty.interval * value_of(judged._replace(**gradients))
 
         updates = self.optimizer.discriminator_optimizer.iterations
         return _backend.now_and_then(ops.equal(ops.mod(updates, penalty.interval), 0), value)
@@ -493,6 +516,11 @@ class GAN(LatentSampler, GenerativeModel):
         devices = _backend.devices(self)
         data_checks.check_data(x, y, model=self, steps=steps, devices=devices, **options)
 
+    def _check_trains(self) -> None:
+        if self.compiled:
+            networks = {"generator": self.generator, "discriminator": self.discriminator}
+            self.optimizer.check_trains(**networks)
+
     def _checked(self, x: Any, training: bool) -> Any:
         x = super()._checked(x, training)
         is_of_tensorflow = hasattr(x, "element_spec") and hasattr(x, "map")
@@ -570,6 +598,15 @@ def _as_input(labels: Tensor, network: Any) -> Tensor:
 def _regularisation(network: Any) -> Tensor:
     """What the network's own regularizers add to its loss."""
     return sum(network.losses, 0.0)
+
+
+def _check_is_scalar(method: str, of: Any, value: Any) -> None:
+    shape = tuple(getattr(value, "shape", ()))
+    if shape:
+        raise ValueError(
+            f"Expected `{method}` of {type(of).__name__} to return a scalar, as ops.mean(...) of "
+            f"all images gives. Received: a tensor of shape {shape}."
+        )
 
 
 def _scores(real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:

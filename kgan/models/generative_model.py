@@ -71,6 +71,9 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         """Raises a ValueError about one batch that the model cannot train on or measure."""
         raise NotImplementedError
 
+    def _check_trains(self) -> None:
+        """Raises a ValueError if other weights are to be trained than when it was compiled."""
+
     def _checked(self, x: Any, training: bool) -> Any:
         """The data as they are, but with what can be seen only when a batch comes checked then."""
         if not isinstance(x, types.GeneratorType):
@@ -143,6 +146,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             validation_split=kwargs.get("validation_split", 0.0),
             validation_batch_size=kwargs.get("validation_batch_size"),
         )
+        self._check_trains()
         callbacks = kwargs.pop("callbacks", None)
         others = in_order(callbacks)
         check_callbacks(others)
@@ -257,6 +261,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         The same images get the same latents each time, so that a change in the figures is one of
         the networks. For that, an ImageDataset is read as in its epoch 0.
         """
+        self._assert_compile_called("evaluate")  # which Keras does not say on PyTorch
         check_weights(sample_weight=sample_weight)
         if not kwargs.get("_use_cached_eval_dataset"):  # which `fit` has checked
             y = as_one(y)
@@ -296,6 +301,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         """
         check_weights(sample_weight=sample_weight, class_weight=class_weight)
         x, y = self._one_batch(x, y, training=True)
+        self._check_trains()
         self.reset_metrics()  # Keras does so itself from 3.15 on
         return super().train_on_batch(*self._dealt_out(x, y), return_dict=return_dict)
 

@@ -31,6 +31,12 @@ class Means(keras.metrics.Metric):
             values: Float32 scalars, by names out of `names`. A name that is left out counts as 0.
             weight: Scalar, how much they count for.
         """
+        unknown = set(values) - set(self.names)
+        if unknown:
+            raise ValueError(
+                f"Expected numbers by the names that were given, {self.names}. Received others "
+                f"too: {sorted(unknown)}. An Augmentation's `logs` name all that it gives."
+            )
         weight = ops.cast(weight, "float32")
         row = ops.stack([values.get(name, 0.0) for name in self.names])
         self.totals.assign_add(row * weight)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from kgan import _backend
+from kgan._arguments import integer
 
 
 def check_networks(generator: Any, discriminator: Any, pack: int = 1) -> None:
@@ -21,6 +22,7 @@ def check_networks(generator: Any, discriminator: Any, pack: int = 1) -> None:
     for role, network in (("generator", generator), ("discriminator", discriminator)):
         _check_is_built(role, network)
         _check_regularizers(role, network)
+    _check_shares_nothing(generator, discriminator)
     _check_outputs(generator, discriminator)
     _check_inputs(generator, discriminator)
     if pack > 1 and len(generator.inputs) == 2:
@@ -144,6 +146,17 @@ def _check_regularizers(role: str, network: Any) -> None:
             )
 
 
+def _check_shares_nothing(generator: Any, discriminator: Any) -> None:
+    known = {id(variable) for variable in generator.variables}
+    shared = [variable.path for variable in discriminator.variables if id(variable) in known]
+    if shared:
+        raise ValueError(
+            "Expected networks that share no weights: each is trained by its own optimizer, and is "
+            f"saved by itself. Received: a generator and a discriminator that share {shared}. Give "
+            "each of them a layer of its own."
+        )
+
+
 def _check_inputs(generator: Any, discriminator: Any) -> None:
     counts = len(generator.inputs), len(discriminator.inputs)
     classifies = len(discriminator.outputs) == 2
@@ -212,6 +225,8 @@ def resolve_num_classes(generator: Any, discriminator: Any, num_classes: int | N
     Returns:
         The number; None for an unconditional GAN, and where the networks do not tell.
     """
+    if num_classes is not None:
+        num_classes = integer("num_classes", num_classes)
     if len(generator.inputs) == 1:
         if num_classes is not None:
             raise ValueError(

@@ -68,6 +68,32 @@ class OptimizerPair(keras.optimizers.Optimizer):
         ]
         self.built = True
 
+    def check_trains(self, **networks: Any) -> None:
+        """Refuses to train other weights than those it was built for, or none.
+
+        Args:
+            **networks: The `generator` and the `discriminator`.
+
+        Raises:
+            ValueError: Layers were frozen, or are no longer.
+        """
+        for role, network in networks.items():
+            variables = network.trainable_variables
+            if not variables:
+                raise ValueError(
+                    f"Expected a {role} with weights to train. Received: {network.name!r}, which "
+                    "has none. If it was frozen, as for a GAN made of two Keras models it had to "
+                    f"be: here each network is trained in its turn. Set `{role}.trainable = True` "
+                    "and compile again."
+                )
+            known = _innermost(getattr(self, f"{role}_optimizer"))._trainable_variables
+            if [id(variable) for variable in known] != [id(variable) for variable in variables]:
+                raise ValueError(
+                    f"Expected the {role} to train the weights that it had when it was compiled. "
+                    f"Received: {len(variables)} weights to train in place of {len(known)}, or "
+                    "others. After layers are frozen or unfrozen, compile again."
+                )
+
     def _averaging(self) -> list[Any]:
         """The optimizers that were made with `use_ema=True`, the generator's first."""
         both = _innermost(self.generator_optimizer), _innermost(self.discriminator_optimizer)

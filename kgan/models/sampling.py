@@ -61,7 +61,8 @@ class LatentSampler:
             a tanh.
 
         Raises:
-            ValueError: `labels` are given to an unconditional model, out of range, or not n.
+            ValueError: `labels` are given to an unconditional model, out of range, or not n; `n` or
+                `batch_size` is less than 1.
         """
         n = integer("n", n)
         latents = self._draw_latents(np.random.default_rng(seed), n)
@@ -123,12 +124,12 @@ class LatentSampler:
         network = self if averaged or self.averaged_generator is None else self.generator
         return np.asarray(self._predict(network, inputs, len(latents), batch_size), "float32")
 
-    def _predict(self: Any, network: Any, inputs: Any, count: int, batch_size: int) -> Any:
+    def _predict(self: Any, network: Any, inputs: Any, count: int, batch_size: Any) -> Any:
         """What a network makes of `count` inputs: arrays, as it gives tensors."""
-        size = min(count, batch_size)
-        if _backend.devices(self) == 1:
-            return network.predict(inputs, batch_size=size, verbose=0)
-        # `predict` would wait for the other processes, and for a number that the devices divide.
+        size = integer("batch_size", batch_size)
+        # `network.predict` would wait for the other processes, and for a number that the devices
+        # divide.
+        _backend.settle(self)
         parts = [
             _backend.predict_on_batch(
                 network, keras.tree.map_structure(lambda x, at=first: x[at : at + size], inputs)

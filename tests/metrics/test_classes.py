@@ -82,6 +82,12 @@ def test_what_is_no_classes(classes, message):
         metrics.class_shares(classes, 3)
 
 
+@pytest.mark.parametrize("number", [0, 2.5, None])
+def test_a_number_of_classes_that_is_none(number):
+    with pytest.raises(ValueError, match="num_classes"):
+        metrics.class_shares([0, 1], number)
+
+
 def test_bootstrap_interval_of_a_mean():
     x = np.random.default_rng(0).normal(5.0, 2.0, 400)
     low, high = metrics.bootstrap_interval(np.mean, x, resamples=2000)

@@ -92,6 +92,30 @@ def test_nearest_neighbours_of_features_far_from_the_origin(offset):
     np.testing.assert_allclose(distances[:, 0], gaps.min(axis=1), rtol=1e-9)
 
 
+@pytest.mark.usefixtures("_blocks")
+def test_nearest_neighbours_of_images_that_hardly_differ():
+    generator = np.random.default_rng(0)
+    scene = generator.integers(0, 2, 3000) * 254
+    still = np.repeat(scene[np.newaxis], 60, axis=0)  # but for one pixel in each, by one level
+    still[np.arange(60), np.arange(60)] += 1
+    training = np.concatenate([still, generator.integers(0, 256, (60, 3000))]).astype("uint8")
+    distances, places = metrics.nearest_neighbours(training, training)
+    np.testing.assert_array_equal(places[:, 0], np.arange(120))
+    np.testing.assert_array_equal(distances, 0.0)
+    assert metrics.authenticity(training[:60], training) == 0.0
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-4, 1e30])
+def test_nearest_neighbours_of_features_of_any_size(scale):
+    training, samples = normal(80, 16) * scale, normal(30, 16, seed=1) * scale
+    training[:40, 0] += 1e7 * scale  # two clusters, far apart for how wide they are
+    samples[:15, 0] += 1e7 * scale
+    distances, places = metrics.nearest_neighbours(samples, training)
+    gaps = np.linalg.norm((samples[:, None] - training[None]) / scale, axis=2)
+    np.testing.assert_array_equal(places[:, 0], gaps.argmin(axis=1))
+    np.testing.assert_allclose(distances[:, 0] / scale, gaps.min(axis=1), rtol=1e-9)
+
+
 def test_one_outlier_changes_nothing_for_the_others():
     real, fake = normal(60, 4), normal(60, 4, seed=1) + 50.0
     fake[7] = 1e8

@@ -129,6 +129,45 @@ def test_compiling_anew_keeps_the_average_or_drops_it(make_gan, dataset):
     assert gan.generate(2).shape == (2, 8, 8, 1)
 
 
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64:UserWarning")  # by JAX
+@pytest.mark.parametrize("policy", ["float64", "bfloat16", "float16"])
+def test_weights_of_other_precision(policy, dataset):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        networks = kgan.networks.mlp((8, 8, 1), latent_dim=4, width=4)
+        gan = kgan.GAN(*networks, seed=3)
+        gan.compile(ema_decay=0.5)
+    finally:
+        keras.config.set_dtype_policy(before)
+    # In which a count goes on.
+    assert gan.averaged_updates.dtype == "float32"
+    first = copies(gan.generator.variables)
+    gan.train_on_batch(dataset.batch(0, 0))
+    share = 1 - (1 + 1) / (10 + 1)
+    averaged, trained = copies(gan.averaged_generator.variables), copies(gan.generator.variables)
+    for arrays in zip(averaged, first, trained, strict=True):
+        a, b, v = (np.asarray(each, "float64") for each in arrays)
+        np.testing.assert_allclose(a, b + share * (v - b), rtol=2e-2, atol=1e-4)
+
+
+def test_a_generator_that_cannot_be_copied():
+    layers = keras.layers
+    generator = keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(64, activation="tanh"),
+            layers.Lambda(lambda x: x),
+            layers.Reshape((8, 8, 1)),
+        ]
+    )
+    _, discriminator = kgan.networks.mlp((8, 8, 1), latent_dim=4, width=4)
+    gan = kgan.GAN(generator, discriminator)
+    gan.compile()
+    with pytest.raises(ValueError, match=r"clone_model can copy.*Lambda"):
+        gan.compile(ema_decay=0.9)
+
+
 @pytest.mark.parametrize("decay", [-0.1, 1.0])
 def test_a_decay_out_of_range(make_gan, decay):
     with pytest.raises(ValueError, match="ema_decay"):

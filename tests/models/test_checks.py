@@ -55,6 +55,47 @@ def test_networks_that_do_not_fit():
         kgan.GAN(generator, discriminator)
 
 
+def test_networks_that_share_a_layer():
+    shared = keras.layers.Embedding(3, 6, name="of_both")
+    latents, label = keras.Input((6,)), keras.Input((), dtype="int32")
+    images = keras.layers.Dense(64, activation="tanh")(latents + shared(label))
+    generator = keras.Model([latents, label], keras.layers.Reshape((8, 8, 1))(images))
+    images, label = keras.Input((8, 8, 1)), keras.Input((), dtype="int32")
+    both = keras.layers.Concatenate()([keras.layers.Flatten()(images), shared(label)])
+    discriminator = keras.Model([images, label], keras.layers.Dense(1)(both))
+    with pytest.raises(ValueError, match=r"share \['of_both/embeddings'\]"):
+        kgan.GAN(generator, discriminator)
+
+
+@pytest.mark.parametrize("role", ["generator", "discriminator"])
+def test_a_network_that_is_frozen(dataset, role):
+    generator, discriminator = small_networks()
+    gan = kgan.GAN(generator, discriminator)
+    getattr(gan, role).trainable = False
+    gan.compile()
+    with pytest.raises(ValueError, match=f"{role}.trainable = True` and compile again"):
+        gan.fit(dataset, verbose=0)
+    getattr(gan, role).trainable = True
+    gan.compile()
+    gan.fit(dataset, verbose=0)
+
+
+def test_layers_frozen_or_unfrozen_since(make_gan, dataset):
+    gan = make_gan("mlp")
+    layer = next(layer for layer in gan.generator.layers if layer.weights)
+    for is_trainable in (False, True):
+        layer.trainable = is_trainable
+        with pytest.raises(ValueError, match="frozen or unfrozen, compile again"):
+            gan.fit(dataset, verbose=0)
+        with pytest.raises(ValueError, match="frozen or unfrozen, compile again"):
+            gan.train_on_batch(dataset.batch(0, 0))
+        gan.compile()
+        before = [keras.ops.convert_to_numpy(v) for v in layer.variables]
+        gan.fit(dataset, verbose=0)
+        for a, b in zip(before, layer.variables, strict=True):
+            assert np.array_equal(a, keras.ops.convert_to_numpy(b)) is not is_trainable
+
+
 def test_networks_swapped():
     generator, discriminator = small_networks()
     with pytest.raises(ValueError, match="swapped"):
@@ -102,6 +143,12 @@ def test_num_classes_of_unconditional_networks():
 def images_from(latent, label):
     joined = keras.layers.Concatenate()([latent, keras.layers.Rescaling(1.0)(label)])
     return keras.layers.Reshape((8, 8, 1))(keras.layers.Dense(64)(joined))
+
+
+@pytest.mark.parametrize("number", [0, 2.5, "3"])
+def test_a_number_of_classes_that_is_none(number):
+    with pytest.raises(ValueError, match="num_classes"):
+        kgan.GAN(*small_networks(num_classes=3), num_classes=number)
 
 
 def test_labels_first_or_one_hot():
@@ -292,6 +339,12 @@ def test_one_batch_is_checked_too(make_gan):
     assert np.isfinite(split.test_on_batch(x[:5])).all()  # which is not split
 
 
+def test_one_batch_with_fewer_labels_than_images(make_gan, images, labels):
+    x = images[..., None].astype("float32") / 255
+    with pytest.raises(ValueError, match="32 images and 20 labels"):
+        make_gan(num_classes=3).train_on_batch(x[:32], labels[:20])
+
+
 def test_a_batch_may_be_given_as_datasets_give_it(make_gan, images, labels):
     batch = kgan.data.ImageDataset(images, labels, batch_size=16, seed=0)[0]
     logs = []
@@ -334,6 +387,25 @@ def test_images_that_no_generator_of_that_range_makes(activation, images):
     x = np.tile(images.reshape(1, 8, 8, 1), (32, 1, 1, 1)).astype("float32")
     refuses(gan, x, match=f"ends in '{activation}'.*Received: values from {images[0]:g} to")
     assert gan.fit(x / 255 if activation == "tanh" else (x + 1) / 2, verbose=0).history
+
+
+@pytest.mark.parametrize("activation", ["tanh", None])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_images_that_are_not_finite(activation, value):
+    generator = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(64),
+            keras.layers.Activation(activation),
+            keras.layers.Reshape((8, 8, 1)),
+        ]
+    )
+    gan = kgan.GAN(generator, small_networks()[1])
+    gan.compile()
+    images = np.zeros((8, 8, 8, 1), "float32")
+    images[3, 2, 1] = value
+    with pytest.raises(ValueError, match="finite"):
+        gan.fit(images, verbose=0)
 
 
 def test_weights_of_images_and_classes_are_refused_wherever_they_are_given(make_gan, labels):

@@ -188,6 +188,18 @@ def test_a_loss_of_ones_own():
     np.testing.assert_allclose(weights(gan), [a, b], rtol=1e-5)
 
 
+class PerImage(Exponential):
+    """A loss that forgets to take the mean."""
+
+    def discriminator_loss(self, real_logits, fake_logits):
+        return fake_logits - real_logits
+
+
+def test_a_loss_that_is_no_scalar(make_gan, dataset):
+    with pytest.raises(ValueError, match=r"of PerImage to return a scalar.*\(16, 1\)"):
+        make_gan("mlp", loss=PerImage()).fit(dataset, verbose=0)
+
+
 def test_logs_are_means_over_the_epoch(dataset, make_gan):
     gan, twin = make_gan("dcgan"), make_gan("dcgan")
     twin.set_weights(gan.get_weights())
@@ -554,6 +566,9 @@ def test_generate_refuses_wrong_arguments(make_gan):
     for n in (0, -3, 2.5):
         with pytest.raises(ValueError, match="at least 1"):
             make_gan().generate(n)
+    for size in (0, None):
+        with pytest.raises(ValueError, match="batch_size"):
+            make_gan().generate(2, batch_size=size)
 
 
 # ---- compile -------------------------------------------------------------------------------------
@@ -582,8 +597,9 @@ def test_compile_refuses_one_optimizer_for_both(make_gan):
 
 def test_fit_before_compile_says_so(dataset):
     gan = kgan.GAN(*kgan.networks.mlp((8, 8, 1), 4, width=4))
-    with pytest.raises(ValueError, match=r"compile\(\)"):
-        gan.fit(dataset)
+    for method in (gan.fit, gan.evaluate):
+        with pytest.raises(ValueError, match=r"compile\(\)"):
+            method(dataset)
 
 
 def test_interpolate_goes_from_one_sample_to_another_along_an_arc(make_gan):

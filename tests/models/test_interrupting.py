@@ -1,13 +1,16 @@
-"""Ctrl-C in `fit`, where nobody listens to it but Python: it ends it, always."""
+"""Ctrl-C where nobody listens to it but Python: it ends what is done, always, and loses nothing."""
 
 import gc
 import signal
 import sys
+import threading
 
 import keras
+import numpy as np
 import pytest
 
 import kgan
+from kgan import _interrupts
 
 pytestmark = pytest.mark.usefixtures("interruptible")
 
@@ -88,3 +91,128 @@ def test_who_listens_already_goes_on_listening(make_gan, dataset):
     gan.fit(dataset, verbose=0, callbacks=[at_batch(2, interrupt)])
     assert heard == [signal.SIGINT]
     assert gan.epochs_trained == 1
+
+
+class InterruptedOnce(kgan.losses.AdversarialLoss):
+    """A loss in which Ctrl-C comes, once: on some backends while the step is compiled."""
+
+    is_due = True
+
+    def discriminator_loss(self, real_logits, fake_logits):
+        if InterruptedOnce.is_due:
+            InterruptedOnce.is_due = False
+            interrupt()
+        return keras.ops.mean(fake_logits) - keras.ops.mean(real_logits)
+
+    def generator_loss(self, fake_logits, real_logits=None):
+        return -keras.ops.mean(fake_logits)
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch"])
+def test_in_the_midst_of_a_step_it_loses_nothing(make_gan, dataset, tmp_path, method):
+    gan = make_gan("mlp", loss=InterruptedOnce())
+    given = dataset.batch(0, 0) if method == "train_on_batch" else dataset
+    InterruptedOnce.is_due = True
+    with pytest.raises(KeyboardInterrupt):
+        getattr(gan, method)(given)
+    assert_goes_on(gan, dataset, tmp_path)
+
+
+def test_in_the_midst_of_generating_it_loses_nothing(make_gan, dataset, tmp_path):
+    gan = make_gan("mlp")
+    interrupted = threading.Timer(
+        0.2, lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    )
+    interrupted.start()
+    with pytest.raises(KeyboardInterrupt):
+        gan.generate(10**6, batch_size=16)
+    assert_goes_on(gan, dataset, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        lambda gan: gan.predict(np.zeros((4, 7), "float32"), verbose=0),
+        lambda gan: gan.fit(np.zeros((4, 8, 8, 1), "float32"), verbose=0),
+    ],
+    ids=["predict", "fit"],
+)
+def test_a_step_that_fails_loses_nothing(make_gan, dataset, tmp_path, fail):
+    gan = make_gan("mlp", loss=Unmeant())
+    with pytest.raises(Exception, match=r"7|meant"):
+        fail(gan)
+    gan.compile()
+    assert_goes_on(gan, dataset, tmp_path)
+
+
+class Unmeant(kgan.losses.AdversarialLoss):
+    """A loss that fails."""
+
+    def discriminator_loss(self, real_logits, fake_logits):
+        raise RuntimeError("not meant to be called")
+
+
+def assert_goes_on(gan, dataset, tmp_path):
+    images = gan.generate(3, seed=1)
+    assert np.isfinite(images).all()
+    np.testing.assert_array_equal(gan.generate(3, seed=1), images)
+    gan.fit(dataset, verbose=0)
+    gan.save(tmp_path / "gan.keras")
+
+
+def test_several_threads_may_generate_at_once(make_gan):
+    gan = make_gan("dcgan")
+    expected = [gan.generate(5, seed=seed) for seed in range(4)]
+    wrong = []
+
+    def generate(seed):
+        for _ in range(10):
+            try:
+                np.testing.assert_allclose(
+                    gan.generate(5, seed=seed), expected[seed], rtol=1e-5, atol=1e-6
+                )
+            except BaseException as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=generate, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+class TestHeldOff:
+    """`_interrupts.held_off`."""
+
+    def assert_interrupted_once_held_off(self, do):
+        with pytest.raises(KeyboardInterrupt), _interrupts.held_off():
+            do()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    def test_it_waits_for_the_end(self):
+        done = []
+
+        def do():
+            interrupt()
+            done.append("all of it")
+
+        self.assert_interrupted_once_held_off(do)
+        assert done
+
+    def test_a_second_one_does_not(self):
+        done = []
+
+        def do():
+            interrupt()
+            done.append("half of it")
+            interrupt()
+            done.append("the rest")
+
+        self.assert_interrupted_once_held_off(do)
+        assert done == ["half of it"]
+
+    def test_where_it_is_ignored_it_stays_so(self):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with _interrupts.held_off():
+            interrupt()

@@ -1,6 +1,7 @@
 """The running means in the logs."""
 
 import numpy as np
+import pytest
 from keras import ops
 
 from kgan.models.means import Means
@@ -31,3 +32,8 @@ def test_one_that_is_not_a_number_spoils_no_other():
     means.update_state({"loss": ops.array(np.nan), "score": ops.array(2.0)})
     assert np.isnan(numbers(means)["loss"])
     assert numbers(means)["score"] == 2.0
+
+
+def test_what_has_no_place_is_refused():
+    with pytest.raises(ValueError, match=r"\['other'\]"):
+        Means(("loss",)).update_state({"loss": ops.array(1.0), "other": ops.array(1.0)})
