@@ -31,11 +31,11 @@ def repeated() -> Iterator[None]:
         yield
         return
     lost = sys.unraisablehook
+    remembered = Remembered()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        del number, frame
         signal.setitimer(signal.ITIMER_REAL, AGAIN_AFTER)
-        raise KeyboardInterrupt
+        remembered.interrupt(number, frame)
 
     def unless_it_comes_again(unraisable: Any) -> None:
         if unraisable.exc_type is not KeyboardInterrupt:
@@ -44,7 +44,7 @@ def repeated() -> Iterator[None]:
     before = signal.signal(signal.SIGALRM, interrupt)
     sys.unraisablehook = unless_it_comes_again
     try:
-        with _handled_by(interrupt):
+        with _handled_by(interrupt), remembered.arriving():
             yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -100,22 +100,28 @@ class Remembered:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """A context that hears Ctrl-C, whatever error is made of it."""
+        """A context that hears Ctrl-C, at its end at the latest, whatever error is made of it."""
         if not _python_listens():
             yield
             return
+        with _handled_by(self.interrupt), self.arriving():
+            yield
 
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            self._came = True
-            signal.default_int_handler(number, frame)
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Hears Ctrl-C."""
+        self._came = True
+        signal.default_int_handler(number, frame)
 
-        with _handled_by(interrupt):
-            try:
-                yield
-            except Exception as error:
-                if self._came:
-                    raise KeyboardInterrupt from error
-                raise
+    @contextlib.contextmanager
+    def arriving(self) -> Iterator[None]:
+        """A context out of which what was heard comes as a KeyboardInterrupt."""
+        try:
+            yield
+        except Exception as error:
+            if self._came:
+                raise KeyboardInterrupt from error
+            raise
+        self.arrive()
 
     def arrive(self) -> None:
         """Raises a KeyboardInterrupt if there was a Ctrl-C."""

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kgan import _backend
+from kgan import _backend, _interrupts
 from kgan._files import written_whole
 from kgan.models.data_checks import as_one, check_weights, split_batch
 from kgan.models.feed import feed
@@ -269,7 +269,8 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             x = self._checked(x, training=False)
         self.evaluation_noise.state.assign([0, 0])
         x = feed(x, epoch=lambda: 0, model=self)
-        return super().evaluate(x, y, batch_size, verbose, **kwargs)
+        with _interrupts.Remembered().listening():
+            return super().evaluate(x, y, batch_size, verbose, **kwargs)
 
     def train_on_batch(
         self,
@@ -303,7 +304,8 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         x, y = self._one_batch(x, y, training=True)
         self._check_trains()
         self.reset_metrics()  # Keras does so itself from 3.15 on
-        return super().train_on_batch(*self._dealt_out(x, y), return_dict=return_dict)
+        with _interrupts.Remembered().listening():
+            return super().train_on_batch(*self._dealt_out(x, y), return_dict=return_dict)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
@@ -316,7 +318,8 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         check_weights(sample_weight=sample_weight)
         x, y = self._one_batch(x, y, training=False)
         self.reset_metrics()
-        return super().test_on_batch(*self._dealt_out(x, y), return_dict=return_dict)
+        with _interrupts.Remembered().listening():
+            return super().test_on_batch(*self._dealt_out(x, y), return_dict=return_dict)
 
     def _one_batch(self, x: Any, y: Any, training: bool) -> tuple[Any, Any]:
         if y is None and isinstance(x, (list, tuple)):

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kgan import _backend
+from kgan import _backend, _interrupts
 from kgan._arguments import integer
 from kgan._backend import graph
 from kgan.models import data_checks
@@ -130,12 +130,13 @@ class LatentSampler:
         # `network.predict` would wait for the other processes, and for a number that the devices
         # divide.
         _backend.settle(self)
-        parts = [
-            _backend.predict_on_batch(
-                network, keras.tree.map_structure(lambda x, at=first: x[at : at + size], inputs)
-            )
-            for first in range(0, count, size)
-        ]
+        parts = []
+        interrupt = _interrupts.Remembered()
+        with interrupt.listening():
+            for first in range(0, count, size):
+                part = keras.tree.map_structure(lambda x, at=first: x[at : at + size], inputs)
+                parts.append(_backend.predict_on_batch(network, part))
+                interrupt.arrive()
         return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
 
     def labels_for(self: Any, n: int, labels: Any = None) -> np.ndarray | None:

@@ -1,5 +1,6 @@
 """Ctrl-C where nobody listens to it but Python: it ends what is done, always, and loses nothing."""
 
+import contextlib
 import gc
 import signal
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import kgan
-from kgan import _interrupts
+from kgan import _backend, _interrupts
 
 pytestmark = pytest.mark.usefixtures("interruptible")
 
@@ -23,6 +24,20 @@ def at_batch(number, action):
 
 def interrupt():
     signal.raise_signal(signal.SIGINT)
+
+
+def misunderstand():
+    """As native code may."""
+    try:
+        interrupt()
+    except KeyboardInterrupt:
+        raise SystemError("bad argument to internal function") from None
+
+
+def lose():
+    """As Python does in a destructor."""
+    with contextlib.suppress(KeyboardInterrupt):
+        interrupt()
 
 
 def assert_interrupted(gan, dataset, action):
@@ -56,12 +71,6 @@ def test_one_that_python_forgets_comes_again(make_gan, dataset, monkeypatch):
 
 
 def test_one_that_native_code_makes_another_error_of_is_one_still(make_gan, dataset):
-    def misunderstand():
-        try:
-            interrupt()
-        except KeyboardInterrupt:
-            raise SystemError("bad argument to internal function") from None
-
     assert_interrupted(make_gan("mlp"), dataset, misunderstand)
 
 
@@ -96,26 +105,49 @@ def test_who_listens_already_goes_on_listening(make_gan, dataset):
 class InterruptedOnce(kgan.losses.AdversarialLoss):
     """A loss in which Ctrl-C comes, once: on some backends while the step is compiled."""
 
-    is_due = True
+    due = None
 
     def discriminator_loss(self, real_logits, fake_logits):
-        if InterruptedOnce.is_due:
-            InterruptedOnce.is_due = False
-            interrupt()
+        due, InterruptedOnce.due = InterruptedOnce.due, None
+        if due is not None:
+            due()
         return keras.ops.mean(fake_logits) - keras.ops.mean(real_logits)
 
     def generator_loss(self, fake_logits, real_logits=None):
         return -keras.ops.mean(fake_logits)
 
 
-@pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch"])
-def test_in_the_midst_of_a_step_it_loses_nothing(make_gan, dataset, tmp_path, method):
+@pytest.mark.parametrize(
+    ("method", "way"),
+    [
+        *((method, interrupt) for method in ("fit", "evaluate", "train_on_batch")),
+        *((method, misunderstand) for method in ("evaluate", "test_on_batch")),
+        ("train_on_batch", lose),
+    ],
+)
+def test_in_the_midst_of_a_step_it_loses_nothing(make_gan, dataset, tmp_path, method, way):
     gan = make_gan("mlp", loss=InterruptedOnce())
-    given = dataset.batch(0, 0) if method == "train_on_batch" else dataset
-    InterruptedOnce.is_due = True
+    given = dataset.batch(0, 0) if method.endswith("on_batch") else dataset
+    InterruptedOnce.due = staticmethod(way)
     with pytest.raises(KeyboardInterrupt):
         getattr(gan, method)(given)
     assert_goes_on(gan, dataset, tmp_path)
+
+
+@pytest.mark.parametrize("way", [interrupt, misunderstand, lose])
+def test_generating_ends_with_the_batch_in_hand(make_gan, monkeypatch, way):
+    sizes = []
+
+    def predict(network, latents):
+        sizes.append(len(latents))
+        if len(sizes) == 2:
+            way()
+        return np.zeros((len(latents), 8, 8, 1))
+
+    monkeypatch.setattr(_backend, "predict_on_batch", predict)
+    with pytest.raises(KeyboardInterrupt):
+        make_gan("mlp").generate(10, batch_size=3)
+    assert sizes == [3, 3]
 
 
 def test_in_the_midst_of_generating_it_loses_nothing(make_gan, dataset, tmp_path):
@@ -216,3 +248,11 @@ class TestHeldOff:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         with _interrupts.held_off():
             interrupt()
+
+
+@pytest.mark.parametrize("way", [interrupt, misunderstand, lose])
+def test_of_a_command_it_arrives_at_its_end_at_the_latest(way):
+    with pytest.raises(KeyboardInterrupt), _interrupts.repeated():
+        way()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
