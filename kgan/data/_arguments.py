@@ -66,7 +66,7 @@ def checked_labels(labels: Any, images: npt.NDArray[np.uint8]) -> npt.NDArray[np
             "labels must be as many as images. "
             f"Received: {len(labels)} labels for {len(images)} images"
         )
-    lowest, highest = int(labels.min()), int(labels.max())
+    lowest, highest = int(labels.min()), int(np.max(labels))
     if lowest < 0 or highest >= 2**31 - 1:
         raise ValueError(
             "labels must count classes from 0 and fit in int32. "
@@ -86,7 +86,7 @@ def checked_num_classes(
                 f"labels, or leave it out. Received: num_classes={num_classes!r}"
             )
         return None
-    highest = int(labels.max())
+    highest = int(np.max(labels))
     if num_classes is None:
         return highest + 1
     num_classes = integer("num_classes", num_classes, 1)

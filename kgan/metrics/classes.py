@@ -30,11 +30,12 @@ def inception_score(probabilities: npt.ArrayLike, splits: int = 10) -> tuple[flo
     """
     splits = integer("splits", splits)
     array = _arguments.features("probabilities", probabilities, least=splits)
-    if array.min() < 0 or not np.allclose(array.sum(axis=1), 1.0, atol=1e-3):
+    sums = np.sum(array, axis=1)
+    if np.min(array) < 0 or not np.allclose(sums, 1.0, atol=1e-3):
         raise ValueError(
             "Expected `probabilities` to be at least 0 and each row to sum to 1, as softmax makes "
-            f"them of logits. Received: sums from {array.sum(axis=1).min()} to "
-            f"{array.sum(axis=1).max()}, least {array.min()}."
+            f"them of logits. Received: sums from {np.min(sums)} to {np.max(sums)}, least "
+            f"{np.min(array)}."
         )
     scores = [
         np.exp(_divergence(part, part.mean(axis=0)).mean())

@@ -40,7 +40,7 @@ def frechet_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
     real_factor, fake_factor = _covariance_factor(real), _covariance_factor(fake)
     # With C = F F^T for both, the trace of the square root of C_real C_fake is the sum of the
     # singular values of F_real^T F_fake. No square root of a nearly singular matrix is taken.
-    overlap = np.linalg.svd(real_factor.T @ fake_factor, compute_uv=False).sum()
+    overlap = np.sum(np.linalg.svd(real_factor.T @ fake_factor, compute_uv=False))
     spread = np.sum(real_factor**2) + np.sum(fake_factor**2)
     return float(max(offset @ offset + spread - 2.0 * overlap, 0.0))
 
