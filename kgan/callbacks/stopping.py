@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+import weakref
 from types import FrameType
 from typing import Any
 
@@ -56,8 +57,8 @@ class StopOnSignal(keras.callbacks.Callback):
     of the epoch. A signal that the process ignores, as of a shell's background jobs, stays ignored.
     Signals can be caught in a process's main thread only; elsewhere the callback does nothing.
 
-    Only the process that trains listens: one that is forked meanwhile, as Keras forks workers, is
-    ended by the signals that would have ended it before.
+    Only the process that trains listens: one that is forked meanwhile, as Keras forks workers, has
+    the handlers from before.
 
     Handlers are put back when training ends, in an error too. `received` is the number of the
     signal that ended training, or None.
@@ -75,8 +76,8 @@ class StopOnSignal(keras.callbacks.Callback):
         super().__init__()
         self.received: int | None = None
         self._trained: Any = None
-        self._process: int | None = None  # the one that trains
         self._previous: dict[int, Any] = {}
+        _ALL.add(self)
 
     @property
     def has_interrupted(self) -> bool:
@@ -97,7 +98,6 @@ class StopOnSignal(keras.callbacks.Callback):
         del logs
         self._restore()  # what a loop of one's own that raised has left
         self.received = None
-        self._process = os.getpid()
         for number in (signal.SIGINT, signal.SIGTERM):
             if _interrupts.is_ignored(number):
                 continue
@@ -109,11 +109,8 @@ class StopOnSignal(keras.callbacks.Callback):
     def _stop(self, number: int, frame: FrameType | None) -> None:
         del frame
         self._restore()
-        if os.getpid() == self._process:
-            self.received = number
-            self._trained.stop_training = True
-        else:  # Forked, with this handler: who waits for its end would wait forever.
-            os.kill(os.getpid(), number)
+        self.received = number
+        self._trained.stop_training = True
 
     def on_train_end(self, logs: Any = None) -> None:
         """Stops listening."""
@@ -127,3 +124,17 @@ class StopOnSignal(keras.callbacks.Callback):
     def _restore(self) -> None:
         while self._previous:
             signal.signal(*self._previous.popitem())
+
+
+_ALL: weakref.WeakSet[StopOnSignal] = weakref.WeakSet()
+
+
+def _restore_all() -> None:
+    for each in _ALL:
+        each._restore()
+
+
+# At once, not when a signal comes: one that comes just before a worker waits for a lock does not
+# wake it, as far as its handler is Python's, and who waits for its end would wait forever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_restore_all)

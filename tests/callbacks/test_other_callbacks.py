@@ -220,19 +220,21 @@ def test_a_signal_amid_a_step_loses_nothing(make_gan, dataset, tmp_path):
 @pytest.mark.filterwarnings("ignore:.*fork")
 def test_a_forked_process_ends_by_the_signal(make_gan, dataset):
     # As the worker processes of Keras do, for whose end Python waits.
+    before = signal.getsignal(signal.SIGTERM)
     ends = []
 
     def fork():
+        assert signal.getsignal(signal.SIGTERM) is not before
         # A signal that comes before the child is up Python itself drops.
         is_up, up = os.pipe()
         child = os.fork()
         if child == 0:
             try:
-                os.write(up, b".")
+                os.write(up, b"." if signal.getsignal(signal.SIGTERM) is before else b"!")
                 time.sleep(20)
             finally:
                 os._exit(0)
-        os.read(is_up, 1)
+        assert os.read(is_up, 1) == b"."
         os.close(is_up)
         os.close(up)
         os.kill(child, signal.SIGTERM)
