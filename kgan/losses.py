@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kgan._names import find
+from kgan._registry import find
 
 Tensor = Any
 

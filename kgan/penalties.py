@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 from kgan._arguments import integer
-from kgan._names import find
+from kgan._registry import find
 from kgan._noise import for_batch
 
 Tensor = Any

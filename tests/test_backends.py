@@ -14,7 +14,7 @@ from keras import ops
 
 import kgan
 from kgan import _backend
-from kgan.models.optimizer_pair import serialize
+from kgan.training.optimizers import serialize
 
 BACKENDS = ("tensorflow", "jax", "torch")
 STEPS = 4

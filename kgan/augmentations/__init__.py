@@ -8,7 +8,7 @@ tests find it there.
 
 from typing import Any
 
-from kgan._names import find
+from kgan._registry import find
 from kgan.augmentations.adaptive import AdaptiveAugment
 from kgan.augmentations.augmentation import Augmentation
 from kgan.augmentations.diff_augment import DiffAugment

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from kgan._names import did_you_mean
+from kgan._registry import did_you_mean
 
 Tensor = Any
 

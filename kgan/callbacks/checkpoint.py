@@ -14,7 +14,7 @@ from kgan import _backend
 from kgan._arguments import integer
 from kgan._files import remove_unfinished, written_whole
 from kgan.callbacks.terminate_on_nan import NaNWarning, networks_with_nan
-from kgan.models.generative_model import GenerativeModel
+from kgan.training.model import GenerativeModel
 
 
 class Checkpoint(keras.callbacks.Callback):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from kgan import _core
 from kgan._arguments import integer
-from kgan.data import _arguments
+from kgan.data import _checks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,17 +95,17 @@ class ImageDataset(keras.utils.PyDataset):
         super().__init__(
             workers=workers, use_multiprocessing=use_multiprocessing, max_queue_size=max_queue_size
         )
-        self._images = _arguments.checked_images(images)
-        self._labels = None if labels is None else _arguments.checked_labels(labels, self._images)
-        self._num_classes = _arguments.checked_num_classes(num_classes, self._labels)
+        self._images = _checks.checked_images(images)
+        self._labels = None if labels is None else _checks.checked_labels(labels, self._images)
+        self._num_classes = _checks.checked_num_classes(num_classes, self._labels)
         self._batch_size = integer("batch_size", batch_size, 1)
         self._shuffle = bool(shuffle)
         self._drop_remainder = bool(drop_remainder)
         self._seed_was_given = seed is not None
-        self._seed = _arguments.drawn_seed() if seed is None else integer("seed", seed, 0)
-        self._value_range = _arguments.checked_value_range(value_range)
-        self._dtype = _arguments.checked_dtype(dtype)
-        self._pad_to = _arguments.checked_pad_to(pad_to, self._images)
+        self._seed = _checks.drawn_seed() if seed is None else integer("seed", seed, 0)
+        self._value_range = _checks.checked_value_range(value_range)
+        self._dtype = _checks.checked_dtype(dtype)
+        self._pad_to = _checks.checked_pad_to(pad_to, self._images)
         self._batches_per_pass = self._count_batches()
         self._length = (
             self._batches_per_pass
@@ -266,7 +266,7 @@ class ImageDataset(keras.utils.PyDataset):
         pass_number, position = divmod(number, self._batches_per_pass)
         first = position * self._batch_size
         rows = self._permutation(pass_number)[first : first + self._batch_size]
-        images, labels = self._pick(_arguments.part_of(rows, part))
+        images, labels = self._pick(_checks.part_of(rows, part))
         return images if labels is None else (images, labels)
 
     def draw(self, count: int, seed: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32] | None]:

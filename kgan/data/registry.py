@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from kgan._names import did_you_mean
+from kgan._registry import did_you_mean
 from kgan.data.digits import load_digits
 from kgan.data.image_dataset import ImageDataset
 from kgan.data.mnist import load_fashion_mnist, load_kmnist, load_mnist, load_stacked_mnist

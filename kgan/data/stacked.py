@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kgan import _core
-from kgan.data import _arguments
+from kgan.data import _checks
 from kgan.data.image_dataset import ImageDataset, random_generator, random_order
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class StackedImageDataset(ImageDataset):
         **options: Any,
     ) -> None:
         super().__init__(images, labels, **options)
-        self._stack = _arguments.checked_stack(stack, self._images, self._num_classes)
+        self._stack = _checks.checked_stack(stack, self._images, self._num_classes)
 
     @property
     def stack(self) -> int:

@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kgan._arguments import integer
-from kgan.metrics import _arguments
-from kgan.metrics._arguments import Array
+from kgan.metrics import _checks
+from kgan.metrics._checks import Array
 
 
 def inception_score(probabilities: npt.ArrayLike, splits: int = 10) -> tuple[float, float]:
@@ -29,7 +29,7 @@ def inception_score(probabilities: npt.ArrayLike, splits: int = 10) -> tuple[flo
         [Salimans et al., 2016](https://arxiv.org/abs/1606.03498).
     """
     splits = integer("splits", splits)
-    array = _arguments.features("probabilities", probabilities, least=splits)
+    array = _checks.features("probabilities", probabilities, least=splits)
     sums = np.sum(array, axis=1)
     if np.min(array) < 0 or not np.allclose(sums, 1.0, atol=1e-3):
         raise ValueError(
@@ -58,7 +58,7 @@ def class_shares(classes: npt.ArrayLike, num_classes: int) -> Array:
         ValueError: `classes` are no such integers, or out of range.
     """
     num_classes = integer("num_classes", num_classes)
-    array = _arguments.classes("classes", classes, num_classes)
+    array = _checks.classes("classes", classes, num_classes)
     return np.bincount(array, minlength=num_classes) / len(array)
 
 

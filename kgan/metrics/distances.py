@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kgan._arguments import integer
-from kgan.metrics import _arguments
+from kgan.metrics import _checks
 
 
 def frechet_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
@@ -35,7 +35,7 @@ def frechet_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
     Reference:
         [Heusel et al., 2017](https://arxiv.org/abs/1706.08500).
     """
-    real, fake = _arguments.feature_pair(real, fake)
+    real, fake = _checks.feature_pair(real, fake)
     offset = real.mean(axis=0) - fake.mean(axis=0)
     real_factor, fake_factor = _covariance_factor(real), _covariance_factor(fake)
     # With C = F F^T for both, the trace of the square root of C_real C_fake is the sum of the
@@ -45,7 +45,7 @@ def frechet_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
     return float(max(offset @ offset + spread - 2.0 * overlap, 0.0))
 
 
-def _covariance_factor(features: _arguments.Array) -> _arguments.Array:
+def _covariance_factor(features: _checks.Array) -> _checks.Array:
     """A matrix F for which F F^T is the covariance of the features, with D rows."""
     count, size = features.shape
     if count <= size:  # the samples themselves are such a matrix, and the smaller one
@@ -90,7 +90,7 @@ def kernel_distance(
     Reference:
         [Bińkowski et al., 2018](https://arxiv.org/abs/1801.01401).
     """
-    real, fake = _arguments.feature_pair(real, fake)
+    real, fake = _checks.feature_pair(real, fake)
     fewest = min(len(real), len(fake))
     size = min(1000, fewest) if subset_size is None else subset_size
     if not isinstance(size, (int, np.integer)) or not 2 <= size <= fewest:
@@ -104,7 +104,7 @@ def kernel_distance(
     generator = np.random.default_rng(seed)
     scale = 1.0 / real.shape[1] if gamma is None else gamma
 
-    def kernel(x: _arguments.Array, y: _arguments.Array) -> _arguments.Array:
+    def kernel(x: _checks.Array, y: _checks.Array) -> _checks.Array:
         return (scale * (x @ y.T) + coefficient) ** degree
 
     distances = []

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kgan._arguments import integer
-from kgan.metrics import _arguments
-from kgan.metrics._arguments import Array
+from kgan.metrics import _checks
+from kgan.metrics._checks import Array
 
 _BLOCK_ELEMENTS = 2**21  # 16 MiB of float64
 # Squares below this share of the features' own are rounding errors of a distance that is 0: two
@@ -115,7 +115,7 @@ def compare_neighbours(
         integer(name, k)
         for name, k in (("neighbours", neighbours), ("density_neighbours", density_neighbours))
     )
-    real, fake = _arguments.feature_pair(real, fake, least=max(ks) + 1)
+    real, fake = _checks.feature_pair(real, fake, least=max(ks) + 1)
     precision_radius, density_radius = _squared_radii(real, ks).T
     (recall_radius,) = _squared_radii(fake, ks[:1]).T
     precise = np.zeros(len(fake), bool)
@@ -257,7 +257,7 @@ def support_size(samples: npt.ArrayLike, threshold: float) -> float:
     Reference:
         [Arora and Zhang, 2017](https://arxiv.org/abs/1706.08224).
     """
-    samples = _arguments.features("samples", samples)
+    samples = _checks.features("samples", samples)
     # A little more than the square, lest the pair be left out whose distance the threshold is.
     bound = threshold**2 * (1 + 1e-12)
     same = sum(int((squares <= bound).sum()) for squares in _pair_blocks(samples))
@@ -278,7 +278,7 @@ def duplicate_distance(real: npt.ArrayLike, pairs: int = 10) -> float:
     Raises:
         ValueError: The array is no features, holds NaN, or too few samples for so many pairs.
     """
-    real, pairs = _arguments.features("real", real), integer("pairs", pairs)
+    real, pairs = _checks.features("real", real), integer("pairs", pairs)
     if pairs > len(real) * (len(real) - 1) // 2:
         raise ValueError(f"Expected enough samples for {pairs} pairs. Received: {len(real)}.")
     nearest = np.full(pairs, np.inf)

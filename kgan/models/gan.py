@@ -9,12 +9,13 @@ from kgan import _backend, augmentations, losses
 from kgan._arguments import integer
 from kgan._backend import graph
 from kgan._noise import for_batch
-from kgan.models import data_checks, network_checks
-from kgan.models.generative_model import GenerativeModel
-from kgan.models.means import Means
-from kgan.models.optimizer_pair import OptimizerPair, serialize
+from kgan.models import network_checks
+from kgan.training import data_checks
+from kgan.training.model import GenerativeModel
+from kgan.training.logs import Means
+from kgan.training.optimizers import OptimizerPair, serialize
 from kgan.models.packing import packed, unpacked
-from kgan.models.sampling import LatentSampler
+from kgan.models.latent_model import LatentSampler
 from kgan.penalties import Judged, Penalty, gradients_needed
 from kgan.penalties import get as get_penalties
 

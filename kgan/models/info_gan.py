@@ -12,7 +12,7 @@ from kgan._arguments import integer
 from kgan._noise import for_batch
 from kgan.models import network_checks
 from kgan.models.gan import GAN
-from kgan.models.sampling import arcs
+from kgan.models.latent_model import arcs
 
 Tensor = Any
 

@@ -10,7 +10,7 @@ from keras import ops
 import kgan
 from kgan import _backend
 from kgan.models.gan import _scores
-from kgan.models.sampling import arcs
+from kgan.models.latent_model import arcs
 
 LOGS = {
     "discriminator_loss",

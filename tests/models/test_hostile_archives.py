@@ -178,7 +178,7 @@ def test_code_in_the_place_of_an_argument_of_compile(written, config, canary, ar
 
 
 def test_an_optimizer_pair_and_layers_within_layers_keep_safe(canary):
-    pair = kgan.models.OptimizerPair(keras.optimizers.Adam(), keras.optimizers.Adam())
+    pair = kgan.training.OptimizerPair(keras.optimizers.Adam(), keras.optimizers.Adam())
     pair = keras.saving.serialize_keras_object(pair)
     pair["config"]["generator_optimizer"]["config"]["learning_rate"] = LAMBDA
     pair["config"]["learning_rate_ratio"] = None  # so that it asks for the rates

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kgan.models.means import Means
+from kgan.training.logs import Means
 
 
 def numbers(means):

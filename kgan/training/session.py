@@ -12,8 +12,8 @@ import numpy as np
 from keras import ops
 
 from kgan import _backend, _interrupts
-from kgan.models.feed import is_indexed
-from kgan.models.progress import Progress, give_states, has_state, states_of
+from kgan.training.feed import is_indexed
+from kgan.training.progress import Progress, give_states, has_state, states_of
 
 
 def check_callbacks(callbacks: Iterable[Any]) -> None:

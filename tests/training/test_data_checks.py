@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import kgan
-from kgan.models import data_checks
+from kgan.training import data_checks
 
 
 def small_networks(num_classes=None, shape=(8, 8, 1)):

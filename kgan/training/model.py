@@ -13,10 +13,10 @@ from keras import ops
 
 from kgan import _backend, _interrupts
 from kgan._files import written_whole
-from kgan.models.data_checks import as_one, check_weights, split_batch
-from kgan.models.feed import feed
-from kgan.models.progress import Progress
-from kgan.models.session import RestOfEpoch, Session, check_callbacks, in_order
+from kgan.training.data_checks import as_one, check_weights, split_batch
+from kgan.training.feed import feed
+from kgan.training.progress import Progress
+from kgan.training.session import RestOfEpoch, Session, check_callbacks, in_order
 
 
 class GenerativeModel(_backend.ImperativeSteps, keras.Model):

@@ -10,7 +10,7 @@ import pytest
 
 import kgan
 from kgan import _backend
-from kgan.models import EpochRestartWarning
+from kgan.training import EpochRestartWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::kgan.callbacks.CollapseWarning")
 

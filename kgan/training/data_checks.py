@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kgan._backend.tf_data import labels_below
-from kgan.models.feed import ends_of_pass, is_indexed
+from kgan.training.feed import ends_of_pass, is_indexed
 from kgan.models.network_checks import fits, last_operation, shown, unpacked_shape
 
 _LOOKED_AT = 32  # images: enough to tell a range

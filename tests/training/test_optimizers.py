@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import kgan
-from kgan.models import OptimizerPair
+from kgan.training import OptimizerPair
 
 
 def test_keras_sees_one_optimizer_that_holds_both(make_gan):
@@ -84,5 +84,5 @@ def test_averages_of_weights_are_put_in_place_at_the_end(make_gan, dataset):
 def test_round_trip_through_config():
     pair = OptimizerPair(keras.optimizers.Adam(3e-4), keras.optimizers.RMSprop(2e-3))
     twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(pair))
-    assert isinstance(twin, kgan.models.OptimizerPair)
+    assert isinstance(twin, kgan.training.OptimizerPair)
     assert twin.get_config() == pair.get_config()

@@ -8,7 +8,7 @@ import numpy as np
 from kgan import _backend, _interrupts
 from kgan._arguments import integer
 from kgan._backend import graph
-from kgan.models import data_checks
+from kgan.training import data_checks
 
 Tensor = Any
 

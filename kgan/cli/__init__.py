@@ -316,7 +316,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _trained(run: Any, time_limit: float | None) -> int:
-    from kgan import callbacks, models
+    from kgan import callbacks, training
 
     left = run.epochs - run.gan.epochs_trained
     if left <= 0:
@@ -335,7 +335,7 @@ def _trained(run: Any, time_limit: float | None) -> int:
         f"{run.dataset.batch_size}, into {run.directory}"
     )
     with _warnings_in_lines(
-        callbacks.CollapseWarning, callbacks.NaNWarning, models.EpochRestartWarning
+        callbacks.CollapseWarning, callbacks.NaNWarning, training.EpochRestartWarning
     ):
         try:
             received = run.train(time_limit, verbose=1 if sys.stdout.isatty() else 2)

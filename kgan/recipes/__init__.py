@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from kgan import models, networks, penalties
-from kgan._names import did_you_mean
+from kgan._registry import did_you_mean
 
 
 @dataclass(frozen=True)
