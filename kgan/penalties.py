@@ -13,8 +13,8 @@ import keras
 from keras import ops
 
 from kgan._arguments import integer
-from kgan._registry import find
 from kgan._noise import for_batch
+from kgan._registry import find
 
 Tensor = Any
 

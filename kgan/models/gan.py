@@ -10,14 +10,14 @@ from kgan._arguments import integer
 from kgan._backend import graph
 from kgan._noise import for_batch
 from kgan.models import network_checks
-from kgan.training import data_checks
-from kgan.training.model import GenerativeModel
-from kgan.training.logs import Means
-from kgan.training.optimizers import OptimizerPair, serialize
-from kgan.models.packing import packed, unpacked
 from kgan.models.latent_model import LatentSampler
+from kgan.models.packing import packed, unpacked
 from kgan.penalties import Judged, Penalty, gradients_needed
 from kgan.penalties import get as get_penalties
+from kgan.training import data_checks
+from kgan.training.logs import Means
+from kgan.training.model import GenerativeModel
+from kgan.training.optimizers import OptimizerPair, serialize
 
 Tensor = Any
 Verdict = tuple[Tensor, Tensor | None]  # logits, and what a second output finds in the images

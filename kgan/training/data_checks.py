@@ -11,8 +11,8 @@ import keras
 import numpy as np
 
 from kgan._backend.tf_data import labels_below
-from kgan.training.feed import ends_of_pass, is_indexed
 from kgan.models.network_checks import fits, last_operation, shown, unpacked_shape
+from kgan.training.feed import ends_of_pass, is_indexed
 
 _LOOKED_AT = 32  # images: enough to tell a range
 _RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
