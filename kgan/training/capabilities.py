@@ -1,0 +1,97 @@
+"""What a model can do beyond training, as Protocols.
+
+Callbacks, metrics, the command and the report ask for a capability, never for a class: whatever has
+the methods, of whatever library, is served.
+"""
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from kgan._typing import Array, Images, Labels
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """Makes images."""
+
+    def generate(self, n: int, *, seed: int | None = None) -> Images:
+        """Returns float images `(n, height, width, channels)`; a seed makes them repeatable."""
+
+
+@runtime_checkable
+class Conditional(Protocol):
+    """Makes images of a class that is asked for, where `num_classes` is not None."""
+
+    num_classes: int | None
+
+
+@runtime_checkable
+class Latent(Protocol):
+    """Makes images from latents."""
+
+    latent_dim: int
+
+    def draw_latents(self, n: int, seed: int | None = None) -> Array:
+        """Returns latents `(n, latent_dim)` as `generate(n, seed=seed)` uses them."""
+
+    def decode(self, latents: Any, labels: Any = None) -> Images:
+        """Returns the images of latents, `(n, height, width, channels)`."""
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """Finds the latents of images, and makes the images again from them."""
+
+    def encode(self, images: Any, labels: Any = None) -> Array:
+        """Returns the latents of images, `(n, latent_dim)`."""
+
+    def reconstruct(self, images: Any, labels: Any = None) -> Images:
+        """Returns the images that the latents of images give."""
+
+
+@runtime_checkable
+class HasLikelihood(Protocol):
+    """Says how probable images are under the model.
+
+    `likelihood_support` is what the likelihood is a distribution over: `"binary"` images,
+    `"levels"` (256 of them, as 8-bit images have) or `"density"` (real numbers).
+    `likelihood_is_exact` is False where `log_prob` is a lower bound or an estimate.
+    """
+
+    likelihood_support: str
+    likelihood_is_exact: bool
+
+    def log_prob(self, images: Any, labels: Any = None, **options: Any) -> np.ndarray:
+        """Returns the log probability of each image in nats, float64 `(n,)`."""
+
+
+@runtime_checkable
+class Translates(Protocol):
+    """Turns images of one kind into images of another."""
+
+    def translate(self, images: Any, to: str | None = None) -> Images:
+        """Returns the translations, in the same order."""
+
+
+def classes_of(model: Any) -> int | None:
+    """Returns how many classes a model can be asked for, or None if it takes no labels.
+
+    Args:
+        model: Any object.
+
+    Raises:
+        ValueError: The model says that it is conditional, and does not know its classes.
+    """
+    count = getattr(model, "num_classes", None)
+    if count is None and getattr(model, "is_conditional", False):
+        raise ValueError(
+            "Expected a conditional model to know its number of classes. Received: "
+            "num_classes=None. Build it with num_classes=..., for example GAN(..., num_classes=10)."
+        )
+    return count
+
+
+def is_conditional(model: Any) -> bool:
+    """Returns whether `generate` of a model takes labels."""
+    return bool(getattr(model, "is_conditional", getattr(model, "num_classes", None) is not None))
