@@ -129,7 +129,6 @@ class LatentSampler:
         size = integer("batch_size", batch_size)
         # `network.predict` would wait for the other processes, and for a number that the devices
         # divide.
-        _backend.settle(self)
         parts = []
         interrupt = _interrupts.Remembered()
         with interrupt.listening():
