@@ -150,7 +150,7 @@ def test_an_epoch_of_another_length_begins_anew_and_is_said_to(command, tmp_path
     code, out, err = command(*resume, directory, "--steps-per-epoch", 3)
     assert code == 0, err
     line = re.search(r"^kgan: warning: .* batch 1 of 2 of epoch 2\. .*$", err, re.MULTILINE)
-    assert "one with 3 batches to an epoch. That epoch begins anew." in line.group()
+    assert "one with 3 batches to an epoch. That epoch begins again." in line.group()
     assert "Going on" not in out
     assert "EpochRestartWarning" not in err
     assert int(keras.saving.load_model(directory / "gan.keras").optimizer.iterations) == 2 + 1 + 3

@@ -27,7 +27,9 @@ class ImperativeSteps:
             self.optimizer.variables,
             self.metrics_variables,
         )
-        return _purely(self.training_step, data, variables, state)
+        return _purely(
+            lambda: self.training_step(self.unpack(data, training=True)), variables, state
+        )
 
     def test_step(self: Any, state: Any, data: Any) -> tuple[Logs, Any]:
         """What Keras's trainer calls for a batch of held-out data: `(logs, new state)`."""
@@ -36,7 +38,9 @@ class ImperativeSteps:
             self.non_trainable_variables,
             self.metrics_variables,
         )
-        return _purely(self.evaluation_step, data, variables, state)
+        return _purely(
+            lambda: self.evaluation_step(self.unpack(data, training=False)), variables, state
+        )
 
     # Keras's trainer takes the values out of the variables, gives them away to each step, and puts
     # back what the last step gave. If a step fails or is broken off, there would be nothing left.
@@ -93,7 +97,7 @@ def settle(model: Any) -> None:
     model.jax_state_sync()
 
 
-def _purely(step: Callable[[Any], Logs], data: Any, variables: Any, state: Any) -> Any:
+def _purely(step: Callable[[], Logs], variables: Any, state: Any) -> Any:
     """Runs a step on the values in `state`, which is as `variables`, and returns the new ones."""
     pairs = [
         pair
@@ -101,7 +105,7 @@ def _purely(step: Callable[[Any], Logs], data: Any, variables: Any, state: Any) 
         for pair in zip(group, values, strict=True)
     ]
     with keras.StatelessScope(pairs) as scope:
-        logs = step(data)
+        logs = step()
     return logs, tuple([scope.get_current_value(v) for v in group] for group in variables)
 
 

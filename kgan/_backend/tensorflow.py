@@ -18,11 +18,11 @@ class ImperativeSteps:
 
     def train_step(self: Any, data: Any) -> Logs:
         """What Keras's trainer calls for a batch of training data."""
-        return _reducible(self.training_step(data))
+        return _reducible(self.training_step(self.unpack(data, training=True)))
 
     def test_step(self: Any, data: Any) -> Logs:
         """What Keras's trainer calls for a batch of held-out data."""
-        return _reducible(self.evaluation_step(data))
+        return _reducible(self.evaluation_step(self.unpack(data, training=False)))
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras would build the model from a batch here, in a way that fails for the pairs of

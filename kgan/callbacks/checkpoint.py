@@ -56,6 +56,8 @@ class Checkpoint(keras.callbacks.Callback):
     ```
     """
 
+    saves = True
+
     def __init__(
         self, path: str | os.PathLike[str], every: int = 1, every_batches: int | None = None
     ) -> None:

@@ -1,14 +1,15 @@
-"""What can be known to be wrong with networks before any training, said in words.
+"""Validates the networks of a GAN before any training.
 
-Each function raises a ValueError that names what was expected, what was received, and the mend.
+Each function raises a ValueError that says what was expected, what was received and how to fix it.
 """
 
 from typing import Any
 
 import keras
 
-from kgan import _backend
 from kgan._arguments import integer
+from kgan._typing import Network
+from kgan.training.batch_spec import fits, shown
 
 
 def check_networks(generator: Any, discriminator: Any, pack: int = 1) -> None:
@@ -185,14 +186,28 @@ def _check_inputs(generator: Any, discriminator: Any) -> None:
         )
 
 
+_RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
+
+
+def range_of(network: Network) -> dict[str, Any]:
+    """The range of a network's images, as `BatchSpec` takes it, as far as its last layer tells."""
+    _, activation = last_operation(network.outputs[0])
+    if activation not in _RANGES:
+        return {}
+    return {
+        "value_range": _RANGES[activation],
+        "range_reason": f"the range of the {network.name}, which ends in {activation!r}",
+    }
+
+
 def last_operation(tensor: Any) -> tuple[Any, str]:
     """The operation that makes a network's output what it is, and its activation's name."""
     while True:
         last = tensor._keras_history.operation
         activation = getattr(last, "activation", None)
         name = getattr(activation, "__name__", type(activation).__name__).lower()
-        if isinstance(last, keras.Model):  # a network that ends in another network
-            tensor = last.outputs[0]
+        if isinstance(last, keras.Model) and getattr(last, "outputs", None):
+            tensor = last.outputs[0]  # a network that ends in another network
         elif isinstance(last, (keras.layers.Reshape, keras.layers.Flatten)) or (
             isinstance(last, keras.layers.Activation) and name == "linear"
         ):
@@ -269,43 +284,3 @@ def _embedded_classes(network: Any) -> int | None:
         if isinstance(layer, kind) and (size := getattr(layer, attribute)) is not None
     }
     return int(sizes.pop()) if len(sizes) == 1 else None
-
-
-def check_same_devices(model: Any, optimizer: Any) -> None:
-    """Refuses networks and optimizers that were made for other devices than their model.
-
-    Args:
-        model: The `GAN`.
-        optimizer: Its `OptimizerPair`.
-    """
-    parts = {
-        "the generator": model.generator.variables,
-        "the discriminator": model.discriminator.variables,
-        "the generator's optimizer": optimizer.generator_optimizer.variables,
-        "the discriminator's optimizer": optimizer.discriminator_optimizer.variables,
-    }
-    others = [
-        name
-        for name, variables in parts.items()
-        if not all(_backend.belongs(variable, model) for variable in variables)
-    ]
-    if others:
-        raise ValueError(
-            "Expected networks, optimizers and the GAN to be made for the same devices: all of "
-            "them in one `with strategy.scope():` on TensorFlow, all of them after "
-            "keras.distribution.set_distribution(...) on JAX. "
-            f"Received: {' and '.join(others)}, made elsewhere than the GAN."
-        )
-
-
-def fits(shape: Any, expected: Any) -> bool:
-    """Whether a batch of this shape is one of that, as far as either is known."""
-    return len(shape) == len(expected) and all(
-        size is None or wanted is None or size == wanted
-        for size, wanted in zip(tuple(shape)[1:], tuple(expected)[1:], strict=True)
-    )
-
-
-def shown(shape: Any) -> str:
-    """The shape of a batch in words."""
-    return "(" + ", ".join("batch" if i == 0 else str(n) for i, n in enumerate(shape)) + ")"

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from kgan._typing import Array, Images, Labels
+from kgan._typing import Array, Images
 
 
 @runtime_checkable

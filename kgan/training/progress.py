@@ -1,4 +1,4 @@
-"""Where training stands between two batches, as far as no variable holds it."""
+"""How far training is between two batches, as far as no variable holds it."""
 
 import copy
 import json
@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from kgan.training.callback import Callback
 
 # What Keras's callbacks remember from batch to batch and from epoch to epoch.
 _STATE_OF_KERAS = {
@@ -21,12 +23,12 @@ _KEY = "progress"
 
 @dataclass(frozen=True)
 class Progress:
-    """What it takes to go on with a `fit`, beside the model's variables.
+    """What resuming a `fit` needs in addition to the model's variables.
 
     Args:
-        epoch: Integer, the epoch that comes next or is under way, as `fit` numbers them.
+        epoch: Integer, the present epoch or the next one, as `fit` numbers them.
         batches: Integer, how many of its batches are done.
-        steps: Integer, of how many; None where that is not known.
+        steps: Integer, batches to an epoch; None where that is not known.
         metrics: Arrays, the running means over those batches.
         callbacks: Names of classes, each with the state of a callback.
     """
@@ -54,7 +56,13 @@ class Progress:
 
 def has_state(callback: Any) -> bool:
     """Whether a callback remembers what a resumed training needs."""
-    return hasattr(callback, "get_state") or any(_attributes(callback))
+    return _has_own_state(callback) or any(_attributes(callback))
+
+
+def _has_own_state(callback: Any) -> bool:
+    # Any callback may have the two methods; ours all do, and most do not override them.
+    get_state = getattr(type(callback), "get_state", None)
+    return get_state is not None and get_state is not Callback.get_state
 
 
 def states_of(callbacks: Sequence[Any]) -> list[tuple[str, Any]]:
@@ -65,8 +73,8 @@ def states_of(callbacks: Sequence[Any]) -> list[tuple[str, Any]]:
 def give_states(callbacks: Sequence[Any], states: Sequence[tuple[str, Any]]) -> None:
     """Gives callbacks the states that such callbacks had.
 
-    The first of a class gets that of the first of its class, and so on: so callbacks may come and
-    go between the sessions of a training.
+    The first of a class gets the state of the first of its class, and so on: callbacks may be added
+    and removed between the sessions of a training.
     """
     told: Counter[str] = Counter()
     for callback in callbacks:
@@ -78,16 +86,16 @@ def give_states(callbacks: Sequence[Any], states: Sequence[tuple[str, Any]]) -> 
 
 
 def _state_of(callback: Any) -> Any:
-    if hasattr(callback, "get_state"):
+    if _has_own_state(callback):
         state = callback.get_state()
     else:
         own = vars(callback)
         state = {name: own[name] for name in _attributes(callback) if name in own}
-    return copy.deepcopy(state)  # which the callback goes on changing
+    return copy.deepcopy(state)  # the callback will change it
 
 
 def _give_state(callback: Any, state: Any) -> None:
-    if hasattr(callback, "set_state"):
+    if _has_own_state(callback):
         callback.set_state(state)
         return
     for name in _attributes(callback):

@@ -171,7 +171,7 @@ def test_the_best_epoch_is_saved_whole_and_its_networks_are_restored(make_gan, d
     # docs/training.md says.
     assert {id(v) for v in gan.weights} >= {
         id(v)
-        for network in (gan.generator, gan.discriminator, gan.averaged_generator)
+        for network in (gan.generator, gan.discriminator, gan.network_in_use("generator"))
         for v in network.weights
     }
     assert_equal(arrays(gan.weights), second[0])

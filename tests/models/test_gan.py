@@ -9,7 +9,7 @@ from keras import ops
 
 import kgan
 from kgan import _backend
-from kgan.models.gan import _scores
+from kgan.models.critic import _scores
 from kgan.models.latent_model import arcs
 
 LOGS = {

@@ -177,11 +177,13 @@ def test_code_in_the_place_of_an_argument_of_compile(written, config, canary, ar
     assert not canary.exists()
 
 
-def test_an_optimizer_pair_and_layers_within_layers_keep_safe(canary):
-    pair = kgan.training.OptimizerPair(keras.optimizers.Adam(), keras.optimizers.Adam())
+def test_an_optimizers_and_layers_within_layers_keep_safe(canary):
+    pair = kgan.training.Optimizers(
+        {"generator": keras.optimizers.Adam(), "discriminator": keras.optimizers.Adam()}
+    )
     pair = keras.saving.serialize_keras_object(pair)
-    pair["config"]["generator_optimizer"]["config"]["learning_rate"] = LAMBDA
-    pair["config"]["learning_rate_ratio"] = None  # so that it asks for the rates
+    pair["config"]["by_role"]["generator"]["config"]["learning_rate"] = LAMBDA
+    pair["config"]["learning_rate_ratios"] = None  # so that it asks for the rates
     wrapped = keras.saving.serialize_keras_object(
         kgan.layers.SpectralNormalization(keras.layers.Dense(3))
     )
@@ -256,7 +258,7 @@ def test_classes_and_functions_by_name_are_not_called(written, config, canary, n
 @pytest.mark.parametrize(
     ("place", "name"),
     [
-        ("the model", "kgan>OptimizerPair"),
+        ("the model", "kgan>Optimizers"),
         ("the model", "kgan>R1"),
         ("generator", "kgan>GAN"),
         ("generator", "kgan>R1"),
@@ -357,7 +359,7 @@ WEIGHT_CHANGES = {
     "external link": replaced(h5py.ExternalLink("/etc/hostname", "/x")),
     "noise": replaced(None, "vars/noise_0"),
     "epochs": replaced("many", "vars/epochs_trained"),
-    "average": replaced(np.zeros((1, 1)), "averaged_generator/layers/dense/vars/0"),
+    "average": replaced(np.zeros((1, 1)), "layers/averaged_network/network/layers/dense/vars/0"),
 }
 
 
