@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         data,
         images,
         layers,
+        likelihoods,
         losses,
         metrics,
         models,
@@ -38,13 +39,16 @@ if TYPE_CHECKING:
         penalties,
         recipes,
         report,
+        schedules,
+        training,
     )
     from kgan._core import __version__
     from kgan.metrics import evaluate
-    from kgan.models import GAN, InfoGAN
+    from kgan.models import GAN, VAE, InfoGAN
 
 __all__ = [
     "GAN",
+    "VAE",
     "InfoGAN",
     "__version__",
     "augmentations",
@@ -54,6 +58,7 @@ __all__ = [
     "evaluate",
     "images",
     "layers",
+    "likelihoods",
     "losses",
     "metrics",
     "models",
@@ -61,12 +66,15 @@ __all__ = [
     "penalties",
     "recipes",
     "report",
+    "schedules",
+    "training",
 ]
 
 # Where the names that are no modules come from.
 _ORIGINS = {
     "GAN": "kgan.models",
     "InfoGAN": "kgan.models",
+    "VAE": "kgan.models",
     "evaluate": "kgan.metrics",
     "__version__": "kgan._core",
 }

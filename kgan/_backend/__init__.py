@@ -110,3 +110,20 @@ __all__ = [
     "scope",
     "settle",
 ]
+
+
+def predict(model, fn, *arrays):  # TEMPORARY
+    import numpy as np
+
+    tensors = [keras.ops.convert_to_tensor(a) for a in arrays]
+    import contextlib
+
+    if keras.backend.backend() == "torch":
+        import torch
+
+        ctx = torch.no_grad()
+    else:
+        ctx = contextlib.nullcontext()
+    with ctx:
+        out = fn(model, *tensors)
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, out)

@@ -9,6 +9,7 @@ from kgan import _backend
 from kgan._typing import Logs, Network, Noise, Optimizer, Tensor
 from kgan.augmentations import Augmentation
 from kgan.losses import AdversarialLoss
+from kgan.models.latent_model import as_input
 from kgan.models.packing import packed, unpacked
 from kgan.penalties import Judged, Penalty, gradients_needed
 from kgan.training.steps import check_is_scalar
@@ -232,11 +233,6 @@ class Critic:
 
         gradient, (logits, found) = _backend.input_gradient(judge, images)
         return Verdict(logits, found), gradient
-
-
-def as_input(labels: Tensor, network: Network) -> Tensor:
-    """Labels in the shape in which a network takes them: `(batch,)` or `(batch, 1)`."""
-    return ops.reshape(labels, (-1, *network.inputs[1].shape[1:]))
 
 
 def _penalty_value(penalty: Penalty, judged: Judged, optimizer: Optimizer) -> Tensor:

@@ -11,8 +11,8 @@ from kgan._arguments import integer
 from kgan._noise import for_batch
 from kgan._typing import Batch, Layer, Logs, Network, Noise, Optimizer, Shape, Tensor
 from kgan.models import network_checks
-from kgan.models.critic import ClassifierHead, Critic, Head, as_input
-from kgan.models.latent_model import LatentModel
+from kgan.models.critic import ClassifierHead, Critic, Head
+from kgan.models.latent_model import LatentModel, as_input
 from kgan.penalties import Penalty
 from kgan.penalties import get as get_penalties
 from kgan.training.batch_spec import BatchSpec, Divisor
@@ -109,7 +109,10 @@ class GAN(LatentModel):
         self.augmentation: augmentations.Augmentation | None = None
         self.latent_dim: int = generator.inputs[0].shape[1]
         self.image_shape: Shape = tuple(generator.outputs[0].shape[1:])
-        self.num_classes = network_checks.resolve_num_classes(generator, discriminator, num_classes)
+        predicted = discriminator.outputs[1].shape[1] if len(discriminator.outputs) == 2 else None
+        self.num_classes = network_checks.resolve_num_classes(
+            {"generator": generator, "discriminator": discriminator}, num_classes, predicted
+        )
         self.pack = pack
         self.discriminator_steps = 1
         self.built = True

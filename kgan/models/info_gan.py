@@ -205,7 +205,7 @@ class InfoGAN(GAN):
             `(n, continuous)` for the continuous ones.
         """
         images = np.asarray(images, "float32")
-        _, found = self._predict(self.discriminator, images, len(images), batch_size)
+        found = self.predict_in_batches(InfoGAN._found, [images], integer("batch_size", batch_size))
         *logits, means, _ = np.split(
             np.asarray(found, "float32"),
             np.cumsum([*self.categorical, self.continuous]),
@@ -213,6 +213,10 @@ class InfoGAN(GAN):
         )
         shares = [np.exp(each - each.max(axis=1, keepdims=True)) for each in logits]
         return tuple(each / each.sum(axis=1, keepdims=True) for each in shares), means
+
+    def _found(self, images: Tensor) -> Tensor:
+        _, found = self.run(self.discriminator, [images], training=False)
+        return found
 
 
 class CodesHead:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kgan import _backend, _interrupts
+from kgan import _backend
 from kgan._arguments import integer
 from kgan._backend import graph
 from kgan._typing import Array, Images, Labels, Network, Shape, Tensor
@@ -125,16 +125,23 @@ class LatentModel(GenerativeModel):
                 f"Expected latents of shape (n, {self.latent_dim}). Received: latents of shape "
                 f"{latents.shape}."
             )
-        inputs: Any = latents
+        arrays = [latents]
         given = self.labels_for(len(latents), labels)
         if given is not None:
-            shape = getattr(self, self.decoder_name).inputs[1].shape
-            inputs = [latents, given.reshape(-1, *shape[1:])]
-        if averaged or not self.has_average:
-            return np.asarray(self._predict(self, inputs, len(latents), batch_size), "float32")
-        outputs = self._predict(getattr(self, self.decoder_name), inputs, len(latents), batch_size)
-        images = self._images_of(keras.ops.convert_to_tensor(outputs))
-        return np.asarray(keras.ops.convert_to_numpy(images), "float32")
+            arrays.append(given)
+        decode = LatentModel._decode_averaged if averaged else LatentModel._decode_trained
+        images = self.predict_in_batches(decode, arrays, integer("batch_size", batch_size))
+        return np.asarray(images, "float32")
+
+    def _decode_averaged(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self._decode_by(self.network_in_use(self.decoder_name), latents, labels)
+
+    def _decode_trained(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self._decode_by(getattr(self, self.decoder_name), latents, labels)
+
+    def _decode_by(self, decoder: Network, latents: Tensor, labels: Tensor | None) -> Tensor:
+        tensors = [latents] if labels is None else [latents, as_input(labels, decoder)]
+        return self._images_of(_backend.run(decoder, tensors, training=False))
 
     def interpolate(
         self,
@@ -212,21 +219,6 @@ class LatentModel(GenerativeModel):
             )
         return labels.astype("int32")
 
-    def _predict(self, network: Network, inputs: Any, count: int, batch_size: int) -> Any:
-        """The outputs of a network for `count` inputs, as arrays."""
-        size = integer("batch_size", batch_size)
-        # `network.predict` would wait for the other processes, and for a number that the devices
-        # divide.
-        _backend.settle(self)
-        parts = []
-        interrupt = _interrupts.Remembered()
-        with interrupt.listening():
-            for first in range(0, count, size):
-                part = keras.tree.map_structure(lambda x, at=first: x[at : at + size], inputs)
-                parts.append(_backend.predict_on_batch(network, part))
-                interrupt.arrive()
-        return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
-
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Exports the network that samples are made with, for serving: `keras.Model.export`.
 
@@ -242,6 +234,11 @@ class LatentModel(GenerativeModel):
         zeros = [np.zeros((1, *x.shape[1:]), x.dtype) for x in network.inputs]
         graph.call(network, zeros, training=False)
         return network.export(filepath, *args, **kwargs)
+
+
+def as_input(labels: Tensor, network: Network) -> Tensor:
+    """Labels in the shape in which a network takes them: `(batch,)` or `(batch, 1)`."""
+    return keras.ops.reshape(labels, (-1, *network.inputs[1].shape[1:]))
 
 
 def arcs(start: Array, end: Array, steps: int) -> Array:

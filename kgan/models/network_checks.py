@@ -3,6 +3,7 @@
 Each function raises a ValueError that says what was expected, what was received and how to fix it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -23,7 +24,7 @@ def check_networks(generator: Any, discriminator: Any, pack: int = 1) -> None:
     for role, network in (("generator", generator), ("discriminator", discriminator)):
         _check_is_built(role, network)
         _check_regularizers(role, network)
-    _check_shares_nothing(generator, discriminator)
+    _check_shares_nothing({"generator": generator, "discriminator": discriminator})
     _check_outputs(generator, discriminator)
     _check_inputs(generator, discriminator)
     if pack > 1 and len(generator.inputs) == 2:
@@ -147,14 +148,14 @@ def _check_regularizers(role: str, network: Any) -> None:
             )
 
 
-def _check_shares_nothing(generator: Any, discriminator: Any) -> None:
-    known = {id(variable) for variable in generator.variables}
-    shared = [variable.path for variable in discriminator.variables if id(variable) in known]
+def _check_shares_nothing(networks: Mapping[str, Network]) -> None:
+    (first, one), (second, other) = networks.items()
+    known = {id(variable) for variable in one.variables}
+    shared = [variable.path for variable in other.variables if id(variable) in known]
     if shared:
         raise ValueError(
-            "Expected networks that share no weights: each is trained by its own optimizer, and is "
-            f"saved by itself. Received: a generator and a discriminator that share {shared}. Give "
-            "each of them a layer of its own."
+            "Expected networks that share no weights: each is saved by itself. Received: the "
+            f"{first} and the {second} share {shared}. Give each of them a layer of its own."
         )
 
 
@@ -167,7 +168,18 @@ def _check_inputs(generator: Any, discriminator: Any) -> None:
             "latent; image) or both conditional (two inputs each: latent, label; image, label). "
             f"Received: {counts[0]} generator inputs and {counts[1]} discriminator inputs."
         )
-    for role, network in (("generator", generator), ("discriminator", discriminator)):
+    _check_labels({"generator": generator, "discriminator": discriminator})
+    latent = generator.inputs[0].shape
+    if len(latent) != 2 or latent[1] is None:
+        raise ValueError(
+            "Expected the generator's first input to be latents of shape (batch, latent_dim). "
+            f"Received: shape {shown(latent)}. Were the two networks swapped, or is the label "
+            "the first input?"
+        )
+
+
+def _check_labels(networks: Mapping[str, Network]) -> None:
+    for role, network in networks.items():
         labels = [tuple(x.shape[1:]) for x in network.inputs[1:]]
         if labels not in ([], [()], [(1,)]):
             raise ValueError(
@@ -177,13 +189,6 @@ def _check_inputs(generator: Any, discriminator: Any) -> None:
                 "in the order of their names. Labels are integers: embed or one-hot encode them "
                 "inside the network."
             )
-    latent = generator.inputs[0].shape
-    if len(latent) != 2 or latent[1] is None:
-        raise ValueError(
-            "Expected the generator's first input to be latents of shape (batch, latent_dim). "
-            f"Received: shape {shown(latent)}. Were the two networks swapped, or is the label "
-            "the first input?"
-        )
 
 
 _RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
@@ -229,32 +234,31 @@ def _check_gives_logits(tensor: Any) -> None:
         )
 
 
-def resolve_num_classes(generator: Any, discriminator: Any, num_classes: int | None) -> int | None:
-    """How many classes a GAN's labels have.
+def resolve_num_classes(
+    networks: Mapping[str, Network], num_classes: int | None, predicted: int | None = None
+) -> int | None:
+    """The number of classes of a model's labels.
 
     Args:
-        generator: The generator.
-        discriminator: The discriminator.
-        num_classes: What the user said, or None to read it off the networks.
+        networks: The networks by their names in the model. The first one makes images.
+        num_classes: As the user gave it, or None to find it in the networks.
+        predicted: Integer, the classes that the last network predicts, if it is a classifier.
 
     Returns:
-        The number; None for an unconditional GAN, and where the networks do not tell.
+        The number; None for an unconditional model, and where the networks do not tell.
     """
     if num_classes is not None:
         num_classes = integer("num_classes", num_classes)
-    if len(generator.inputs) == 1:
+    if len(next(iter(networks.values())).inputs) == 1:
         if num_classes is not None:
             raise ValueError(
                 "Expected networks that take labels, since num_classes is given. Received: "
                 f"unconditional networks and num_classes={num_classes!r}."
             )
         return None
-    embedded = {
-        role: _embedded_classes(network)
-        for role, network in (("generator", generator), ("discriminator", discriminator))
-    }
-    if len(discriminator.outputs) == 2:
-        embedded["discriminator"] = discriminator.outputs[1].shape[1]
+    embedded = {role: _embedded_classes(network) for role, network in networks.items()}
+    if predicted is not None:
+        embedded[list(networks)[-1]] = predicted
     known = {role: number for role, number in embedded.items() if number is not None}
     if num_classes is not None:
         for role, number in known.items():
@@ -268,7 +272,7 @@ def resolve_num_classes(generator: Any, discriminator: Any, num_classes: int | N
         raise ValueError(
             "Expected networks that embed the same number of classes. Received: "
             + " and ".join(f"{number} in the {role}" for role, number in known.items())
-            + ". If that is meant, say how many there are: GAN(..., num_classes=...)."
+            + ". If that is intended, give the number: num_classes=..."
         )
     return next(iter(known.values()), None)
 
@@ -284,3 +288,45 @@ def _embedded_classes(network: Any) -> int | None:
         if isinstance(layer, kind) and (size := getattr(layer, attribute)) is not None
     }
     return int(sizes.pop()) if len(sizes) == 1 else None
+
+
+def check_autoencoder(encoder: Network, decoder: Network, outputs_per_channel: int) -> None:
+    """Checks that an encoder and a decoder fit each other and the likelihood.
+
+    Args:
+        encoder: The encoder.
+        decoder: The decoder.
+        outputs_per_channel: Integer, the decoder's outputs for each pixel and channel.
+    """
+    for role, network in (("encoder", encoder), ("decoder", decoder)):
+        _check_is_built(role, network)
+        _check_regularizers(role, network)
+    _check_shares_nothing({"encoder": encoder, "decoder": decoder})
+    _check_labels({"encoder": encoder, "decoder": decoder})
+    latent = decoder.inputs[0].shape
+    if len(latent) != 2 or latent[1] is None:
+        raise ValueError(
+            "Expected the decoder's first input to be latents of shape (batch, latent_dim). "
+            f"Received: shape {shown(latent)}. Were the two networks swapped?"
+        )
+    found = [shown(output.shape) for output in encoder.outputs]
+    if found != [shown(latent)] * 2:
+        raise ValueError(
+            "Expected an encoder with two outputs, the mean and the log variance of the latents, "
+            f"both of shape {shown(latent)}, as the decoder takes latents. Received: outputs of "
+            f"shapes {found}."
+        )
+    *image, channels = encoder.inputs[0].shape
+    expected = (*image, None if channels is None else channels * outputs_per_channel)
+    if len(decoder.outputs) != 1 or not fits(decoder.outputs[0].shape, expected):
+        raise ValueError(
+            f"Expected a decoder with one output of shape {shown(expected)}: {outputs_per_channel} "
+            "for each pixel and channel, as the likelihood takes them. Received: outputs of shapes "
+            f"{[shown(output.shape) for output in decoder.outputs]}."
+        )
+    if len(encoder.inputs) != len(decoder.inputs):
+        raise ValueError(
+            "Expected an encoder and a decoder that are both unconditional (one input each) or "
+            "both conditional (a second input for labels). Received: "
+            f"{len(encoder.inputs)} encoder inputs and {len(decoder.inputs)} decoder inputs."
+        )

@@ -7,5 +7,6 @@ from kgan.networks.dcgan import dcgan
 from kgan.networks.mlp import mlp
 from kgan.networks.resnet import resnet
 from kgan.networks.sngan import sngan
+from kgan.networks.vae import conv_vae, dense_vae
 
-__all__ = ["dcgan", "mlp", "resnet", "sngan"]
+__all__ = ["conv_vae", "dcgan", "dense_vae", "mlp", "resnet", "sngan"]

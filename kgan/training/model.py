@@ -198,6 +198,31 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
     def _parts(self, role: str) -> list[Layer]:
         return [getattr(self, name) for name in self.roles[role]]
 
+    def predict_in_batches(
+        self, fn: Callable[..., Any], arrays: Sequence[np.ndarray], batch_size: int
+    ) -> Any:
+        """Computes a function of the model for many inputs, a batch at a time.
+
+        Args:
+            fn: An unbound method or function `fn(model, *tensors)` that reads the model's variables
+                and returns a tensor or a structure of tensors. It is compiled once.
+            arrays: Arrays of the same length, its arguments.
+            batch_size: Integer, how many rows at a time.
+
+        Returns:
+            What `fn` returns, as arrays of all rows.
+        """
+        # The variables of a model in training: on JAX, steps hold them.
+        _backend.settle(self)
+        parts = []
+        interrupt = _interrupts.Remembered()
+        with interrupt.listening():
+            for first in range(0, len(arrays[0]), batch_size):
+                rows = [array[first : first + batch_size] for array in arrays]
+                parts.append(_backend.predict(self, fn, *rows))
+                interrupt.arrive()
+        return keras.tree.map_structure(lambda *each: np.concatenate(each), *parts)
+
     # ---- compile ---------------------------------------------------------------------------------
 
     def compile(self, ema_decay: float | None = None, **options: Any) -> None:
