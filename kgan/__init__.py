@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         penalties,
         recipes,
         report,
+        samplers,
         schedules,
         training,
     )
@@ -66,6 +67,7 @@ __all__ = [
     "penalties",
     "recipes",
     "report",
+    "samplers",
     "schedules",
     "training",
 ]

@@ -85,12 +85,15 @@ def test_validation_and_sampling_change_no_training(family):
 
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras compiles no step on PyTorch here")
 def test_compiled_by_xla_and_not_compiled_train_alike(family):
-    states = []
+    logs = []
     for options in ({"jit_compile": True}, {"run_eagerly": True}):
         model = family.build(**options)
-        model.train_on_batch(*family.dataset().batch(0, 0))
-        states.append(families.state(model))
-    assert_same_state(*states, rtol=2e-3, atol=2e-4)
+        for index in range(2):
+            batch = family.dataset().batch(0, index)
+            logs.append(model.train_on_batch(*batch, return_dict=True))
+    for compiled, eager in ((logs[0], logs[2]), (logs[1], logs[3])):
+        for name, value in compiled.items():
+            np.testing.assert_allclose(value, eager[name], rtol=1e-2, atol=1e-4, err_msg=name)
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
@@ -226,8 +229,8 @@ def on_two_devices(tmp_path_factory):
 
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras trains on one device on PyTorch")
 def test_two_devices_train_as_one_does(name, family, on_two_devices):
-    with np.load(on_two_devices / f"{name}-devices.npz") as found:
-        found = dict(found)
+    with np.load(on_two_devices / f"{name}-devices.npz") as file:
+        found = dict(file)
     if family.by_batch:
         assert all(np.isfinite(value).all() for value in found.values())
         return

@@ -1,5 +1,6 @@
 """The engine: training that can be stopped and resumed exactly, for every family of models."""
 
+from kgan._typing import Batch
 from kgan.training.batch_spec import BatchSpec, Divisor
 from kgan.training.callback import Callback
 from kgan.training.data_checks import DataRangeWarning
@@ -9,6 +10,7 @@ from kgan.training.session import EpochRestartWarning
 from kgan.training.steps import Minimized
 
 __all__ = [
+    "Batch",
     "BatchSpec",
     "Callback",
     "DataRangeWarning",
