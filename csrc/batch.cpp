@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "binarize.h"
 #include "compiler.h"
 #include "interleave.h"
 #include "rows.h"
@@ -78,32 +79,77 @@ KGAN_ALWAYS_INLINE inline void prefetch_image(const std::uint8_t* pixels, std::s
     for (std::size_t i = 0; i < size; i += kCacheLine) KGAN_PREFETCH(pixels + i);
 }
 
-// Bytes that are interleaved before they are converted: well within the first-level cache beside
-// the values, and enough for three channels of MNIST at once.
-constexpr std::size_t kInterleaved = 4096;
-static_assert(kMaxStack * kInterleavedPixels <= kInterleaved);
+// Bytes that are prepared before they are converted. They stay in the first-level cache together
+// with their values, and they are enough for three channels of MNIST.
+constexpr std::size_t kPrepared = 4096;
+static_assert(kMaxStack * kInterleavedPixels <= kPrepared);
 
-// A batch whose images lie in memory as they are to be.
+// Where a thread prepares the bytes of an image.
+struct Scratch {
+    alignas(kCacheLine) std::uint8_t binary[kPrepared];
+    alignas(kCacheLine) std::uint8_t interleaved[kPrepared];
+};
+
+class Binarizer {
+  public:
+    Binarizer(const Binarize& binarize, InstructionSet set)
+        : how_(binarize.how), key_(binarize.key), draw_(choose_draw(set)) {}
+
+    bool changes_pixels() const { return how_ != Binarization::none; }
+
+    // Pixels [first, first + count) of image `row`, which begin at `pixels`, as bytes of the batch:
+    // where they are, or binarised in `out`. `first` must be a multiple of 8.
+    const std::uint8_t* operator()(const std::uint8_t* pixels, std::size_t row, std::size_t first,
+                                   std::size_t count, std::uint8_t* out) const {
+        if (how_ == Binarization::none) return pixels;
+        if (how_ == Binarization::threshold) {
+            binarize_threshold(pixels, count, out);
+        } else {
+            draw_(pixels, first, count, row_key(key_, row), out);
+        }
+        return out;
+    }
+
+  private:
+    static BinarizeDrawn choose_draw([[maybe_unused]] InstructionSet set) {
+#ifdef KGAN_X86_64
+        if (set == InstructionSet::avx512) return binarize_drawn_avx512;
+        if (set == InstructionSet::avx2) return binarize_drawn_avx2;
+#endif
+        return binarize_drawn_portable;
+    }
+
+    Binarization how_;
+    std::uint64_t key_;
+    BinarizeDrawn draw_;
+};
+
+// A batch whose images are images of the data set.
 struct WholeImages {
     const Images& images;
     const std::int64_t* indices;
+    Binarizer binarizer;
 
     std::size_t channels() const { return images.channels; }
     std::size_t part_count() const { return 1; }
     std::size_t part_size() const { return images.height * images.width * images.channels; }
 
-    // What the i-th image of the batch is made of.
+    std::size_t row(std::size_t i) const { return static_cast<std::size_t>(indices[i]); }
+
+    // The memory that the i-th image of the batch is made of.
     const std::uint8_t* part(std::size_t i, std::size_t /*number*/) const {
-        return images.pixels + static_cast<std::size_t>(indices[i]) * part_size();
+        return images.pixels + row(i) * part_size();
     }
 
-    // How many pixels can be asked for at once.
-    std::size_t pixels_at_once() const { return images.height * images.width; }
+    // How many bytes of an image can be asked for at once: a multiple of 8, or all of them.
+    std::size_t bytes_at_once() const {
+        return binarizer.changes_pixels() ? kPrepared : part_size();
+    }
 
-    // Pixels [first, first + count) of the i-th image, which may be put in `buffer`.
-    const std::uint8_t* pixels(std::size_t i, std::size_t first, std::size_t /*count*/,
-                               std::uint8_t* /*buffer*/) const {
-        return part(i, 0) + first * images.channels;
+    // Bytes [first, first + count) of the i-th image, which may be in `scratch`.
+    const std::uint8_t* bytes(std::size_t i, std::size_t first, std::size_t count,
+                              Scratch& scratch) const {
+        return binarizer(part(i, 0) + first, row(i), first, count, scratch.binary);
     }
 };
 
@@ -113,31 +159,45 @@ struct StackedImages {
     const std::int64_t* indices;
     std::size_t stack;
     Interleave3 interleave3;
+    Binarizer binarizer;
 
     std::size_t channels() const { return stack; }
     std::size_t part_count() const { return stack; }
     std::size_t part_size() const { return images.height * images.width; }
 
+    std::size_t row(std::size_t i, std::size_t number) const {
+        return static_cast<std::size_t>(indices[i * stack + number]);
+    }
+
     const std::uint8_t* part(std::size_t i, std::size_t number) const {
-        return images.pixels + static_cast<std::size_t>(indices[i * stack + number]) * part_size();
+        return images.pixels + row(i, number) * part_size();
     }
 
-    // Whole vectors, so that at most the last of an image's is not.
+    // Whole vectors, so that at most the last of an image is short.
     std::size_t pixels_at_once() const {
-        return kInterleaved / stack / kInterleavedPixels * kInterleavedPixels;
+        return kPrepared / stack / kInterleavedPixels * kInterleavedPixels;
     }
 
-    const std::uint8_t* pixels(std::size_t i, std::size_t first, std::size_t count,
-                               std::uint8_t* buffer) const {
+    std::size_t bytes_at_once() const { return pixels_at_once() * stack; }
+
+    const std::uint8_t* bytes(std::size_t i, std::size_t first, std::size_t count,
+                              Scratch& scratch) const {
+        const std::size_t first_pixel = first / stack;
+        const std::size_t pixels = count / stack;
+        const auto channel = [&](std::size_t c) {
+            return binarizer(part(i, c) + first_pixel, row(i, c), first_pixel, pixels,
+                             scratch.binary + c * pixels);
+        };
+        std::uint8_t* out = scratch.interleaved;
         if (stack == 3) {
-            interleave3(part(i, 0) + first, part(i, 1) + first, part(i, 2) + first, count, buffer);
-            return buffer;
+            interleave3(channel(0), channel(1), channel(2), pixels, out);
+            return out;
         }
         for (std::size_t c = 0; c < stack; ++c) {
-            const std::uint8_t* channel = part(i, c) + first;
-            for (std::size_t p = 0; p < count; ++p) buffer[p * stack + c] = channel[p];
+            const std::uint8_t* bytes = channel(c);
+            for (std::size_t p = 0; p < pixels; ++p) out[p * stack + c] = bytes[p];
         }
-        return buffer;
+        return out;
     }
 };
 
@@ -145,18 +205,18 @@ template <typename Source, typename Value, typename Row>
 void gather_range(const Source& source, std::size_t first, std::size_t last, const Levels& levels,
                   const Padding& padding, Value low, Row convert_row, Value* out) {
     const std::size_t channels = source.channels();
-    const std::size_t pixel_count = source.images.height * source.images.width;
+    const std::size_t size = source.part_size() * source.part_count();
     const std::size_t left = padding.left * channels;
     const std::size_t right = padding.right * channels;
     const std::size_t padded_row = left + source.images.width * channels + right;
     const std::size_t out_size = (padding.top + source.images.height + padding.bottom) * padded_row;
     // Rows without padding between them are one.
-    const std::size_t row = left + right == 0 ? pixel_count * channels : padded_row - left - right;
-    const std::size_t ahead = std::clamp<std::size_t>(
-        kPrefetchDistance / std::max<std::size_t>(1, pixel_count * channels), 1, 16);
-    alignas(kCacheLine) std::uint8_t buffer[kInterleaved];
+    const std::size_t row = left + right == 0 ? size : padded_row - left - right;
+    const std::size_t ahead =
+        std::clamp<std::size_t>(kPrefetchDistance / std::max<std::size_t>(1, size), 1, 16);
+    Scratch scratch;
     Value* values = out + first * out_size;
-    if (pixel_count == 0) {
+    if (size == 0) {
         std::fill_n(values, (last - first) * out_size, low);
         return;
     }
@@ -164,23 +224,23 @@ void gather_range(const Source& source, std::size_t first, std::size_t last, con
         for (std::size_t part = 0; part < source.part_count() && ahead < last - i; ++part) {
             prefetch_image(source.part(i + ahead, part), source.part_size());
         }
-        // Padding that lies between two rows' pixels is one run: a row's right, the next's left.
+        // The right padding of a row and the left padding of the next are filled as one.
         std::size_t gap = padding.top * padded_row + left;
-        std::size_t missing = 0;  // what the row that was begun lacks
-        for (std::size_t pixel = 0; pixel < pixel_count; pixel += source.pixels_at_once()) {
-            const std::size_t count = std::min(source.pixels_at_once(), pixel_count - pixel);
-            const std::uint8_t* bytes = source.pixels(i, pixel, count, buffer);
-            for (std::size_t done = 0; done < count * channels;) {
+        std::size_t missing = 0;  // bytes that the present row still needs
+        for (std::size_t begin = 0; begin < size; begin += source.bytes_at_once()) {
+            const std::size_t count = std::min(source.bytes_at_once(), size - begin);
+            const std::uint8_t* bytes = source.bytes(i, begin, count, scratch);
+            for (std::size_t done = 0; done < count;) {
                 if (missing == 0) {
                     values = std::fill_n(values, gap, low);
                     gap = right + left;
                     missing = row;
                 }
-                const std::size_t size = std::min(missing, count * channels - done);
-                convert_row(bytes + done, values, size, levels);
-                values += size;
-                done += size;
-                missing -= size;
+                const std::size_t run = std::min(missing, count - done);
+                convert_row(bytes + done, values, run, levels);
+                values += run;
+                done += run;
+                missing -= run;
             }
         }
         values = std::fill_n(values, right + padding.bottom * padded_row, low);
@@ -288,7 +348,7 @@ std::vector<InstructionSet> instruction_sets() {
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
         sets.push_back(InstructionSet::avx2);
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-            __builtin_cpu_supports("avx512vl")) {
+            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
             sets.push_back(InstructionSet::avx512);
         }
     }
@@ -323,17 +383,18 @@ BatchShape batch_shape(const Images& images, std::size_t batch_size, std::size_t
 }
 
 void gather(const Images& images, const std::int64_t* indices, std::size_t batch_size,
-            const Levels& levels, const Padding& padding, InstructionSet instruction_set,
-            unsigned threads, void* out) {
+            const Levels& levels, const Binarize& binarize, const Padding& padding,
+            InstructionSet instruction_set, unsigned threads, void* out) {
     check_instruction_set(instruction_set);
     check_indices(indices, batch_size, images.count, [](std::size_t i) { return i; });
-    gather_from(WholeImages{images, indices}, batch_size, levels, padding, instruction_set, threads,
-                out);
+    const WholeImages source{images, indices, Binarizer(binarize, instruction_set)};
+    gather_from(source, batch_size, levels, padding, instruction_set, threads, out);
 }
 
 void gather_stacked(const Images& images, const std::int64_t* indices, std::size_t batch_size,
-                    std::size_t stack, const Levels& levels, const Padding& padding,
-                    InstructionSet instruction_set, unsigned threads, void* out) {
+                    std::size_t stack, const Levels& levels, const Binarize& binarize,
+                    const Padding& padding, InstructionSet instruction_set, unsigned threads,
+                    void* out) {
     check_instruction_set(instruction_set);
     if (images.channels != 1 || stack == 0 || stack > kMaxStack) {
         std::ostringstream message;
@@ -345,7 +406,8 @@ void gather_stacked(const Images& images, const std::int64_t* indices, std::size
     check_indices(indices, batch_size * stack, images.count, [&](std::size_t i) {
         return std::to_string(i / stack) + ", " + std::to_string(i % stack);
     });
-    const StackedImages source{images, indices, stack, choose_interleave3(instruction_set)};
+    const StackedImages source{images, indices, stack, choose_interleave3(instruction_set),
+                               Binarizer(binarize, instruction_set)};
     gather_from(source, batch_size, levels, padding, instruction_set, threads, out);
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "binarize.h"
 #include "levels.h"
 
 namespace kgan {
@@ -59,8 +60,8 @@ BatchShape batch_shape(const Images& images, std::size_t batch_size, std::size_t
 // Throws std::invalid_argument, before anything is written, when an index is outside
 // [0, images.count), this processor lacks `instruction_set`, or the batch has no shape.
 void gather(const Images& images, const std::int64_t* indices, std::size_t batch_size,
-            const Levels& levels, const Padding& padding, InstructionSet instruction_set,
-            unsigned threads, void* out);
+            const Levels& levels, const Binarize& binarize, const Padding& padding,
+            InstructionSet instruction_set, unsigned threads, void* out);
 
 constexpr std::size_t kMaxStack = 64;
 
@@ -68,7 +69,8 @@ constexpr std::size_t kMaxStack = 64;
 // is images[indices[i * stack + c]]. Throws also unless `images` have one channel and `stack` is
 // from 1 to kMaxStack.
 void gather_stacked(const Images& images, const std::int64_t* indices, std::size_t batch_size,
-                    std::size_t stack, const Levels& levels, const Padding& padding,
-                    InstructionSet instruction_set, unsigned threads, void* out);
+                    std::size_t stack, const Levels& levels, const Binarize& binarize,
+                    const Padding& padding, InstructionSet instruction_set, unsigned threads,
+                    void* out);
 
 }  // namespace kgan

@@ -32,6 +32,11 @@ constexpr std::pair<const char*, kgan::InstructionSet> kInstructionSets[] = {
     {"avx512", kgan::InstructionSet::avx512},
 };
 
+constexpr std::pair<const char*, kgan::Binarization> kBinarizations[] = {
+    {"threshold", kgan::Binarization::threshold},
+    {"drawn", kgan::Binarization::drawn},
+};
+
 constexpr std::pair<const char*, kgan::DType> kDTypes[] = {
     {"float32", kgan::DType::float32},
     {"float16", kgan::DType::float16},
@@ -75,8 +80,8 @@ py::dtype output_dtype(kgan::DType dtype) {
 // `stacked`: each row of indices makes one image, a channel from each.
 template <bool stacked>
 py::array gather(const Pixels& images, const Indices& indices, const kgan::Levels& levels,
-                 std::optional<HeightAndWidth> pad_to, const std::string& instruction_set,
-                 unsigned threads) {
+                 std::optional<HeightAndWidth> pad_to, const std::optional<std::string>& binarize,
+                 std::uint64_t key, const std::string& instruction_set, unsigned threads) {
     constexpr py::ssize_t rank = stacked ? 2 : 1;
     if (images.ndim() != 4 || indices.ndim() != rank) {
         std::ostringstream message;
@@ -100,16 +105,18 @@ py::array gather(const Pixels& images, const Indices& indices, const kgan::Level
     const kgan::InstructionSet set =
         instruction_set == "auto" ? kgan::instruction_sets().back()
                                   : find(kInstructionSets, instruction_set, "instruction_set");
+    kgan::Binarize binary{kgan::Binarization::none, key};
+    if (binarize) binary.how = find(kBinarizations, *binarize, "binarize");
     py::array out(output_dtype(levels.dtype()),
                   {shape.size, shape.height, shape.width, shape.channels});
     void* values = out.mutable_data();
     {
         const py::gil_scoped_release release;
         if constexpr (stacked) {
-            kgan::gather_stacked(source, rows.data(), count, channels, levels, padding, set,
+            kgan::gather_stacked(source, rows.data(), count, channels, levels, binary, padding, set,
                                  threads, values);
         } else {
-            kgan::gather(source, rows.data(), count, levels, padding, set, threads, values);
+            kgan::gather(source, rows.data(), count, levels, binary, padding, set, threads, values);
         }
     }
     return out;
@@ -156,15 +163,16 @@ void register_batch(py::module_& m) {
     m.def("instruction_sets", &instruction_sets,
           "The instruction sets that this processor can run, slowest first.");
     m.attr("MAX_STACK") = kgan::kMaxStack;
-    m.def(
-        "gather", &gather<false>, "images"_a.noconvert(), "indices"_a.noconvert(), "levels"_a,
-        py::kw_only(), "pad_to"_a = py::none(), "instruction_set"_a = "auto", "threads"_a = 0,
-        "Gathers, normalises and pads images[indices] in one pass, without the GIL. bfloat16 comes "
-        "as uint16 bits, to be viewed as the dtype that the caller has for it.");
+    m.def("gather", &gather<false>, "images"_a.noconvert(), "indices"_a.noconvert(), "levels"_a,
+          py::kw_only(), "pad_to"_a = py::none(), "binarize"_a = py::none(), "key"_a = 0,
+          "instruction_set"_a = "auto", "threads"_a = 0,
+          "Gathers, binarises, normalises and pads images[indices] in one pass, without the GIL. "
+          "binarize is None, \"threshold\" or \"drawn\"; key selects the draws. bfloat16 is "
+          "returned as uint16 bits, which the caller views as its own dtype.");
     m.def("gather_stacked", &gather<true>, "images"_a.noconvert(), "indices"_a.noconvert(),
-          "levels"_a, py::kw_only(), "pad_to"_a = py::none(), "instruction_set"_a = "auto",
-          "threads"_a = 0,
-          "As gather, of stacks of images of one channel: channel c of image i is "
+          "levels"_a, py::kw_only(), "pad_to"_a = py::none(), "binarize"_a = py::none(),
+          "key"_a = 0, "instruction_set"_a = "auto", "threads"_a = 0,
+          "The same for stacks of images of one channel: channel c of image i is "
           "images[indices[i, c]].");
 }
 

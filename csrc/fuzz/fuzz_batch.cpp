@@ -1,7 +1,8 @@
-// The bytes choose images, indices, padding, range, dtype, instruction set and threads; every value
-// that gather writes is compared, to the bit, with one that is worked out here, a pixel at a time.
-// What the library promises to refuse must be refused, with nothing written. Pixels and output end
-// where memory ends, so that even a masked load beyond them is seen. Seeds: corpus/batch.
+// The bytes choose binarisation, images, indices, padding, range, dtype, instruction set and
+// threads; every value that gather writes is compared, to the bit, with one that is worked out
+// here, a pixel at a time. What the library promises to refuse must be refused, with nothing
+// written. Pixels and output end where memory ends, so that even a masked load beyond them is seen.
+// Seeds: corpus/batch.
 #include <sanitizer/asan_interface.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -108,6 +109,7 @@ constexpr Range kRanges[] = {{-1, 1},      {0, 1},   {0, 255}, {-0.5, 0.5},  {0.
                              {-1e3, 1e-3}, {0, 6e4}, {1, -1},  {-3e38, 3e38}};
 
 struct Case {
+    Binarize binarize;
     bool stacked;
     std::size_t stack;  // only where stacked
     InstructionSet set;
@@ -122,6 +124,9 @@ struct Case {
 
 Case read_case(Input& input) {
     Case it{};
+    const std::size_t how = input.byte() % 4;
+    if (how == 1) it.binarize.how = Binarization::threshold;
+    if (how > 1) it.binarize = {Binarization::drawn, input.raw<std::uint64_t>()};
     const std::size_t kind = input.byte();
     it.stacked = kind % 2 == 1;
     // Mostly the small stacks, each of which has code of its own; at times any, right or wrong.
@@ -284,6 +289,29 @@ std::optional<Levels> make_levels(const Range& range, DType dtype) {
     return levels;
 }
 
+// SplitMix64's finaliser.
+UNOBSERVED std::uint64_t mixed(std::uint64_t z) {
+    z ^= z >> 30;
+    z *= 0xBF58476D1CE4E5B9u;
+    z ^= z >> 27;
+    z *= 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
+// The level that a pixel has in a batch: `position` counts the pixels of image `row`.
+UNOBSERVED std::uint8_t expected_level(const Binarize& binarize, std::uint8_t level,
+                                       std::uint64_t row, std::uint64_t position) {
+    constexpr std::uint64_t step = 0x9E3779B97F4A7C15u;
+    if (binarize.how == Binarization::none) return level;
+    if (binarize.how == Binarization::threshold) return level >= 128 ? 255 : 0;
+    const std::uint64_t start = mixed(binarize.key + step * (row + 1)) + step;
+    for (std::uint64_t trial = 0;; ++trial) {
+        const std::uint64_t word = mixed(start + step * (position / 8 + (trial << 40)));
+        const std::uint64_t number = word >> position % 8 * 8 & 0xFF;
+        if (number != 255) return number < level ? 255 : 0;
+    }
+}
+
 UNOBSERVED void compare(const Case& it, const Padding& padding,
                         const std::vector<std::int64_t>& indices, const Table& table,
                         const std::uint8_t* values) {
@@ -297,11 +325,14 @@ UNOBSERVED void compare(const Case& it, const Padding& padding,
                     if (y >= padding.top && y < padding.top + images.height && x >= padding.left &&
                         x < padding.left + images.width) {
                         const std::int64_t image = indices[it.stacked ? i * it.stack + c : i];
-                        std::size_t place = static_cast<std::size_t>(image);
-                        place = place * images.height + (y - padding.top);
+                        const auto row = static_cast<std::size_t>(image);
+                        std::size_t place = y - padding.top;
                         place = place * images.width + (x - padding.left);
                         place = place * images.channels + (it.stacked ? 0 : c);
-                        pixel = images.pixels[place];
+                        const std::size_t image_size =
+                            images.height * images.width * images.channels;
+                        pixel = expected_level(it.binarize, images.pixels[row * image_size + place],
+                                               row, place);
                     }
                     for (std::size_t byte = 0; byte < size; ++byte) {
                         // Little-endian, as are all processors that have the vector code.
@@ -375,11 +406,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::memset(values - kGuard, kUntouched, kGuard + value_bytes);
     const bool refused = refuses([&] {
         if (it.stacked) {
-            gather_stacked(it.images, indices.data(), it.batch_size, it.stack, *levels, *padding,
-                           it.set, it.threads, values);
+            gather_stacked(it.images, indices.data(), it.batch_size, it.stack, *levels, it.binarize,
+                           *padding, it.set, it.threads, values);
         } else {
-            gather(it.images, indices.data(), it.batch_size, *levels, *padding, it.set, it.threads,
-                   values);
+            gather(it.images, indices.data(), it.batch_size, *levels, it.binarize, *padding, it.set,
+                   it.threads, values);
         }
     });
     require(refused == !valid);

@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from kgan import _core
 from kgan._arguments import integer
+from kgan._registry import did_you_mean
 
+BINARIZATIONS = ("dynamic", "static", "threshold")
 _DTYPES = ("float32", "float16", "bfloat16")
 
 
@@ -119,6 +121,16 @@ def checked_dtype(dtype: Any) -> str:
     if name not in _DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}. Received: dtype={dtype!r}")
     return name
+
+
+def checked_binarize(binarize: Any) -> Any:
+    """Checks the name of a way to binarise."""
+    if binarize is not None and not (isinstance(binarize, str) and binarize in BINARIZATIONS):
+        raise ValueError(
+            f"Expected `binarize` to be None, {', '.join(map(repr, BINARIZATIONS))}. "
+            f"Received: binarize={binarize!r}.{did_you_mean(str(binarize), BINARIZATIONS)}"
+        )
+    return binarize
 
 
 def checked_pad_to(pad_to: Any, images: npt.NDArray[np.uint8]) -> tuple[int, int]:

@@ -24,6 +24,7 @@ struct Source {
     std::vector<std::uint8_t> pixels;
     std::vector<std::int64_t> indices;
     Levels levels{-1, 1, DType::float32};
+    Binarize binarize{Binarization::drawn, 5};
 
     explicit Source(std::size_t batch_size) {
         for (std::size_t i = 0; i < kCount * kHeight * kWidth; ++i) {
@@ -41,10 +42,10 @@ struct Source {
         std::vector<float> out(indices.size() * kPadded);
         if (stacked) {
             gather_stacked(images(), indices.data(), indices.size() / kStack, kStack, levels,
-                           kPadding, set, threads, out.data());
+                           binarize, kPadding, set, threads, out.data());
         } else {
-            gather(images(), indices.data(), indices.size(), levels, kPadding, set, threads,
-                   out.data());
+            gather(images(), indices.data(), indices.size(), levels, binarize, kPadding, set,
+                   threads, out.data());
         }
         return out;
     }
@@ -56,11 +57,16 @@ struct Source {
                 for (std::size_t x = 0; x < kWidth; ++x) {
                     const std::size_t place = (y + kPadding.top) * (kWidth + 4) + x + kPadding.left;
                     const auto image = static_cast<std::size_t>(indices[i]);
-                    const std::uint8_t pixel = pixels[(image * kHeight + y) * kWidth + x];
+                    const std::size_t position = y * kWidth + x;
+                    const std::uint8_t level = pixels[image * kHeight * kWidth + position];
+                    const std::uint64_t key = row_key(binarize.key, image);
+                    std::uint64_t trial = 0;
+                    while (drawn_byte(key, position, trial) == 255) ++trial;
+                    const bool is_on = drawn_byte(key, position, trial) < level;
                     const std::size_t at =
                         stacked ? (i / kStack * kPadded + place) * kStack + i % kStack
                                 : i * kPadded + place;
-                    out[at] = levels.values32()[pixel];
+                    out[at] = levels.values32()[is_on ? 255 : 0];
                 }
             }
         }

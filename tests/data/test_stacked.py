@@ -240,7 +240,7 @@ def test_a_draw_depends_on_its_seed_alone():
         ({"stack": 65}, "stack must be at most 64. Received: stack=65"),
         ({"labels": LABELS, "stack": 12}, "int32.*Received: num_classes=7 and stack=12"),
         ({"labels": LABELS[:-1]}, "49 labels for 50 images"),
-        ({"batch_size": 51}, "50 images do not fill one batch of 51"),
+        ({"batch_size": 51}, "50 images and batch_size=51"),
     ],
 )
 def test_wrong_arguments_are_named(options, match):
