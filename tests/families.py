@@ -62,18 +62,17 @@ class Family:
         )
 
 
-def gan(network="mlp", **options):
-    pair = getattr(kgan.networks, network)(SHAPE, latent_dim=LATENT, width=4, **options)
-    return kgan.GAN(*without_dropout(pair), seed=3)
-
-
-def without_dropout(networks):
-    """Networks whose dropout drops nothing: its noise differs between numbers of devices."""
-    for network in networks:
-        for layer in network.layers:
-            if isinstance(layer, keras.layers.Dropout):
-                layer.rate = 0.0
-    return networks
+def gan(num_classes=None):
+    """Networks without what is another thing on several devices: batch statistics and dropout."""
+    generator, _ = kgan.networks.mlp(SHAPE, latent_dim=LATENT, width=4, num_classes=num_classes)
+    inputs = image = keras.Input(SHAPE)
+    x = keras.layers.Flatten()(image)
+    if num_classes is not None:
+        label = keras.Input((), dtype="int32")
+        x = keras.layers.Concatenate()([x, keras.layers.Embedding(num_classes, 4)(label)])
+        inputs = [image, label]
+    x = keras.layers.Dense(8, activation="leaky_relu")(x)
+    return kgan.GAN(generator, keras.Model(inputs, keras.layers.Dense(1)(x)), seed=3)
 
 
 def info_gan():
@@ -117,38 +116,27 @@ def load(folder):
 
 
 def devices(folder):
+    scope = two_devices()
     for name, family in FAMILIES.items():
-        with two_devices():
+        with scope():
             model = family.build()
             model.fit(family.dataset(), epochs=1, verbose=0)
         np.savez(folder / f"{name}-devices.npz", **state(model))
 
 
-@contextlib.contextmanager
 def two_devices():
+    """Makes a context in which models are made for two devices, each time it is called."""
     if keras.backend.backend() == "jax":
         distribution = keras.distribution.DataParallel(devices=keras.distribution.list_devices())
         keras.distribution.set_distribution(distribution)
-        yield
-        return
+        return contextlib.nullcontext
     import tensorflow as tf
 
-    if len(tf.config.list_logical_devices("CPU")) < 2:
-        raise RuntimeError("configure two devices first")
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-        yield
-
-
-def prepare_devices():
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        half = tf.config.LogicalDeviceConfiguration()
-        tf.config.set_logical_device_configuration(cpu, [half, half])
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    half = tf.config.LogicalDeviceConfiguration()
+    tf.config.set_logical_device_configuration(cpu, [half, half])
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "devices":
-        prepare_devices()
     {"load": load, "devices": devices}[sys.argv[1]](Path(sys.argv[2]))

@@ -84,16 +84,18 @@ def test_validation_and_sampling_change_no_training(family):
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras compiles no step on PyTorch here")
-def test_compiled_by_xla_and_not_compiled_train_alike(family):
-    logs = []
-    for options in ({"jit_compile": True}, {"run_eagerly": True}):
+def test_compiled_or_not_it_trains_alike(family):
+    batches = [family.dataset().batch(0, index) for index in range(2)]
+
+    def logs(**options):
         model = family.build(**options)
-        for index in range(2):
-            batch = family.dataset().batch(0, index)
-            logs.append(model.train_on_batch(*batch, return_dict=True))
-    for compiled, eager in ((logs[0], logs[2]), (logs[1], logs[3])):
+        return [model.train_on_batch(*batch, return_dict=True) for batch in batches]
+
+    for compiled, eager in zip(logs(jit_compile=False), logs(run_eagerly=True), strict=True):
         for name, value in compiled.items():
-            np.testing.assert_allclose(value, eager[name], rtol=1e-2, atol=1e-4, err_msg=name)
+            np.testing.assert_allclose(value, eager[name], rtol=1e-3, atol=1e-4, err_msg=name)
+    if BACKEND == "tensorflow":  # where XLA draws other random numbers
+        assert all(np.isfinite(value) for value in logs(jit_compile=True)[-1].values())
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
