@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 import kgan
-from kgan.data.image_dataset import Binarization
+from kgan.data import Binarization
 
 BATCH_SIZE = 128
 # Seconds between two epochs: the threads of the one before (tf.data's, PyTorch's) come to rest.
