@@ -1,5 +1,6 @@
-"""Data for GANs: files, batches, and the data sets that people train on first."""
+"""Data sets: MNIST and others by name, batches of your own images, and IDX files."""
 
+from kgan.data._checks import Binarization, DataWarning
 from kgan.data.digits import load_digits
 from kgan.data.idx import idx_header, read_idx, read_idx_images, read_idx_labels, write_idx
 from kgan.data.image_dataset import ImageDataset
@@ -10,6 +11,8 @@ from kgan.data.tfds import from_tfds
 
 __all__ = [
     "DATASETS",
+    "Binarization",
+    "DataWarning",
     "ImageDataset",
     "StackedImageDataset",
     "from_tfds",

@@ -6,7 +6,7 @@ import functools
 import math
 import operator
 import threading
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 import numpy as np
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kgan._typing import Images, Labels, Pictures
+    from kgan.data._checks import Binarization
 
-Binarization: TypeAlias = Literal["dynamic", "static", "threshold"]
 Rows: TypeAlias = npt.NDArray[np.int64]
 
 STATIC_BINARIZATION_SEED = 2011
@@ -103,6 +103,10 @@ class ImageDataset(keras.utils.PyDataset):
         ValueError: An argument is outside the limits above, the numbers of images and labels
             differ, or `drop_remainder` leaves no batch.
 
+    Warns:
+        DataWarning: The data look like a mistake: no pixel is above 16, channels seem to come
+            first, or, without `num_classes`, a class below the highest label has no image.
+
     Example:
     ```python
     images = kgan.data.read_idx_images("train-images-idx3-ubyte.gz")
@@ -151,6 +155,9 @@ class ImageDataset(keras.utils.PyDataset):
         self._dtype = _checks.checked_dtype(dtype)
         self._pad_to = _checks.checked_pad_to(pad_to, self._images)
         self._binarize = _checks.checked_binarize(binarize)
+        # (0, 255) keeps pixels as they are, whatever they mean.
+        if self._binarize is not None or self._value_range != (0, 255):
+            _checks.warn_of_low_levels(self._images)
         self._batches_per_pass = self._count_batches()
         self._length = (
             self._batches_per_pass
