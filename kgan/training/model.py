@@ -99,9 +99,22 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         self.progress = Progress()
         self._session: Session | None = None
         self._averages: dict[str, AveragedNetwork] = {}
+        self._evaluated: tuple[str, ...] = ()  # the names of the logs of `evaluation_step`
+        self._is_evaluation = False
         self.training_noise = keras.random.SeedGenerator(seed)
         # Held-out data gets its own noise: validating must not change the training that follows.
         self.evaluation_noise = keras.random.SeedGenerator(0)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in type(self).networks and self.__dict__.get(name) not in (None, value):
+            self._forget_network(name)
+        super().__setattr__(name, value)
+
+    def _forget_network(self, name: str) -> None:
+        """Removes a network that another one replaces, and the average of it."""
+        self._tracker.untrack(self.__dict__[name])
+        if name in self._averages:
+            self._tracker.untrack(self._averages.pop(name))
 
     # ---- what a family states --------------------------------------------------------------------
 
@@ -173,7 +186,10 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         self._means.update_state(values, weight=ops.shape(batch.images)[0])
         absent = set(self._means.names) - set(values)
         logs = self.get_metrics_result()
-        return {name: value for name, value in logs.items() if name not in absent}
+        logs = {name: value for name, value in logs.items() if name not in absent}
+        if self._is_evaluation:
+            self._evaluated = tuple(logs)
+        return logs
 
     def follow(self) -> None:
         """Moves the averages of the weights, if `compile` was given an `ema_decay`."""
@@ -314,12 +330,13 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         if decay is None:
             for name in list(self._averages):
                 self._tracker.untrack(self._averages.pop(name))
-        elif not self._averages:
+        else:
             self._begin_averages()
 
     def _begin_averages(self) -> None:
         for name in self.averaged:
-            self._averages[name] = AveragedNetwork(getattr(self, name), f"averaged_{name}")
+            if name not in self._averages:
+                self._averages[name] = AveragedNetwork(getattr(self, name), f"averaged_{name}")
 
     def _resolve_optimizer(self, role: str, optimizer: str | Optimizer | None) -> Optimizer:
         if optimizer is None:
@@ -367,6 +384,11 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             self.optimizer.check_trains({role: self._parts(role) for role in self.roles})
 
     @property
+    def metrics_names(self) -> list[str]:
+        """The names of the numbers that `evaluate` returns as a list, in its order."""
+        return sorted(self._evaluated or self.log_names())
+
+    @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The running means behind the logs, and what a subclass adds."""
         # Keras's own `loss` would be in every log without ever being updated.
@@ -376,6 +398,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
     def unpack(self, data: Any, training: bool) -> Batch:
         """What Keras hands to a step, as the `Batch` that the family's step gets."""
+        self._is_evaluation = not training
         spec = self.batch_spec(training)
         images, labels = split_batch(data)
         data_checks.check_batch(tuple(images.shape), images.dtype, labels is not None, spec=spec)
@@ -581,8 +604,8 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         with session.interrupt.listening():
             try:
                 yield callbacks if is_list_of_keras else [session, *session.callbacks]
-            except BaseException:
-                session.fail()
+            except BaseException as error:
+                session.fail(keeps_place=isinstance(error, KeyboardInterrupt))
                 raise
             finally:
                 self._session = None
@@ -786,12 +809,14 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         super().save_own_variables(store)
         for index, state in enumerate(self._noise_states()):
             store[f"noise_{index}"] = ops.convert_to_numpy(state)
+        store["has_average"] = np.asarray(self.has_average)
         store["epochs_trained"] = np.asarray(self.epochs_trained, "int64")
         progress = self.progress if self._session is None else self._session.progress()
         progress.store(store)
 
     def load_own_variables(self, store: Any) -> None:
         """Loads what `save_own_variables` stored."""
+        self._check_average(bool(np.asarray(store["has_average"])))
         # Those that Keras's own version stored are numbered.
         numbered = [key for key in store.keys() if key.isdigit()]  # noqa: SIM118  (no dict)
         super().load_own_variables({key: store[key] for key in numbered})
@@ -800,6 +825,19 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         self.epochs_trained = int(np.asarray(store["epochs_trained"]))
         self.progress = Progress.stored(store)
         self.batches_trained = self.progress.batches
+
+    def _check_average(self, is_stored: bool) -> None:
+        if is_stored == self.has_average:
+            return
+        expected, received, remedy = (
+            ("with", "without", "Compile the model without `ema_decay`, or save it with an average")
+            if self.has_average
+            else ("without", "with", "Compile the model with `ema_decay=...` first")
+        )
+        raise ValueError(
+            f"Expected a file {expected} an average of the weights, as this model is compiled. "
+            f"Received: one {received} an average. {remedy}."
+        )
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,7 @@ class Session(keras.callbacks.Callback):
         self._metrics_before_test: list[np.ndarray] | None = None
         self._kept: Progress | None = None
         self._stock: Progress | None = None
+        self._iterations_before_epoch = 0
         self._to_take_up = self._left_by_another(model.progress)
         # Not as they were saved: they may have been set since, or the model compiled again.
         self._rates_before = [ops.convert_to_numpy(rate) for rate in self._learning_rates()]
@@ -168,6 +169,7 @@ class Session(keras.callbacks.Callback):
         self.epoch = epoch
         self._metrics_before_test = None
         self.trained.batches_trained = self.first_batch
+        self._iterations_before_epoch = self._iterations() - self.first_batch
         if self._to_take_up is not None and not self.first_batch:
             self._give_states(self._to_take_up)
             self._to_take_up = None
@@ -242,12 +244,31 @@ class Session(keras.callbacks.Callback):
         for callback in self.callbacks:
             _call_hook(callback, "on_train_interrupted")
 
-    def fail(self) -> None:
-        """Forgets where training is, and lets callbacks release what they hold."""
-        # We cannot know which batch was last fully applied.
-        self.trained.progress, self.trained.batches_trained = Progress(), 0
+    def fail(self, keeps_place: bool) -> None:
+        """Ends a training that an error has ended, and lets callbacks release what they hold.
+
+        Args:
+            keeps_place: Whether it can be resumed where it is: after Ctrl-C, not after an error of
+                a step, which may have left half an update.
+        """
+        if keeps_place and self._to_take_up is None:
+            self.trained.batches_trained = self._applied_batches()
+            self._kept = self._stock = None
+            self.trained.progress = self.progress()
+        else:
+            self.trained.progress, self.trained.batches_trained = Progress(), 0
         for callback in self.callbacks:
             _call_hook(callback, "on_train_failed")
+
+    def _applied_batches(self) -> int:
+        """The batches of the epoch whose updates were made, counted by the optimizer."""
+        # Ctrl-C may arrive after a step and before it is counted.
+        since = self._iterations() - self._iterations_before_epoch
+        return since if self.steps is None else min(since, self.steps)
+
+    def _iterations(self) -> int:
+        optimizer = getattr(self.trained, "optimizer", None)
+        return 0 if optimizer is None else int(ops.convert_to_numpy(optimizer.iterations))
 
     def _give_states(self, left: Progress) -> None:
         callbacks = [
