@@ -41,12 +41,14 @@ def dcgan(
             second output is then the logits of the classes, `(batch, num_classes)`.
         codes: Integer, for unconditional networks: the size of a second output of the
             discriminator, `(batch, codes)`, for `kgan.InfoGAN`. Defaults to no such output.
-        pack: Integer, the number of images that the discriminator takes as one, for `GAN(..., pack=pack)`.
+        pack: Integer, the number of images that the discriminator takes as one, as in
+            `GAN(..., pack=pack)`.
 
     Returns:
-        `(generator, discriminator)`, a `GANPair`. The generator maps latents, float `(batch, latent_dim)`
-        (conditional: and labels, int32 `(batch,)`), to images, float `(batch, *image_shape)`, in
-        [-1, 1]; the discriminator maps images (and labels) to logits, float `(batch, 1)`.
+        `(generator, discriminator)`, a `GANPair`. The generator maps latents, float
+        `(batch, latent_dim)` (conditional: and labels, int32 `(batch,)`), to images, float
+        `(batch, *image_shape)`, in [-1, 1]; the discriminator maps images (and labels) to logits,
+        float `(batch, 1)`.
 
     Raises:
         ValueError: A size is not an integer of at least 1, the image is too small, a classifier is

@@ -31,9 +31,9 @@ def resnet(
     convolution changes the number of channels, and a `(1, 2, 1)` filter halves or doubles.
 
     The generator starts with one learnt map of the smallest size for each channel, times a linear
-    function of the latent, and ends in a 1x1 convolution. The discriminator mirrors that. Labels are
-    embedded and joined to the latent, and projected in the discriminator. The last convolution of
-    every block starts at zero and the others small, so that the depth does not matter at first.
+    function of the latent, and ends in a 1x1 convolution. The discriminator mirrors that. Labels
+    are embedded and joined to the latent, and projected in the discriminator. The last convolution
+    of every block starts at zero and the others small, so that the depth does not matter at first.
 
     Use it with `loss="relativistic"`, the penalties `R1` and `R2`, and Adam with `beta_1=0`. These
     keep it stable instead of normalisation.
@@ -50,12 +50,14 @@ def resnet(
         group_width: Integer that divides `width * expansion`, the channels of each group of that
             convolution; 16 in the paper, on GPUs. On a CPU, TensorFlow takes many times as long
             with 2 groups as with 1. Defaults to no groups.
-        pack: Integer, the number of images that the discriminator takes as one, for `GAN(..., pack=pack)`.
+        pack: Integer, the number of images that the discriminator takes as one, as in
+            `GAN(..., pack=pack)`.
 
     Returns:
-        `(generator, discriminator)`, a `GANPair`. The generator maps latents, float `(batch, latent_dim)`
-        (conditional: and labels, int32 `(batch,)`), to images, float `(batch, *image_shape)`, in
-        [-1, 1]; the discriminator maps images (and labels) to logits, float `(batch, 1)`.
+        `(generator, discriminator)`, a `GANPair`. The generator maps latents, float
+        `(batch, latent_dim)` (conditional: and labels, int32 `(batch,)`), to images, float
+        `(batch, *image_shape)`, in [-1, 1]; the discriminator maps images (and labels) to logits,
+        float `(batch, 1)`.
 
     Raises:
         ValueError: A size is not an integer of at least 1, the image is too small, or the width of

@@ -36,12 +36,14 @@ def sngan(
         num_classes: Integer, makes both networks conditional on a label below it. Defaults to
             unconditional ones.
         width: Integer, the number of channels next to the image; it doubles with every halving.
-        pack: Integer, the number of images that the discriminator takes as one, for `GAN(..., pack=pack)`.
+        pack: Integer, the number of images that the discriminator takes as one, as in
+            `GAN(..., pack=pack)`.
 
     Returns:
-        `(generator, discriminator)`, a `GANPair`. The generator maps latents, float `(batch, latent_dim)`
-        (conditional: and labels, int32 `(batch,)`), to images, float `(batch, *image_shape)`, in
-        [-1, 1]; the discriminator maps images (and labels) to logits, float `(batch, 1)`.
+        `(generator, discriminator)`, a `GANPair`. The generator maps latents, float
+        `(batch, latent_dim)` (conditional: and labels, int32 `(batch,)`), to images, float
+        `(batch, *image_shape)`, in [-1, 1]; the discriminator maps images (and labels) to logits,
+        float `(batch, 1)`.
 
     Raises:
         ValueError: A size is not an integer of at least 1, or the image is too small.
