@@ -112,7 +112,7 @@ def test_active_units_are_latents_whose_mean_varies():
 
 
 def tiny(likelihood="bernoulli", **options):
-    networks = kgan.networks.dense_vae((4, 4, 1), 3, width=6, depth=1, likelihood=likelihood)
+    networks = kgan.networks.dense_vae((4, 4, 1), 3, width=6, blocks=1, likelihood=likelihood)
     vae = kgan.VAE(*networks, likelihood=likelihood, seed=0)
     vae.compile(**options)
     return vae
