@@ -171,10 +171,10 @@ def test_the_importance_weighted_loss_against_numpy(monkeypatch):
 
 
 def test_with_one_sample_it_is_the_elbo_on_average():
-    x = binary(16)
+    x = binary(500)
     vae = tiny()
     measured = vae.evaluate(x, verbose=0, return_dict=True)["loss"]
-    estimates = [-vae.log_prob(x, samples=1, seed=seed).mean() for seed in range(200)]
+    estimates = [-vae.log_prob(x, samples=1, seed=seed).mean() for seed in range(20)]
     np.testing.assert_allclose(np.mean(estimates), measured, rtol=0.02)
 
 
