@@ -27,8 +27,8 @@ _EXPECTED = {
     "density": "Expected images of finite values.",
 }
 _REMEDIES = {
-    "binary": " Load the data with ImageDataset(binarize=...), or choose the likelihood "
-    "'discretized_logistic' for grey images.",
+    "binary": " Use a kgan.data.ImageDataset with binarize=... and value_range=(-1, 1), or the "
+    "likelihood 'discretized_logistic' for grey images.",
     "levels": " Use a kgan.data.ImageDataset with value_range=(-1, 1), without added noise.",
     "density": "",
 }

@@ -554,7 +554,7 @@ def test_evaluate_prints_figures_and_writes_a_report(command, run_dir, tmp_path)
     code, out, err = command("evaluate", run_dir, "--count", 60, "--report", tmp_path / "report")
     assert code == 0, err
     assert [line.split("  ")[0] for line in out.splitlines()[2:]] == [
-        kgan.metrics.MEASURES[name].title
+        kgan.metrics.figures.title_of(name, "mnist_classifier")
         for name in (
             "fcd", "kid", "precision", "recall", "density", "coverage", "label_accuracy",
             "class_divergence", "modes", "inception_score", "support", "authenticity",

@@ -366,7 +366,7 @@ def test_verdict_names_the_figures_and_begins_with_the_worst():
         ),
         (
             "good",
-            "Features of samples are spread much like those of real images: Fréchet classifier "
+            "Features of samples are spread much like those of real images: Fréchet "
             "distance 0.60, real images 0.50.",
         ),
     ]
@@ -513,7 +513,7 @@ def test_history_charts_put_together_what_belongs_together():
         (0, True),
     ]
     assert [chart.title for chart in figures] == [
-        "Fréchet classifier distance",
+        "Fréchet distance",
         "Inception score",
         "Label accuracy",
     ]

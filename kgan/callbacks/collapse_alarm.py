@@ -10,7 +10,8 @@ import numpy as np
 
 from kgan._arguments import integer
 from kgan.metrics.classes import class_shares
-from kgan.metrics.evaluator import DivergedError, Evaluator, as_dataset, default_features
+from kgan.metrics.datasets import as_dataset
+from kgan.metrics.evaluator import DivergedError, Evaluator, default_features
 from kgan.metrics.features import Features
 from kgan.metrics.neighbours import duplicate_distance, support_size
 from kgan.training.callback import Callback

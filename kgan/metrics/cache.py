@@ -2,15 +2,15 @@
 
 import hashlib
 import zipfile
-from typing import Any
 
 import numpy as np
 
 from kgan._files import cache_directory, written_whole
-from kgan.metrics.features import Features, Images
+from kgan._typing import Pictures
+from kgan.metrics.features import Extractor, Features
 
 
-def cached_features(extractor: Any, images: Images) -> Features:
+def cached_features(extractor: Extractor, images: Pictures) -> Features:
     """Takes features, or reads them where the same ones of the same images were taken before.
 
     They are found by the content of the images and of the extractor, so nothing has to be declared

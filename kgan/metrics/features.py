@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -11,9 +11,8 @@ import numpy.typing as npt
 from keras import ops
 
 from kgan import _backend
+from kgan._typing import Pictures
 from kgan.metrics.mnist_classifier import load_mnist_classifier
-
-Images = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,19 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+
+class Extractor(Protocol):
+    """Computes features of uint8 images."""
+
+    name: str
+    num_classes: int | None
+
+    def __call__(self, images: Pictures) -> Features:
+        """Returns the features of uint8 images `(N, H, W, C)`."""
+
+    def fingerprint(self) -> str | None:
+        """Returns a digest of everything that determines the features; None disables the cache."""
 
 
 class FeatureExtractor:
@@ -95,7 +107,7 @@ class FeatureExtractor:
             )
         self.num_classes: int | None = shapes[1][1] if len(shapes) == 2 else None
 
-    def __call__(self, images: Images) -> Features:
+    def __call__(self, images: Pictures) -> Features:
         """Takes the features of uint8 images `(N, H, W, C)`."""
         vectors, logits = [], []
         for first in range(0, len(images), self.batch_size):
@@ -113,7 +125,7 @@ class FeatureExtractor:
         outputs = keras.tree.flatten(_backend.predict_on_batch(self.model, batch))
         return [np.asarray(output, "float32") for output in outputs]
 
-    def _prepared(self, batch: Images) -> Any:
+    def _prepared(self, batch: Pictures) -> Any:
         low, high = self.value_range
         x = batch.astype("float32") * np.float32((high - low) / 255.0) + np.float32(low)
         if x.shape[3] != self.channels:
@@ -164,7 +176,7 @@ class ChannelFeatures:
         self.name = f"{extractor.name}, each of {channels} channels"
         self.num_classes: int | None = extractor.num_classes**channels
 
-    def __call__(self, images: Images) -> Features:
+    def __call__(self, images: Pictures) -> Features:
         """Takes the features of uint8 images `(N, H, W, channels)`."""
         if images.shape[3] != self.channels:
             raise ValueError(
@@ -187,7 +199,7 @@ class PixelFeatures:
     name = "pixels"
     num_classes: int | None = None
 
-    def __call__(self, images: Images) -> Features:
+    def __call__(self, images: Pictures) -> Features:
         """Takes the pixels of uint8 images `(N, H, W, C)`, as floats in [0, 1]."""
         return Features(images.reshape(len(images), -1).astype("float32") / np.float32(255.0))
 

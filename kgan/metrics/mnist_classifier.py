@@ -17,6 +17,7 @@ WEIGHTS = Path(__file__).with_name("mnist_classifier.npz")
 # Distances are only comparable between runs that took them in the same features.
 WEIGHTS_SHA256 = "9fa2842783458c6ec353a96ed4df246b83bad6675c4472e22444b4e36cf9a8e9"
 
+CLASSIFIER_NAME = "mnist_classifier"
 IMAGE_SIZE = (28, 28)
 NUM_FEATURES = 128
 NUM_CLASSES = 10
@@ -47,7 +48,7 @@ def build_mnist_classifier(initializer: str = "zeros") -> Any:
     features = keras.layers.Dense(NUM_FEATURES, "relu", name="features", **options)(x)
     dropped = keras.layers.Dropout(0.3, seed=0, dtype="float32")(features)
     logits = keras.layers.Dense(NUM_CLASSES, name="logits", **options)(dropped)
-    return keras.Model(images, (features, logits), name="mnist_classifier")
+    return keras.Model(images, (features, logits), name=CLASSIFIER_NAME)
 
 
 def _convolution(x: Any, filters: int, kernel_size: int, initializer: str) -> Any:
