@@ -36,6 +36,7 @@ register(
         "regularizers.",
     ),
     LogName("classification_loss", "classification", LOSSES, order=30),
+    LogName("class_accuracy", "accuracy", "Class accuracy", order=31),
     LogName(
         "fake_score",
         "fakes",
