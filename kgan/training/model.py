@@ -228,8 +228,6 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         Returns:
             What `fn` returns, as arrays of all rows.
         """
-        # The variables of a model in training: on JAX, steps hold them.
-        _backend.settle(self)
         parts = []
         interrupt = _interrupts.Remembered()
         with interrupt.listening():
