@@ -73,9 +73,7 @@ def run(options: argparse.Namespace) -> int:
     if options.output.suffix.lower() == ".png":
         images.save_png(options.output, images.paired_grid(before, after))
     else:
-        arrays = {"images": before, "reconstructions": after}
-        if labels is not None:
-            arrays["labels"] = labels
-        images.save_npz(options.output, **arrays)
+        known = {} if labels is None else {"labels": labels}
+        images.save_npz(options.output, images=before, reconstructions=after, **known)
     say(f"{count} images and their reconstructions: {options.output}")
     return 0
