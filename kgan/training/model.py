@@ -787,7 +787,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         filepath: str | os.PathLike[str],
         overwrite: bool = True,
         zipped: bool | None = None,
-        **kwargs: Any,,
+        **kwargs: Any,
     ) -> None:
         """Saves the model: `keras.Model.save`. One of several processes may do so alone.
 
