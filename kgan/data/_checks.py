@@ -1,6 +1,6 @@
 """Checks of ImageDataset's arguments: each returns the value to use, or raises a clear ValueError.
 
-Data that are valid but look like a mistake raise a `DataWarning`.
+Valid data that look like a mistake cause a `DataWarning`.
 """
 
 import math
