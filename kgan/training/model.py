@@ -423,7 +423,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         """The family's `batch_spec`, and the devices that share a batch."""
         spec = self.batch_spec(training)
         count = _backend.devices(self)
-        devices = Divisor(count, f"the number of devices, {count},", "each device gets a part")
+        devices = Divisor(count, f"the number of devices ({count})", "each device gets a part")
         return replace(spec, divisors=(*spec.divisors, devices))
 
     def _check_data(self, x: Data, y: LabelsLike, training: bool, **options: Any) -> None:
