@@ -116,8 +116,8 @@ def _of_likelihood(likelihood: LikelihoodEvaluation | None) -> Iterator[Finding]
     if likelihood.is_impossible:
         text = (
             f"The likelihood is impossible: {likelihood.nats:.2f} nats are below the entropy of "
-            f"the drawing, {likelihood.limit:.2f}. The model sees the pixels that it predicts, or its "
-            "likelihood is wrong."
+            f"the drawing, {likelihood.limit:.2f}. The model sees the pixels that it predicts, or "
+            "its likelihood is wrong."
         )
         yield Finding("bad", text)
         return
