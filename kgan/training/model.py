@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -14,7 +15,18 @@ from keras import ops
 from kgan import _backend, _interrupts
 from kgan._backend import graph
 from kgan._files import written_whole
-from kgan._typing import Batch, Config, Layer, Logs, Network, Optimizer, Tensor, Variable
+from kgan._typing import (
+    Batch,
+    Config,
+    Data,
+    LabelsLike,
+    Layer,
+    Logs,
+    Network,
+    Optimizer,
+    Tensor,
+    Variable,
+)
 from kgan.training import data_checks, steps
 from kgan.training.averaging import AveragedNetwork
 from kgan.training.batch_spec import BatchSpec, Divisor
@@ -394,7 +406,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
     # ---- data ------------------------------------------------------------------------------------
 
-    def unpack(self, data: Any, training: bool) -> Batch:
+    def unpack(self, data: Data, training: bool) -> Batch:
         """What Keras hands to a step, as the `Batch` that the family's step gets."""
         self._is_evaluation = not training
         spec = self.batch_spec(training)
@@ -414,24 +426,24 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         devices = Divisor(count, f"the number of devices, {count},", "each device gets a part")
         return replace(spec, divisors=(*spec.divisors, devices))
 
-    def _check_data(self, x: Any, y: Any, training: bool, **options: Any) -> None:
+    def _check_data(self, x: Data, y: LabelsLike, training: bool, **options: Any) -> None:
         data_checks.check_data(x, y, spec=self._spec(training), **options)
 
-    def _checked(self, x: Any, training: bool) -> Any:
+    def _checked(self, x: Data, training: bool) -> Any:
         return data_checks.checked(x, self._spec(training))
 
     # ---- fit -------------------------------------------------------------------------------------
 
     def fit(
         self,
-        x: Any = None,
-        y: Any = None,
+        x: Data = None,
+        y: LabelsLike = None,
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: str | int = "auto",
         callbacks: Any = None,
         validation_split: float = 0.0,
-        validation_data: Any = None,
+        validation_data: Data = None,
         shuffle: bool | None = None,
         class_weight: None = None,
         sample_weight: None = None,
@@ -610,7 +622,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
                 if is_list_of_keras:
                     callbacks.callbacks.remove(session)
 
-    def _held_out(self, data: Any, batch_size: int | None) -> Any:
+    def _held_out(self, data: Data, batch_size: int | None) -> Any:
         """Validation data as `fit` takes them, checked."""
         if data is None:
             return None
@@ -624,8 +636,8 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
     def evaluate(
         self,
-        x: Any = None,
-        y: Any = None,
+        x: Data = None,
+        y: LabelsLike = None,
         batch_size: int | None = None,
         verbose: str | int = "auto",
         sample_weight: None = None,
@@ -649,8 +661,8 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
     def train_on_batch(
         self,
-        x: Any,
-        y: Any = None,
+        x: Data,
+        y: LabelsLike = None,
         sample_weight: None = None,
         class_weight: None = None,
         return_dict: bool = False,
@@ -683,7 +695,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             return super().train_on_batch(*self._dealt_out(x, y), return_dict=return_dict)
 
     def test_on_batch(
-        self, x: Any, y: Any = None, sample_weight: None = None, return_dict: bool = False
+        self, x: Data, y: LabelsLike = None, sample_weight: None = None, return_dict: bool = False
     ) -> Any:
         """Measures the model on one batch: `keras.Model.test_on_batch`.
 
@@ -696,14 +708,14 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         with _interrupts.Remembered().listening():
             return super().test_on_batch(*self._dealt_out(x, y), return_dict=return_dict)
 
-    def _one_batch(self, x: Any, y: Any, training: bool) -> tuple[Any, Any]:
+    def _one_batch(self, x: Data, y: LabelsLike, training: bool) -> tuple[Tensor, LabelsLike]:
         if y is None and isinstance(x, (list, tuple)):
             x, y = split_batch(tuple(x))
         y = as_array(y)
         data_checks.check_values(x, y, spec=self._spec(training))
         return x, y
 
-    def _dealt_out(self, x: Any, y: Any) -> tuple[Any, Any]:
+    def _dealt_out(self, x: Data, y: LabelsLike) -> tuple[Tensor, LabelsLike]:
         return (x, y) if _backend.devices(self) == 1 else _backend.dealt_out((x, y), self)
 
     # ---- saving ----------------------------------------------------------------------------------
@@ -722,7 +734,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config: Config, custom_objects: Any = None) -> "GenerativeModel":
+    def from_config(cls, config: Config, custom_objects: Config | None = None) -> "GenerativeModel":
         """The model that `get_config` described."""
         config = dict(config)
         has_average = config.pop("has_average")
@@ -771,7 +783,11 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         return contextlib.nullcontext() if self._session is None else self._session.taking_stock()
 
     def save(
-        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
+        self,
+        filepath: str | os.PathLike[str],
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        **kwargs: Any,
     ) -> None:
         """Saves the model: `keras.Model.save`. One of several processes may do so alone.
 
@@ -850,8 +866,8 @@ class _Training:
     """
 
     read: Callable[..., Any]
-    x: Any
-    y: Any
+    x: Data
+    y: LabelsLike
     keras_options: dict[str, Any]
 
 
