@@ -9,8 +9,11 @@ T = TypeVar("T")
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Ends an error message: " Did you mean 'hinge'?", or nothing if no known name is similar."""
-    near = difflib.get_close_matches(name, list(known), n=1) if isinstance(name, str) else []
-    return f" Did you mean {near[0]!r}?" if near else ""
+    if not isinstance(name, str):
+        return ""
+    folded = {each.casefold(): each for each in known}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return f" Did you mean {folded[near[0]]!r}?" if near else ""
 
 
 def find_name(name: object, table: Mapping[str, T], *, what: str, argument: str = "") -> T:
