@@ -1,9 +1,8 @@
-// The invariant that makes the inner loops free of checks: before the first write, indices are
-// compared with the count and the batch has a shape whose size does not overflow; each image then
-// reads and writes a fixed number of elements.
+// The inner loops need no checks. Before the first write, all indices are checked and the size of
+// the batch is known not to overflow. Each image then reads and writes a fixed number of elements.
 //
-// Stacked images are put together a few thousand bytes at a time, in the first-level cache, so that
-// one way of converting and padding serves both and no image is ever stacked in memory.
+// Images are binarised and stacked a few thousand bytes at a time, in the first-level cache. So one
+// way to convert and pad serves all batches, and no prepared image is written to memory.
 #include "batch.h"
 
 #include <algorithm>
@@ -24,7 +23,7 @@ namespace kgan {
 namespace {
 
 constexpr std::size_t kCacheLine = 64;
-// A thread costs tens of microseconds to start: about what this many elements cost to convert.
+// Starting a thread takes tens of microseconds, about as long as converting so many elements.
 constexpr std::size_t kElementsPerThread = std::size_t{1} << 19;
 constexpr unsigned kMaxAutomaticThreads = 8;
 
@@ -66,15 +65,15 @@ Interleave3 choose_interleave3([[maybe_unused]] InstructionSet set) {
     return interleave3_portable;
 }
 
-// How far ahead of the conversion memory is asked for. Measured: three MNIST images ahead, into the
-// second-level cache, makes random order as quick as sequential; one ahead is too late, and into
-// the first level the requests stall the conversion instead of running beside it.
+// How many bytes ahead of the conversion memory is prefetched. Measured: with three MNIST images
+// ahead, into the second-level cache, random order is as fast as sequential order. One image ahead
+// is too late. Into the first-level cache, the requests stall the conversion.
 constexpr std::size_t kPrefetchDistance = 3072;
 
-// Inlined, or GCC takes a function that does nothing but prefetch for one without effect, and drops
-// the calls: that halves the speed.
+// Must be inlined: GCC treats a function that only prefetches as one without effect and drops the
+// calls, which halves the speed.
 KGAN_ALWAYS_INLINE inline void prefetch_image(const std::uint8_t* pixels, std::size_t size) {
-    // The hardware follows a long run by itself once it has begun.
+    // Once a long run has begun, the hardware prefetches the rest.
     size = std::min(size, 2 * kPrefetchDistance);
     for (std::size_t i = 0; i < size; i += kCacheLine) KGAN_PREFETCH(pixels + i);
 }
@@ -249,7 +248,7 @@ void gather_range(const Source& source, std::size_t first, std::size_t last, con
 
 unsigned choose_threads(unsigned threads, std::size_t batch_size, std::size_t elements) {
     if (threads == 0) {
-        // Asked once: the C library opens a file to answer.
+        // Asked only once: the C library opens a file to answer.
         static const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
         const std::size_t useful = std::max<std::size_t>(1, elements / kElementsPerThread);
         threads =
@@ -259,9 +258,9 @@ unsigned choose_threads(unsigned threads, std::size_t batch_size, std::size_t el
         std::min<std::size_t>(threads, std::max<std::size_t>(1, batch_size)));
 }
 
-// Calls work(first, last), which must not throw, over [0, size) in equal parts. Where the system
-// has no thread to give, or no memory for one, the calling thread does that part too: an exception
-// that left here would meet threads that run, and end the program.
+// Calls work(first, last), which must not throw, over [0, size) in equal parts. If the system
+// cannot start a thread, the calling thread does that part too. An exception that left here while
+// threads run would end the program.
 template <typename Work>
 void share(std::size_t size, unsigned threads, Work work) {
     std::vector<std::thread> helpers;
@@ -283,11 +282,11 @@ void share(std::size_t size, unsigned threads, Work work) {
 void check_instruction_set(InstructionSet set) {
     const std::vector<InstructionSet> sets = instruction_sets();
     if (std::find(sets.begin(), sets.end(), set) == sets.end()) {
-        throw std::invalid_argument("this processor does not have the instruction set asked for");
+        throw std::invalid_argument("this processor does not have that instruction set");
     }
 }
 
-// `place(i)` says where i is, in the words of whoever passed the indices.
+// `place(i)` names the place of index i for the error message, as the caller's array has it.
 template <typename Place>
 void check_indices(const std::int64_t* indices, std::size_t size, std::size_t count, Place place) {
     for (std::size_t i = 0; i < size; ++i) {
@@ -310,14 +309,14 @@ std::pair<std::size_t, std::size_t> split_padding(std::size_t from, std::int64_t
     return {extra / 2, extra - extra / 2};
 }
 
-// The sum, or more than any object has bytes where the sum is more.
+// The sum, or the largest size if the sum overflows.
 std::size_t bounded_sum(std::size_t a, std::size_t b, std::size_t c) {
     constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
     const std::size_t two = a > most - b ? most : a + b;
     return two > most - c ? most : two + c;
 }
 
-// What every way of gathering does once its indices are checked.
+// Gathers from either source. The indices must have been checked.
 template <typename Source>
 void gather_from(const Source& source, std::size_t batch_size, const Levels& levels,
                  const Padding& padding, InstructionSet instruction_set, unsigned threads,
@@ -367,7 +366,7 @@ BatchShape batch_shape(const Images& images, std::size_t batch_size, std::size_t
     constexpr auto limit = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
     const BatchShape shape{batch_size, bounded_sum(padding.top, images.height, padding.bottom),
                            bounded_sum(padding.left, images.width, padding.right), channels};
-    // No product overflows: the limit is divided before anything is multiplied.
+    // No product overflows: each factor is compared with the divided limit first.
     std::size_t bytes = dtype == DType::float32 ? sizeof(float) : sizeof(std::uint16_t);
     for (const std::size_t each : {shape.size, shape.height, shape.width, shape.channels}) {
         if (each > limit / bytes) {

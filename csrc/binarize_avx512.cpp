@@ -1,10 +1,10 @@
-// 64 pixels a turn. A mask covers the last, short one: a masked load or store does not touch what
-// is masked off, so nothing beyond the ends is read or written.
+// Takes 64 pixels at a time. A mask covers the last, short turn: a masked load or store does not
+// touch masked bytes, so nothing is read or written beyond the ends.
 #include "binarize.h"
 
 #ifdef KGAN_X86_64
 #ifndef __clang__
-// GCC 12's own AVX-512 headers trip its warnings about values that are undefined on purpose.
+// The AVX-512 headers of GCC 12 cause false warnings: they leave some values undefined on purpose.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif

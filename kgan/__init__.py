@@ -15,8 +15,6 @@ print(kgan.evaluate(gan, train))
 """
 
 import importlib
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgan import _environment
@@ -72,7 +70,7 @@ __all__ = [
     "training",
 ]
 
-# Where the names that are no modules come from.
+# The modules of the names that are not modules themselves.
 _ORIGINS = {
     "GAN": "kgan.models",
     "InfoGAN": "kgan.models",
@@ -83,7 +81,7 @@ _ORIGINS = {
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a name when it is first asked for."""
+    """Imports a name when it is first used."""
     if name not in __all__:
         raise AttributeError(f"module 'kgan' has no attribute {name!r}")
     if name in _ORIGINS:
@@ -98,9 +96,6 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-# Keras finds the classes in a saved GAN only once they are imported, so `import kgan` imports them.
-# The command does so itself, when it knows that it needs them: `kgan --help` need not wait for a
-# backend to load, nor show what backends print while they do.
-if Path(sys.argv[0]).stem != "kgan":
-    _environment.require_backend()
-    importlib.import_module("kgan.models")
+# Keras finds the classes in a saved model only if they are registered.
+if not _environment.is_command():
+    _environment.register_classes()

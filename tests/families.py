@@ -82,7 +82,7 @@ def info_gan():
 
 def vae(num_classes=None, likelihood="bernoulli"):
     networks = kgan.networks.dense_vae(
-        SHAPE, LATENT, num_classes=num_classes, width=8, depth=1, likelihood=likelihood
+        SHAPE, LATENT, num_classes=num_classes, width=8, blocks=1, likelihood=likelihood
     )
     return kgan.VAE(*networks, likelihood=likelihood, seed=3)
 

@@ -292,7 +292,8 @@ def test_capabilities_do_what_they_promise(family):
     assert isinstance(model, capabilities.Generates)
     samples = model.generate(5, seed=1)
     assert samples.shape == (5, *families.SHAPE)
-    np.testing.assert_array_equal(samples, model.generate(5, seed=1, batch_size=2))
+    again = model.generate(5, seed=1, batch_size=2)
+    np.testing.assert_allclose(samples, again, rtol=1e-4, atol=1e-6)
     assert np.abs(samples - model.generate(5, seed=2)).max() > 0
     if isinstance(model, capabilities.Latent):
         latents = model.draw_latents(5, seed=1)

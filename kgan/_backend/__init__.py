@@ -44,10 +44,14 @@ part of every batch, and a backend's module says how that is:
 - `scope(model)`: a context, to make variables in that belong to the model;
 - `belongs(variable, model)`: whether a variable was made for the same devices as the model's own;
 - `alone(call)`: `call()`, in which variables may be made without the other processes;
-- `predict_on_batch(model, x)`: `model.predict_on_batch(x)` on one device, and without the other
-  processes, so that one may call it alone, and several threads at once;
-- `settle(model)`: has the variables hold their values, which within an epoch Keras's JAX trainer
-  has;
+- `predict(model, method, *tensors, **options)`: what a method of the model, or of one of its
+  layers, computes from tensors: structures of NumPy arrays. `method` is a bound method, or a
+  function without a closure that is called as `method(model, *tensors, **options)`. The function is
+  compiled once, and again after a network, layer or variable of the model is replaced, or the model
+  is compiled. Tensors are arrays, None, or structures of these; options are hashable constants,
+  each combination of which is compiled separately. The function may read only variables of the
+  model; assignments to variables may be lost. It runs on one device without the other processes,
+  and several threads may call it at once, also while another thread trains the model;
 - `average_statistics(model)`: makes what each device has counted up for itself on its parts of the
   batches, as `BatchNormalization` does, the mean of all. Every process calls it.
 
@@ -55,8 +59,11 @@ part of every batch, and a backend's module says how that is:
 """
 
 import importlib
+from typing import Any
 
 import keras
+
+from kgan._typing import Layer
 
 if keras.backend.backend() not in {"tensorflow", "jax", "torch"}:
     raise ImportError(
@@ -81,12 +88,29 @@ is_chief = _module.is_chief
 replicas = _module.replicas
 scope = _module.scope
 belongs = _module.belongs
-predict_on_batch = _module.predict_on_batch
-settle = _module.settle
+predict = _module.predict
 alone = _module.alone
 average_statistics = _module.average_statistics
 dealt_out = _module.dealt_out
 multiple_steps = _module.multiple_steps
+
+
+def predict_on_batch(model: Layer, x: Any) -> Any:
+    """What a model's call gives, as NumPy arrays: see `predict`.
+
+    Args:
+        model: `keras.Model` or `keras.Layer`, built.
+        x: An array, or the structure of arrays that the model takes.
+
+    Returns:
+        A NumPy array, or the structure of arrays that the model returns.
+    """
+    return predict(model, _call, x)
+
+
+def _call(model: Layer, x: Any) -> Any:
+    return model(x, training=False)
+
 
 __all__ = [
     "ImperativeSteps",
@@ -103,27 +127,10 @@ __all__ = [
     "is_chief",
     "multiple_steps",
     "now_and_then",
+    "predict",
     "predict_on_batch",
     "readable",
     "replicas",
     "run",
     "scope",
-    "settle",
 ]
-
-
-def predict(model, fn, *arrays):  # TEMPORARY
-    import numpy as np
-
-    tensors = [keras.ops.convert_to_tensor(a) for a in arrays]
-    import contextlib
-
-    if keras.backend.backend() == "torch":
-        import torch
-
-        ctx = torch.no_grad()
-    else:
-        ctx = contextlib.nullcontext()
-    with ctx:
-        out = fn(model, *tensors)
-    return keras.tree.map_structure(keras.ops.convert_to_numpy, out)

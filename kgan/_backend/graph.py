@@ -6,6 +6,16 @@ from typing import Any, NamedTuple
 
 import keras
 
+from kgan._backend.keras_internals import (
+    graph_of,
+    has_mask,
+    has_sublayers,
+    is_rematerialised,
+    layers_of,
+    nodes_of,
+    takes_training,
+)
+
 # Of a layer and the shape of its first input: a function of the signature of `layer.call` that
 # does what `layer(...)` does in a network where all is float32 and nothing is masked, or None.
 Shortcut = Callable[[Any, tuple[int | None, ...]], Callable[..., Any] | None]
@@ -28,14 +38,14 @@ def computing_layers(network: Any) -> list[Any]:
     """
     return [
         layer
-        for layer in network._flatten_layers(include_self=False)
+        for layer in layers_of(network, include_self=False)
         if not isinstance(layer, (keras.Model, keras.layers.InputLayer))
     ]
 
 
 class _Step(NamedTuple):
     function: Callable[..., Any]
-    takes_training: bool
+    is_told: bool  # whether it takes `training`
     arguments: Callable[[dict[int, Any]], tuple[tuple[Any, ...], dict[str, Any]]]
     outputs: list[int]
 
@@ -77,9 +87,9 @@ class Runner:
             id(reference): keras.ops.convert_to_tensor(tensor, dtype=reference.dtype)
             for reference, tensor in zip(network.inputs, tensors, strict=True)
         }
-        for function, takes_training, arguments, outputs in plan.steps:
+        for function, is_told, arguments, outputs in plan.steps:
             args, kwargs = arguments(values)
-            if takes_training:
+            if is_told:
                 kwargs["training"] = training
             result = function(*args, **kwargs)
             if len(outputs) == 1:
@@ -96,28 +106,26 @@ class Runner:
         return _Plan(steps, policies)
 
     def _steps(self, network: Any) -> list[_Step]:
-        graph = network._functional if isinstance(network, keras.Sequential) else network
         steps = []
         shortcuts = 0
-        for depth in sorted(graph._nodes_by_depth, reverse=True):
-            for node in graph._nodes_by_depth[depth]:
-                if node.is_input:
-                    continue
-                operation = node.operation
-                is_layer = isinstance(operation, keras.Layer)
-                function = None
-                if is_layer and _is_leaf(operation):
-                    function = self._shortcut(operation, node.input_tensors[0].shape)
-                shortcuts += function is not None
-                steps.append(
-                    _Step(
-                        function or operation,
-                        # `Layer.__call__` hands it to the layers within.
-                        is_layer if function is None else operation._call_has_training_arg,
-                        _filled_in(node.arguments),
-                        [id(output) for output in node.outputs],
-                    )
+        for node in nodes_of(graph_of(network)):
+            if node.is_input:
+                continue
+            operation = node.operation
+            is_layer = isinstance(operation, keras.Layer)
+            function = None
+            if is_layer and _is_leaf(operation):
+                function = self._shortcut(operation, node.input_tensors[0].shape)
+            shortcuts += function is not None
+            steps.append(
+                _Step(
+                    function or operation,
+                    # `Layer.__call__` passes it on to the layers inside.
+                    is_layer if function is None else takes_training(operation),
+                    _filled_in(node.arguments),
+                    [id(output) for output in node.outputs],
                 )
+            )
         return steps if shortcuts else []
 
 
@@ -133,14 +141,14 @@ def _filled_in(arguments: Any) -> Any:
 def _is_plain(network: Any, layers: Sequence[Any]) -> bool:
     """Whether the network is what its graph says, and no more."""
     own = type(network).__module__.startswith("keras.")
-    graph = network._functional if isinstance(network, keras.Sequential) else network
+    graph = graph_of(network)
     if not own or graph is None:
         return False
-    nodes = [node for nodes in graph._nodes_by_depth.values() for node in nodes]
+    nodes = list(nodes_of(graph))
     operations = [id(node.operation) for node in nodes if not node.is_input]
     return (
         len(set(operations)) == len(operations)
-        and not any(hasattr(output, "_keras_mask") for node in nodes for output in node.outputs)
+        and not any(has_mask(output) for node in nodes for output in node.outputs)
         and all(layer.compute_dtype == layer.variable_dtype == "float32" for layer in layers)
     )
 
@@ -149,8 +157,8 @@ def _is_leaf(layer: Any) -> bool:
     """Whether `layer.call` is all that `Layer.__call__` of one of Keras's own layers does."""
     return (
         type(layer).__module__.startswith("keras.src.layers.")
-        and not layer._layers
+        and not has_sublayers(layer)
         and layer.activity_regularizer is None
-        and layer._remat_mode is None
+        and not is_rematerialised(layer)
         and getattr(layer, "quantization_mode", None) is None
     )

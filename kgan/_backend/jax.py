@@ -1,8 +1,9 @@
 """The JAX backend: imperative steps as pure functions of the trainer's state."""
 
 import contextlib
+import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import jax
@@ -10,13 +11,22 @@ import jax.numpy as jnp
 import keras
 
 from kgan import _interrupts
-from kgan._backend import graph
+from kgan._backend import functions, graph
+from kgan._backend.keras_internals import set_tensor, tensor_of
+from kgan._typing import Layer, Logs, Tensor, Variable
 from kgan._versions import KERAS
 
-Logs = dict[str, Any]
+# A step deletes the values that it is given. No other thread may read them meanwhile.
+_donating = threading.RLock()
+
+# The variables of each model's steps, by how many groups a step's state has. They are no attributes
+# of the models: Keras would track them twice.
+_step_variables: weakref.WeakKeyDictionary[Any, dict[int, list[list[Variable]]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
-class ImperativeSteps:
+class ImperativeSteps(functions.FreshFunctions):
     """Shows Keras's JAX trainer pure functions in place of the steps that a model states."""
 
     def train_step(self: Any, state: Any, data: Any) -> tuple[Logs, Any]:
@@ -42,59 +52,43 @@ class ImperativeSteps:
             lambda: self.evaluation_step(self.unpack(data, training=False)), variables, state
         )
 
-    # Keras's trainer takes the values out of the variables, gives them away to each step, and puts
-    # back what the last step gave. If a step fails or is broken off, there would be nothing left.
+    # Keras's trainer takes the values out of the variables, donates them to each step and puts back
+    # the last step's results at the end of an epoch. In between, a variable would hold a deleted
+    # array. Here the variables always have their values: each step reads them, and writes them
+    # before any other code runs. So callbacks may read and assign weights in any way, a failed or
+    # interrupted step loses nothing, and other threads may predict.
 
-    def _purge_model_variables(self, **groups: bool) -> None:
-        """Leaves the values of variables where they are: steps free what they were given."""
+    def _get_jax_state(self: Any, purge_model_variables: bool = False, **parts: bool) -> Any:
+        """The values that Keras's trainer passes to a step. They also stay in the variables."""
+        del purge_model_variables
+        groups = [_variables_of(self, name) for name, is_wanted in parts.items() if is_wanted]
+        _step_variables.setdefault(self, {})[len(groups)] = groups
+        return tuple([tensor_of(variable) for variable in group] for group in groups)
 
     def _make_function(self: Any, step_function: Any, concatenate_outputs: bool = False) -> Any:
-        """What Keras's trainer calls for one or more batches: each step is done, or not begun."""
+        """The function that Keras's trainer calls for one or more batches."""
 
         def step(state: Any, data: Any) -> Any:
-            with _interrupts.held_off():
+            # The state may be older than the variables: callbacks may have assigned to them.
+            groups = _step_variables[self][len(state)]
+            with _interrupts.held_off(), _donating:
+                state = tuple([tensor_of(v) for v in group] for group in groups)
                 outputs, state = step_function(state, data)
-                # For `jax_state_sync`, which Keras lets know only after all steps of one execution.
-                self._jax_state = dict(zip(_PARTS[len(state)], state, strict=True))
+                for group, values in zip(groups, state, strict=True):
+                    for variable, value in zip(group, values, strict=True):
+                        set_tensor(variable, value)
             return outputs, state
 
         return super()._make_function(step, concatenate_outputs)  # type: ignore[misc]
 
-    def evaluate(self: Any, *args: Any, **kwargs: Any) -> Any:
-        """`keras.Model.evaluate`, after which the variables have their values, come what may."""
-        with _settling(self):
-            return super().evaluate(*args, **kwargs)  # type: ignore[misc]
-
-    def predict(self: Any, *args: Any, **kwargs: Any) -> Any:
-        """`keras.Model.predict`, after which the variables have their values, come what may."""
-        with _settling(self):
-            return super().predict(*args, **kwargs)  # type: ignore[misc]
+    def jax_state_sync(self) -> None:
+        """Does nothing: the variables always have their values."""
 
 
-# Of what the state of a step consists, by how much there is: in prediction, evaluation, training.
-_PARTS = {
-    2: ("trainable_variables", "non_trainable_variables"),
-    3: ("trainable_variables", "non_trainable_variables", "metrics_variables"),
-    4: (
-        "trainable_variables",
-        "non_trainable_variables",
-        "optimizer_variables",
-        "metrics_variables",
-    ),
-}
-
-
-@contextlib.contextmanager
-def _settling(model: Any) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        settle(model)
-
-
-def settle(model: Any) -> None:
-    """Has the variables hold their values, as `kgan._backend` says."""
-    model.jax_state_sync()
+def _variables_of(model: Any, part: str) -> list[Variable]:
+    return list(
+        model.optimizer.variables if part == "optimizer_variables" else getattr(model, part)
+    )
 
 
 def _purely(step: Callable[[], Logs], variables: Any, state: Any) -> Any:
@@ -346,30 +340,44 @@ def alone(call: Callable[[], Any]) -> Any:
         keras.distribution.set_distribution(distribution)
 
 
-_compiled: Any = weakref.WeakKeyDictionary()
+def _compile(model: Layer, call: Callable[..., Any]) -> Callable[..., Any]:
+    reference = weakref.ref(model)
+
+    def compute(values: Sequence[Tensor], tensors: Sequence[Any]) -> Any:
+        owner = reference()
+        assert owner is not None  # `predict` has it
+        with _ModelScope(zip(owner.variables, values, strict=True)):
+            return call(*tensors)
+
+    return jax.jit(compute)
 
 
-def predict_on_batch(model: Any, x: Any) -> Any:
-    """`model.predict_on_batch(x)` on one device, and without the other processes.
+class _ModelScope(keras.StatelessScope):
+    """A scope in which only the variables that it maps can be read."""
 
-    Keras's own gives the weights away to the step: of two threads that predict at once, one would
-    have none.
-    """
-    # All of them, in one order: which are trained may change, and that changes other lists.
-    variables = model.variables
-    if not all(v.value.is_fully_replicated for v in variables):
-        return model.predict_on_batch(x)  # no device has all of such a model
-    if model not in _compiled:
-        reference: Any = weakref.ref(model)
+    def get_current_value(self, variable: Variable) -> Tensor:
+        value = super().get_current_value(variable)
+        if value is None:
+            raise ValueError(
+                "Expected a function that reads variables of its model only. Received: one that "
+                f"reads {variable.path!r}. Make the layer that owns it an attribute of the model."
+            )
+        return value
 
-        def predict(values: Any, x: Any) -> Any:
-            model = reference()
-            with keras.StatelessScope(zip(model.variables, values, strict=True)):
-                return model(x, training=False)
 
-        _compiled[model] = jax.jit(predict)
-    values = [v.value.addressable_data(0) for v in variables]
-    return keras.tree.map_structure(keras.ops.convert_to_numpy, _compiled[model](values, x))
+_functions = functions.Functions(_compile)
+
+
+def predict(model: Layer, method: functions.Method, *tensors: Any, **options: Hashable) -> Any:
+    """What a method computes, as NumPy arrays. See `kgan._backend`."""
+    function = _functions.get(model, method, options)
+    with _donating:
+        # All variables in one order: which ones are trained may change, and with it other lists.
+        values = [tensor_of(variable) for variable in model.variables]
+        if all(value.is_fully_replicated for value in values):
+            values = [value.addressable_data(0) for value in values]
+        outputs = function(values, tensors)
+    return functions.to_numpy(outputs)
 
 
 def average_statistics(model: Any) -> None:

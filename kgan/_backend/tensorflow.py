@@ -1,19 +1,19 @@
 """The TensorFlow backend: gradient tapes, steps that Keras compiles as they stand, tf.data."""
 
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from kgan._backend import functions
 from kgan._backend.graph import call
+from kgan._backend.keras_internals import reduce_gradients_with
+from kgan._typing import Layer, Logs
 
-Logs = dict[str, Any]
 
-
-class ImperativeSteps:
+class ImperativeSteps(functions.FreshFunctions):
     """Shows Keras's TensorFlow trainer the steps that a model states imperatively."""
 
     def train_step(self: Any, data: Any) -> Logs:
@@ -113,8 +113,7 @@ def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> 
     if replicas()[1] > 1:
         # Keras's optimizers would sum over the replicas what is their mean already. A mean divided
         # by their number would not do: gradients are clipped before that sum.
-        innermost = getattr(optimizer, "inner_optimizer", optimizer)
-        innermost._all_reduce_sum_gradients = list
+        reduce_gradients_with(optimizer, list)
     optimizer.apply(list(gradient), list(variables))
 
 
@@ -187,30 +186,28 @@ def alone(call: Callable[[], Any]) -> Any:
         return thread.submit(call).result()
 
 
-# Not attributes of the models: TensorFlow would take them for a part of what is exported.
-_compiled: Any = weakref.WeakKeyDictionary()
-
-
-def settle(model: Any) -> None:
-    """Has the variables hold their values, as `kgan._backend` says: here they always do."""
+def _compile(model: Layer, call: Callable[..., Any], jit_compile: bool) -> Callable[..., Any]:
     del model
+    # Without AutoGraph, as Keras compiles its own steps: a function means the same on each backend.
+    return tf.function(
+        call, reduce_retracing=True, autograph=False, jit_compile=jit_compile or None
+    )
 
 
-def predict_on_batch(model: Any, x: Any) -> Any:
-    """`model.predict_on_batch(x)` on one device, and without the other processes."""
-    if devices(model) == 1:
-        return model.predict_on_batch(x)
-    x = keras.tree.map_structure(tf.convert_to_tensor, x)
-    if model.run_eagerly:
-        outputs = model(x, training=False)
+_functions = functions.Functions(_compile)
+
+
+def predict(model: Layer, method: functions.Method, *tensors: Any, **options: Hashable) -> Any:
+    """What a method computes, as NumPy arrays. See `kgan._backend`."""
+    tensors = keras.tree.map_structure(
+        lambda x: None if x is None else tf.convert_to_tensor(x), tensors
+    )
+    if getattr(model, "run_eagerly", False):
+        outputs = functions.call(model, method, tensors, options)
     else:
-        if model not in _compiled:
-            reference: Any = weakref.ref(model)
-            _compiled[model] = tf.function(
-                lambda x: reference()(x, training=False), reduce_retracing=True
-            )
-        outputs = _compiled[model](x)
-    return keras.tree.map_structure(keras.ops.convert_to_numpy, outputs)
+        jit_compile = devices(model) == 1 and bool(getattr(model, "jit_compile", False))
+        outputs = _functions.get(model, method, options, jit_compile)(*tensors)
+    return functions.to_numpy(outputs)
 
 
 def average_statistics(model: Any) -> None:

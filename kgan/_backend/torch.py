@@ -1,19 +1,20 @@
 """The PyTorch backend: autograd, and steps that run as they stand."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import keras
 import torch
 
-from kgan._backend import torch_adam
+from kgan._backend import functions, torch_adam
 from kgan._backend.graph import Runner
-from kgan._backend.torch_layers import shortcut, tensor_of
+from kgan._backend.keras_internals import tensor_of
+from kgan._backend.torch_layers import shortcut
+from kgan._typing import Layer, Logs
 
-Logs = dict[str, Any]
 
-
-class ImperativeSteps:
+class ImperativeSteps(functions.FreshFunctions):
     """Shows Keras's PyTorch trainer the steps that a model states imperatively."""
 
     def train_step(self: Any, data: Any) -> Logs:
@@ -162,14 +163,13 @@ def alone(call: Callable[[], Any]) -> Any:
     return call()
 
 
-def settle(model: Any) -> None:
-    """Has the variables hold their values, as `kgan._backend` says: here they always do."""
-    del model
-
-
-def predict_on_batch(model: Any, x: Any) -> Any:
-    """`model.predict_on_batch(x)`."""
-    return model.predict_on_batch(x)
+def predict(model: Layer, method: functions.Method, *tensors: Any, **options: Hashable) -> Any:
+    """What a method computes, as NumPy arrays. See `kgan._backend`."""
+    tensors = keras.tree.map_structure(
+        lambda x: None if x is None else keras.ops.convert_to_tensor(x), tensors
+    )
+    with torch.no_grad():
+        return functions.to_numpy(functions.call(model, method, tensors, options))
 
 
 def average_statistics(model: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import torch
 
-from kgan._backend.torch_layers import tensor_of
+from kgan._backend.keras_internals import adam_moments, index_of, tensor_of
 
 # On PyTorch, `keras.optimizers.Adam` makes an object of a subclass that is PyTorch's own.
 _ADAM = type(keras.optimizers.Adam())
@@ -36,11 +36,8 @@ def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> 
         or not _is_nothing_else(optimizer, variables)
     ):
         return False
-    places = [optimizer._get_variable_index(variable) for variable in variables]
-    moments = [
-        [tensor_of(kept[place]) for place in places]
-        for kept in (optimizer._momentums, optimizer._velocities)
-    ]
+    places = [index_of(optimizer, variable) for variable in variables]
+    moments = [[tensor_of(kept[place]) for place in places] for kept in adam_moments(optimizer)]
     # It goes through the memory of all four as it lies. A gradient lies as PyTorch came by it.
     gradient = [_laid_out_as(w, part) for w, part in zip(weights, gradient, strict=True)]
     for kept in moments:

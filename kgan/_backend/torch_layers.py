@@ -12,6 +12,8 @@ import keras
 import torch
 from torch.nn import functional
 
+from kgan._backend.keras_internals import tensor_of
+
 Call = Callable[..., Any]
 Shape = tuple[int | None, ...]
 
@@ -20,15 +22,6 @@ def shortcut(layer: Any, input_shape: Shape) -> Call:
     """What `layer.call` does, as fast as it can be had. See `kgan._backend.graph.Shortcut`."""
     make = _FASTER.get(type(layer))
     return (make and make(layer, input_shape)) or layer.call
-
-
-def tensor_of(variable: Any) -> Any:
-    """The tensor of a variable, in the precision in which it is kept.
-
-    What `variable.value` gives, but for its search for scopes in which it would give another: a
-    small network's step asks for it 130 times.
-    """
-    return variable._value
 
 
 def _value(weight: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 import operator
@@ -239,6 +240,14 @@ class ImageDataset(keras.utils.PyDataset):
     def binarize(self) -> Binarization | None:
         """How pixels are binarised, or `None` if they keep their levels."""
         return self._binarize
+
+    def unbinarized(self) -> ImageDataset:
+        """Returns the same data set with the levels of its pixels, or itself if it has them."""
+        if self._binarize is None:
+            return self
+        other = copy.copy(self)
+        other._binarize = None
+        return other
 
     @property
     def drop_remainder(self) -> bool:

@@ -12,7 +12,97 @@ from kgan.losses import AdversarialLoss
 from kgan.models.latent_model import as_input
 from kgan.models.packing import packed, unpacked
 from kgan.penalties import Judged, Penalty, gradients_needed
+from kgan.training.log_names import GRADIENTS, LOSSES, Gradient, Limit, LogName, register
 from kgan.training.steps import check_is_scalar
+
+_SCORES = "Mean scores"
+
+# The generator's come first within a panel: they are drawn in the colour of samples.
+register(
+    LogName(
+        "generator_loss",
+        "generator",
+        LOSSES,
+        order=90,
+        nan="The discriminator's update gave it weights that are not finite: lower its learning "
+        "rate.",
+    ),
+    LogName(
+        "discriminator_loss",
+        "discriminator",
+        LOSSES,
+        order=20,
+        nan="The discriminator's scores are finite, its loss is not: check the loss and the "
+        "regularizers.",
+    ),
+    LogName("classification_loss", "classification", LOSSES, order=30),
+    LogName("class_accuracy", "accuracy", "Class accuracy", order=31),
+    LogName(
+        "fake_score",
+        "fakes",
+        _SCORES,
+        order=11,
+        nan="The discriminator's score of samples is not finite: check the generator's last layer, "
+        "and whether its weights have exploded.",
+    ),
+    LogName(
+        "real_score",
+        "real images",
+        _SCORES,
+        order=10,
+        nan="The discriminator's score of real images is not finite: look for NaN in the data.",
+    ),
+    LogName(
+        "discriminator_accuracy",
+        "accuracy",
+        "Discriminator accuracy",
+        order=12,
+        limits=(
+            Limit(
+                "discriminator_certain",
+                "the discriminator tells real from fake in {value:.2%} of all pairs, so the "
+                "generator learns little from it. What helps: a lower learning rate or fewer steps "
+                "for the discriminator, dropout in it, a gradient penalty, or a loss that does not "
+                "saturate.",
+                at_least=0.999,
+            ),
+            Limit(
+                "discriminator_fooled",
+                "the discriminator ranks real above fake in only {value:.2%} of all pairs: it is "
+                "wrong nearly every time. What helps: a higher learning rate or more steps for the "
+                "discriminator; check that its loss is not negated.",
+                at_most=0.001,
+            ),
+        ),
+    ),
+    LogName(
+        "generator_gradient_norm",
+        "generator",
+        GRADIENTS,
+        order=95,
+        nan="The losses are finite, the generator's gradient is not: look for a square root or a "
+        "norm of 0.",
+        gradient=Gradient(
+            "generator",
+            vanished="What helps: the non-saturating loss, and a discriminator that is less "
+            "certain.",
+        ),
+    ),
+    LogName(
+        "discriminator_gradient_norm",
+        "discriminator",
+        GRADIENTS,
+        order=80,
+        nan="The losses are finite, the discriminator's gradient is not: look for a square root or "
+        "a norm of 0, for example in a penalty.",
+        gradient=Gradient(
+            "discriminator",
+            vanished="What helps: samples that it can still tell from real images, with a lower "
+            "learning rate for the generator.",
+            exploded="A gradient penalty on the discriminator helps too.",
+        ),
+    ),
+)
 
 
 class Verdict(NamedTuple):

@@ -14,10 +14,18 @@ from kgan.models import network_checks
 from kgan.models.critic import Head
 from kgan.models.gan import GAN
 from kgan.models.latent_model import arcs
+from kgan.training.log_names import LogName, register
 
 # The range of the log variance of a continuous code. Codes that could be found ever more exactly
 # would be worth ever more, and outweigh what the images should look like.
 _LOG_VARIANCES = (-6.0, 3.0)
+
+_INFORMATION = "Information about the codes, in nats"
+
+register(
+    LogName("categorical_information", "categorical", _INFORMATION, order=30),
+    LogName("continuous_information", "continuous", _INFORMATION, order=31),
+)
 
 
 @keras.saving.register_keras_serializable(package="kgan")

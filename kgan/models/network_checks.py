@@ -9,11 +9,11 @@ from typing import Any
 import keras
 
 from kgan._arguments import integer
-from kgan._typing import Network
+from kgan._typing import Network, Tensor
 from kgan.training.batch_spec import fits, shown
 
 
-def check_networks(generator: Any, discriminator: Any, pack: int = 1) -> None:
+def check_networks(generator: Network, discriminator: Network, pack: int = 1) -> None:
     """Refuses two networks that cannot play against each other.
 
     Args:
@@ -44,7 +44,7 @@ def check_networks(generator: Any, discriminator: Any, pack: int = 1) -> None:
         _check_gives_logits(output)
 
 
-def unpacked_shape(discriminator: Any, pack: int) -> tuple[int | None, ...]:
+def unpacked_shape(discriminator: Network, pack: int) -> tuple[int | None, ...]:
     """The shape of a batch of single images of which the discriminator takes `pack` as one."""
     *shape, channels = discriminator.inputs[0].shape
     if pack > 1 and (len(shape) != 3 or channels is None or channels % pack):
@@ -56,13 +56,13 @@ def unpacked_shape(discriminator: Any, pack: int) -> tuple[int | None, ...]:
     return (*shape, channels // pack if pack > 1 else channels)
 
 
-def _as_packed(discriminator: Any, pack: int) -> str:
+def _as_packed(discriminator: Network, pack: int) -> str:
     if pack == 1:
         return ""
     return f", {pack} of which it takes as one of shape {shown(discriminator.inputs[0].shape)}"
 
 
-def _check_outputs(generator: Any, discriminator: Any) -> None:
+def _check_outputs(generator: Network, discriminator: Network) -> None:
     counts = len(generator.outputs), len(discriminator.outputs)
     if counts[0] != 1 or counts[1] not in {1, 2}:
         raise ValueError(
@@ -72,7 +72,7 @@ def _check_outputs(generator: Any, discriminator: Any) -> None:
         )
 
 
-def check_classifier(generator: Any, discriminator: Any) -> None:
+def check_classifier(generator: Network, discriminator: Network) -> None:
     """Refuses a discriminator whose second output cannot be the logits of the classes.
 
     Args:
@@ -94,7 +94,7 @@ def check_classifier(generator: Any, discriminator: Any) -> None:
         )
 
 
-def check_codes(generator: Any, discriminator: Any, size: int, found: int) -> None:
+def check_codes(generator: Network, discriminator: Network, size: int, found: int) -> None:
     """Refuses networks that cannot write and find the codes of an InfoGAN.
 
     Args:
@@ -124,7 +124,7 @@ def check_codes(generator: Any, discriminator: Any, size: int, found: int) -> No
         )
 
 
-def _check_is_built(role: str, network: Any) -> None:
+def _check_is_built(role: str, network: Network) -> None:
     if not isinstance(network, keras.Model):
         raise ValueError(
             f"Expected `{role}` to be a keras.Model. Received: {type(network).__name__}."
@@ -137,7 +137,7 @@ def _check_is_built(role: str, network: Any) -> None:
         )
 
 
-def _check_regularizers(role: str, network: Any) -> None:
+def _check_regularizers(role: str, network: Network) -> None:
     for layer in network._flatten_layers():
         if getattr(layer, "activity_regularizer", None) is not None:
             raise ValueError(
@@ -159,7 +159,7 @@ def _check_shares_nothing(networks: Mapping[str, Network]) -> None:
         )
 
 
-def _check_inputs(generator: Any, discriminator: Any) -> None:
+def _check_inputs(generator: Network, discriminator: Network) -> None:
     counts = len(generator.inputs), len(discriminator.inputs)
     classifies = len(discriminator.outputs) == 2
     if counts not in {(1, 1), (2, 2)} and not (classifies and counts == (2, 1)):
@@ -205,7 +205,7 @@ def range_of(network: Network) -> dict[str, Any]:
     }
 
 
-def last_operation(tensor: Any) -> tuple[Any, str]:
+def last_operation(tensor: Tensor) -> tuple[Any, str]:
     """The operation that makes a network's output what it is, and its activation's name."""
     while True:
         last = tensor._keras_history.operation
@@ -221,7 +221,7 @@ def last_operation(tensor: Any) -> tuple[Any, str]:
             return last, name
 
 
-def _check_gives_logits(tensor: Any) -> None:
+def _check_gives_logits(tensor: Tensor) -> None:
     last, name = last_operation(tensor)
     if name in {"sigmoid", "hard_sigmoid", "softmax"} or type(last).__name__ in {
         "Sigmoid",
@@ -277,7 +277,7 @@ def resolve_num_classes(
     return next(iter(known.values()), None)
 
 
-def _embedded_classes(network: Any) -> int | None:
+def _embedded_classes(network: Network) -> int | None:
     sizes = {
         size
         for layer in network._flatten_layers()

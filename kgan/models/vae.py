@@ -16,6 +16,7 @@ from kgan.models import network_checks
 from kgan.models.latent_model import LatentModel, as_input
 from kgan.training import data_checks
 from kgan.training.batch_spec import BatchSpec
+from kgan.training.log_names import GRADIENTS, LOSSES, Gradient, Limit, LogName, register
 
 # exp() of these stays far from the ends of float32, and no posterior of use comes near them.
 _LOG_VARIANCES = (-20.0, 10.0)
@@ -23,6 +24,63 @@ _LOG_VARIANCES = (-20.0, 10.0)
 _ACTIVE_VARIANCE = 0.01
 # Latents that are decoded at once by `log_prob`: their memory does not grow with the samples.
 _DECODED_AT_ONCE = 8192
+
+_COLLAPSED = (
+    "posterior collapse: the latents tell next to nothing about the images ({}), and the decoder "
+    "ignores them. What helps: compile(warm_up=...) or free_bits=..., a smaller beta, a weaker "
+    "decoder."
+)
+
+# In nats for each image; the step computes them in this order.
+register(
+    LogName("loss", "objective", LOSSES, order=20),
+    LogName(
+        "reconstruction",
+        "reconstruction",
+        LOSSES,
+        order=11,
+        nan="The posteriors are finite, the log-likelihood is not: look for pixels outside of what "
+        "the likelihood is for, and for decoder weights that have exploded.",
+    ),
+    LogName(
+        "kl",
+        "KL divergence",
+        LOSSES,
+        order=10,
+        nan="The encoder's means or variances are not finite: look for NaN in the data, or lower "
+        "the learning rate.",
+        limits=(
+            Limit(
+                "posterior_collapse",
+                _COLLAPSED.format("KL divergence {value:.3f} nats for each image"),
+                at_most=0.1,
+            ),
+        ),
+    ),
+    LogName(
+        "active_units",
+        "active latents",
+        "Active latents",
+        order=12,
+        limits=(
+            Limit(
+                "posterior_collapse",
+                _COLLAPSED.format("{value:.2g} active latents on average"),
+                at_most=0.1,
+            ),
+        ),
+    ),
+    LogName("kl_weight", "weight", "Weight of the KL divergence", order=0),
+    LogName(
+        "gradient_norm",
+        "all networks",
+        GRADIENTS,
+        order=95,
+        nan="The loss is finite, its gradient is not: look for a square root or a norm of 0, or "
+        "lower the learning rate.",
+        gradient=Gradient("model"),
+    ),
+)
 
 
 class Posterior(NamedTuple):

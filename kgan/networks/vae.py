@@ -30,14 +30,15 @@ def dense_vae(
     image_shape: Sequence[int] = (28, 28, 1),
     latent_dim: int = 40,
     num_classes: int | None = None,
-    width: int = 400,
-    depth: int = 2,
+    width: int = 300,
+    blocks: int = 2,
     likelihood: str | likelihoods.Likelihood = "bernoulli",
 ) -> VAENetworks:
-    """An encoder and a decoder of dense layers, for small images.
+    """An encoder and a decoder of dense residual blocks, for small images.
 
-    Both have `depth` hidden layers of `width` units with ReLU. On digits they reach higher
-    likelihoods than convolutional networks of the same cost.
+    Both start with a dense layer and SiLU. Then each block adds to its input `x` the output of two
+    layers, `Dense(silu(Dense(x)))`. On digits these networks reach higher likelihoods than plain
+    dense or convolutional ones of the same cost.
 
     Args:
         image_shape: Three integers, `(height, width, channels)`.
@@ -45,7 +46,7 @@ def dense_vae(
         num_classes: Integer, makes both networks conditional on a label below it. Defaults to
             unconditional ones.
         width: Integer, units of each hidden layer.
-        depth: Integer, hidden layers of each network.
+        blocks: Integer, residual blocks of each network.
         likelihood: As for `kgan.VAE`: it decides how many outputs the decoder has for each pixel.
 
     Returns:
@@ -64,22 +65,26 @@ def dense_vae(
         layer.
     """
     shape = conditioning.check_sizes(
-        image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width, depth=depth
+        image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width, blocks=blocks
     )
     inputs, image, label = _image_inputs(shape, num_classes)
     x = _with_label(layers.Flatten()(image), label, num_classes)
-    for _ in range(depth):
-        x = layers.Dense(width, activation="relu")(x)
-    encoder = keras.Model(inputs, _posterior(x, latent_dim), name="encoder")
+    encoder = keras.Model(inputs, _posterior(_hidden(x, width, blocks), latent_dim), name="encoder")
 
     inputs, x = _latent_inputs(latent_dim, num_classes)
-    for _ in range(depth):
-        x = layers.Dense(width, activation="relu")(x)
+    x = _hidden(x, width, blocks)
     height, image_width, channels = shape
     outputs = channels * likelihoods.get(likelihood).outputs_per_channel()
     x = layers.Dense(height * image_width * outputs, dtype="float32")(x)
     x = layers.Reshape((height, image_width, outputs), dtype="float32")(x)
     return VAENetworks(encoder, keras.Model(inputs, x, name="decoder"))
+
+
+def _hidden(x: Tensor, width: int, blocks: int) -> Tensor:
+    x = layers.Dense(width, activation="silu")(x)
+    for _ in range(blocks):
+        x = layers.Add()([x, layers.Dense(width)(layers.Dense(width, activation="silu")(x))])
+    return x
 
 
 @conditioning.channels_last()

@@ -40,6 +40,14 @@ class Latent(Protocol):
 
 
 @runtime_checkable
+class Interpolates(Protocol):
+    """Makes images on paths from one latent to another."""
+
+    def interpolate(self, n: int, steps: int = 8, *, seed: int | None = None) -> Images:
+        """Returns the images of n paths, `(n, steps, height, width, channels)`."""
+
+
+@runtime_checkable
 class Encodes(Protocol):
     """Finds the latents of images, and makes the images again from them."""
 

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from kgan._backend import tf_data
-from kgan._typing import Shape, Tensor
+from kgan._typing import Data, LabelsLike, Shape, Tensor
 from kgan.training.batch_spec import BatchSpec, fits, shown
 from kgan.training.feed import ends_of_pass, is_indexed
 
@@ -30,7 +30,7 @@ class DataRangeWarning(UserWarning):
 # ---- labels --------------------------------------------------------------------------------------
 
 
-def check_labels(labels: Any, num_classes: int | None) -> None:
+def check_labels(labels: LabelsLike, num_classes: int | None) -> None:
     """Checks that labels are classes of the model.
 
     Args:
@@ -70,8 +70,8 @@ def _check_label_shape(shape: Shape) -> None:
 
 
 def check_data(
-    x: Any,
-    y: Any = None,
+    x: Data,
+    y: LabelsLike = None,
     *,
     spec: BatchSpec,
     batch_size: int | None = None,
@@ -112,14 +112,14 @@ _NO_BATCH = (
 )
 
 
-def _length(x: Any) -> int | None:
+def _length(x: Data) -> int | None:
     try:
         return len(x)
     except TypeError:  # of an iterable of unknown length
         return None
 
 
-def _check_py_dataset(x: Any, spec: BatchSpec) -> None:
+def _check_py_dataset(x: Data, spec: BatchSpec) -> None:
     if not is_indexed(x) and x.num_batches == 0:
         raise ValueError(_NO_BATCH.format(type(x).__name__))
     ends = ends_of_pass(x) if is_indexed(x) else [x[n] for n in {0, (x.num_batches or 1) - 1}]
@@ -129,7 +129,7 @@ def _check_py_dataset(x: Any, spec: BatchSpec) -> None:
         check_labels(x.labels, spec.num_classes)
 
 
-def _check_element_spec(x: Any, spec: BatchSpec) -> None:
+def _check_element_spec(x: Data, spec: BatchSpec) -> None:
     images, labels = split_batch(x.element_spec)
     if not hasattr(images, "shape") and not keras.tree.is_nested(images):
         return  # a dataset that was already distributed, with a part for each device
@@ -154,7 +154,7 @@ def _check_lengths(count: int, batch_size: int | None, spec: BatchSpec) -> None:
 # ---- batches as they arrive ----------------------------------------------------------------------
 
 
-def checked(x: Any, spec: BatchSpec) -> Any:
+def checked(x: Data, spec: BatchSpec) -> Any:
     """The same data, with every batch checked when it arrives.
 
     Args:
@@ -240,7 +240,9 @@ def _checked_loader(loader: Any, check: Callable[[Any], Any]) -> Any:
     return twin
 
 
-def check_values(images: Any, labels: Any, *, spec: BatchSpec, divides: bool = True) -> None:
+def check_values(
+    images: Tensor, labels: LabelsLike, *, spec: BatchSpec, divides: bool = True
+) -> None:
     """Checks a batch of arrays or tensors.
 
     Args:
@@ -374,7 +376,7 @@ def _factors(spec: BatchSpec) -> tuple[str, str]:
     return " times ".join(each.name for each in found), " and ".join(each.reason for each in found)
 
 
-def _check_is_tensor(images: Any) -> None:
+def _check_is_tensor(images: Tensor) -> None:
     if not hasattr(images, "shape"):
         raise ValueError(
             "Expected images as one array or tensor, alone or as (images, labels). "
@@ -392,7 +394,7 @@ def split_batch(data: Any) -> tuple[Tensor, Tensor | None]:
     return images, labels
 
 
-def as_array(labels: Any) -> Any:
+def as_array(labels: LabelsLike) -> Any:
     """Labels as they are; a list as an array, since Keras takes a list for several arrays."""
     return np.asarray(labels) if isinstance(labels, (list, tuple)) else labels
 

@@ -9,10 +9,11 @@ from typing import Any
 import keras
 
 from kgan import _backend
+from kgan._typing import Data
 
 
 def feed(
-    dataset: Any,
+    dataset: Data,
     epoch: Callable[[], int],
     steps: int | None = None,
     first: int = 0,
@@ -22,7 +23,7 @@ def feed(
     """What Keras's trainer reads instead of a dataset.
 
     Args:
-        dataset: Anything that `fit` takes. One that has `batch(epoch, index)`, as
+        dataset: Datathing that `fit` takes. One that has `batch(epoch, index)`, as
             `kgan.data.ImageDataset` has, is read through it; all others are returned as they are.
         epoch: Called when an epoch begins, returns its number. Picklable, for worker processes.
         steps: Integer, batches to an epoch. Defaults to the dataset's own number.
@@ -48,13 +49,13 @@ def feed(
     return _backend.readable(part, model)
 
 
-def is_indexed(dataset: Any) -> bool:
+def is_indexed(dataset: Data) -> bool:
     """Whether its batches are a function, `batch(epoch, index)`."""
     is_dataset = isinstance(dataset, keras.utils.PyDataset)
     return is_dataset and callable(getattr(dataset, "batch", None))
 
 
-def ends_of_pass(dataset: Any, **part: Any) -> tuple[Any, Any]:
+def ends_of_pass(dataset: Data, **part: Any) -> tuple[Any, Any]:
     """The first batch of an indexed dataset, and the last of a pass: only that may be shorter."""
     steps = len(dataset)
     last = getattr(dataset, "batches_per_pass", steps) - 1  # an epoch may be more or less
@@ -70,7 +71,7 @@ class _EpochBatches(keras.utils.PyDataset):
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: Data,
         epoch: Callable[[], int],
         steps: int,
         first: int,

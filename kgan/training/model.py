@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -14,7 +15,18 @@ from keras import ops
 from kgan import _backend, _interrupts
 from kgan._backend import graph
 from kgan._files import written_whole
-from kgan._typing import Batch, Config, Layer, Logs, Network, Optimizer, Tensor, Variable
+from kgan._typing import (
+    Batch,
+    Config,
+    Data,
+    LabelsLike,
+    Layer,
+    Logs,
+    Network,
+    Optimizer,
+    Tensor,
+    Variable,
+)
 from kgan.training import data_checks, steps
 from kgan.training.averaging import AveragedNetwork
 from kgan.training.batch_spec import BatchSpec, Divisor
@@ -99,9 +111,22 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         self.progress = Progress()
         self._session: Session | None = None
         self._averages: dict[str, AveragedNetwork] = {}
+        self._evaluated: tuple[str, ...] = ()  # the names of the logs of `evaluation_step`
+        self._is_evaluation = False
         self.training_noise = keras.random.SeedGenerator(seed)
         # Held-out data gets its own noise: validating must not change the training that follows.
         self.evaluation_noise = keras.random.SeedGenerator(0)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in type(self).networks and self.__dict__.get(name) not in (None, value):
+            self._forget_network(name)
+        super().__setattr__(name, value)
+
+    def _forget_network(self, name: str) -> None:
+        """Removes a network that another one replaces, and the average of it."""
+        self._tracker.untrack(self.__dict__[name])
+        if name in self._averages:
+            self._tracker.untrack(self._averages.pop(name))
 
     # ---- what a family states --------------------------------------------------------------------
 
@@ -173,7 +198,10 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         self._means.update_state(values, weight=ops.shape(batch.images)[0])
         absent = set(self._means.names) - set(values)
         logs = self.get_metrics_result()
-        return {name: value for name, value in logs.items() if name not in absent}
+        logs = {name: value for name, value in logs.items() if name not in absent}
+        if self._is_evaluation:
+            self._evaluated = tuple(logs)
+        return logs
 
     def follow(self) -> None:
         """Moves the averages of the weights, if `compile` was given an `ema_decay`."""
@@ -212,8 +240,6 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         Returns:
             What `fn` returns, as arrays of all rows.
         """
-        # The variables of a model in training: on JAX, steps hold them.
-        _backend.settle(self)
         parts = []
         interrupt = _interrupts.Remembered()
         with interrupt.listening():
@@ -314,12 +340,13 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         if decay is None:
             for name in list(self._averages):
                 self._tracker.untrack(self._averages.pop(name))
-        elif not self._averages:
+        else:
             self._begin_averages()
 
     def _begin_averages(self) -> None:
         for name in self.averaged:
-            self._averages[name] = AveragedNetwork(getattr(self, name), f"averaged_{name}")
+            if name not in self._averages:
+                self._averages[name] = AveragedNetwork(getattr(self, name), f"averaged_{name}")
 
     def _resolve_optimizer(self, role: str, optimizer: str | Optimizer | None) -> Optimizer:
         if optimizer is None:
@@ -367,6 +394,11 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             self.optimizer.check_trains({role: self._parts(role) for role in self.roles})
 
     @property
+    def metrics_names(self) -> list[str]:
+        """The names of the numbers that `evaluate` returns as a list, in its order."""
+        return sorted(self._evaluated or self.log_names())
+
+    @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The running means behind the logs, and what a subclass adds."""
         # Keras's own `loss` would be in every log without ever being updated.
@@ -374,8 +406,9 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
     # ---- data ------------------------------------------------------------------------------------
 
-    def unpack(self, data: Any, training: bool) -> Batch:
+    def unpack(self, data: Data, training: bool) -> Batch:
         """What Keras hands to a step, as the `Batch` that the family's step gets."""
+        self._is_evaluation = not training
         spec = self.batch_spec(training)
         images, labels = split_batch(data)
         data_checks.check_batch(tuple(images.shape), images.dtype, labels is not None, spec=spec)
@@ -393,24 +426,24 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         devices = Divisor(count, f"the number of devices, {count},", "each device gets a part")
         return replace(spec, divisors=(*spec.divisors, devices))
 
-    def _check_data(self, x: Any, y: Any, training: bool, **options: Any) -> None:
+    def _check_data(self, x: Data, y: LabelsLike, training: bool, **options: Any) -> None:
         data_checks.check_data(x, y, spec=self._spec(training), **options)
 
-    def _checked(self, x: Any, training: bool) -> Any:
+    def _checked(self, x: Data, training: bool) -> Any:
         return data_checks.checked(x, self._spec(training))
 
     # ---- fit -------------------------------------------------------------------------------------
 
     def fit(
         self,
-        x: Any = None,
-        y: Any = None,
+        x: Data = None,
+        y: LabelsLike = None,
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: str | int = "auto",
         callbacks: Any = None,
         validation_split: float = 0.0,
-        validation_data: Any = None,
+        validation_data: Data = None,
         shuffle: bool | None = None,
         class_weight: None = None,
         sample_weight: None = None,
@@ -581,15 +614,15 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         with session.interrupt.listening():
             try:
                 yield callbacks if is_list_of_keras else [session, *session.callbacks]
-            except BaseException:
-                session.fail()
+            except BaseException as error:
+                session.fail(keeps_place=isinstance(error, KeyboardInterrupt))
                 raise
             finally:
                 self._session = None
                 if is_list_of_keras:
                     callbacks.callbacks.remove(session)
 
-    def _held_out(self, data: Any, batch_size: int | None) -> Any:
+    def _held_out(self, data: Data, batch_size: int | None) -> Any:
         """Validation data as `fit` takes them, checked."""
         if data is None:
             return None
@@ -603,8 +636,8 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
     def evaluate(
         self,
-        x: Any = None,
-        y: Any = None,
+        x: Data = None,
+        y: LabelsLike = None,
         batch_size: int | None = None,
         verbose: str | int = "auto",
         sample_weight: None = None,
@@ -628,8 +661,8 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
     def train_on_batch(
         self,
-        x: Any,
-        y: Any = None,
+        x: Data,
+        y: LabelsLike = None,
         sample_weight: None = None,
         class_weight: None = None,
         return_dict: bool = False,
@@ -662,7 +695,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             return super().train_on_batch(*self._dealt_out(x, y), return_dict=return_dict)
 
     def test_on_batch(
-        self, x: Any, y: Any = None, sample_weight: None = None, return_dict: bool = False
+        self, x: Data, y: LabelsLike = None, sample_weight: None = None, return_dict: bool = False
     ) -> Any:
         """Measures the model on one batch: `keras.Model.test_on_batch`.
 
@@ -675,14 +708,14 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         with _interrupts.Remembered().listening():
             return super().test_on_batch(*self._dealt_out(x, y), return_dict=return_dict)
 
-    def _one_batch(self, x: Any, y: Any, training: bool) -> tuple[Any, Any]:
+    def _one_batch(self, x: Data, y: LabelsLike, training: bool) -> tuple[Tensor, LabelsLike]:
         if y is None and isinstance(x, (list, tuple)):
             x, y = split_batch(tuple(x))
         y = as_array(y)
         data_checks.check_values(x, y, spec=self._spec(training))
         return x, y
 
-    def _dealt_out(self, x: Any, y: Any) -> tuple[Any, Any]:
+    def _dealt_out(self, x: Data, y: LabelsLike) -> tuple[Tensor, LabelsLike]:
         return (x, y) if _backend.devices(self) == 1 else _backend.dealt_out((x, y), self)
 
     # ---- saving ----------------------------------------------------------------------------------
@@ -701,7 +734,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config: Config, custom_objects: Any = None) -> "GenerativeModel":
+    def from_config(cls, config: Config, custom_objects: Config | None = None) -> "GenerativeModel":
         """The model that `get_config` described."""
         config = dict(config)
         has_average = config.pop("has_average")
@@ -750,7 +783,11 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         return contextlib.nullcontext() if self._session is None else self._session.taking_stock()
 
     def save(
-        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
+        self,
+        filepath: str | os.PathLike[str],
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        **kwargs: Any,
     ) -> None:
         """Saves the model: `keras.Model.save`. One of several processes may do so alone.
 
@@ -786,12 +823,14 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         super().save_own_variables(store)
         for index, state in enumerate(self._noise_states()):
             store[f"noise_{index}"] = ops.convert_to_numpy(state)
+        store["has_average"] = np.asarray(self.has_average)
         store["epochs_trained"] = np.asarray(self.epochs_trained, "int64")
         progress = self.progress if self._session is None else self._session.progress()
         progress.store(store)
 
     def load_own_variables(self, store: Any) -> None:
         """Loads what `save_own_variables` stored."""
+        self._check_average(bool(np.asarray(store["has_average"])))
         # Those that Keras's own version stored are numbered.
         numbered = [key for key in store.keys() if key.isdigit()]  # noqa: SIM118  (no dict)
         super().load_own_variables({key: store[key] for key in numbered})
@@ -800,6 +839,19 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         self.epochs_trained = int(np.asarray(store["epochs_trained"]))
         self.progress = Progress.stored(store)
         self.batches_trained = self.progress.batches
+
+    def _check_average(self, is_stored: bool) -> None:
+        if is_stored == self.has_average:
+            return
+        expected, received, remedy = (
+            ("with", "without", "Compile the model without `ema_decay`, or save it with an average")
+            if self.has_average
+            else ("without", "with", "Compile the model with `ema_decay=...` first")
+        )
+        raise ValueError(
+            f"Expected a file {expected} an average of the weights, as this model is compiled. "
+            f"Received: one {received} an average. {remedy}."
+        )
 
 
 @dataclass(frozen=True)
@@ -814,8 +866,8 @@ class _Training:
     """
 
     read: Callable[..., Any]
-    x: Any
-    y: Any
+    x: Data
+    y: LabelsLike
     keras_options: dict[str, Any]
 
 

@@ -216,7 +216,7 @@ class Optimizers(keras.optimizers.Optimizer):
         }
 
     @classmethod
-    def from_config(cls, config: Config, custom_objects: Any = None) -> "Optimizers":
+    def from_config(cls, config: Config, custom_objects: Config | None = None) -> "Optimizers":
         """The optimizers that `get_config` described."""
         config = dict(config)
         config["by_role"] = {

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import keras
 import numpy as np
 
 from kgan.training.callback import Callback
@@ -54,23 +55,25 @@ class Progress:
         return cls(**_decoded(encoded, store))
 
 
-def has_state(callback: Any) -> bool:
+def has_state(callback: keras.callbacks.Callback) -> bool:
     """Whether a callback remembers what a resumed training needs."""
     return _has_own_state(callback) or any(_attributes(callback))
 
 
-def _has_own_state(callback: Any) -> bool:
+def _has_own_state(callback: keras.callbacks.Callback) -> bool:
     # Any callback may have the two methods; ours all do, and most do not override them.
     get_state = getattr(type(callback), "get_state", None)
     return get_state is not None and get_state is not Callback.get_state
 
 
-def states_of(callbacks: Sequence[Any]) -> list[tuple[str, Any]]:
+def states_of(callbacks: Sequence[keras.callbacks.Callback]) -> list[tuple[str, Any]]:
     """The states of those callbacks that have one."""
     return [(type(each).__name__, _state_of(each)) for each in callbacks if has_state(each)]
 
 
-def give_states(callbacks: Sequence[Any], states: Sequence[tuple[str, Any]]) -> None:
+def give_states(
+    callbacks: Sequence[keras.callbacks.Callback], states: Sequence[tuple[str, Any]]
+) -> None:
     """Gives callbacks the states that such callbacks had.
 
     The first of a class gets the state of the first of its class, and so on: callbacks may be added
@@ -85,7 +88,7 @@ def give_states(callbacks: Sequence[Any], states: Sequence[tuple[str, Any]]) -> 
             _give_state(callback, copy.deepcopy(mine[0]))
 
 
-def _state_of(callback: Any) -> Any:
+def _state_of(callback: keras.callbacks.Callback) -> Any:
     if _has_own_state(callback):
         state = callback.get_state()
     else:
@@ -94,7 +97,7 @@ def _state_of(callback: Any) -> Any:
     return copy.deepcopy(state)  # the callback will change it
 
 
-def _give_state(callback: Any, state: Any) -> None:
+def _give_state(callback: keras.callbacks.Callback, state: Any) -> None:
     if _has_own_state(callback):
         callback.set_state(state)
         return
@@ -103,7 +106,7 @@ def _give_state(callback: Any, state: Any) -> None:
             setattr(callback, name, state[name])
 
 
-def _attributes(callback: Any) -> Iterator[str]:
+def _attributes(callback: keras.callbacks.Callback) -> Iterator[str]:
     for ancestor in type(callback).__mro__:
         if ancestor.__module__.startswith("keras."):
             yield from _STATE_OF_KERAS.get(ancestor.__name__, ())

@@ -12,12 +12,12 @@ import numpy as np
 from keras import ops
 
 from kgan import _backend, _interrupts
-from kgan._typing import Variable
+from kgan._typing import Data, Logs, Variable
 from kgan.training.feed import is_indexed
 from kgan.training.progress import Progress, give_states, has_state, states_of
 
 
-def check_callbacks(callbacks: Iterable[Any]) -> None:
+def check_callbacks(callbacks: Iterable[keras.callbacks.Callback]) -> None:
     """Checks that callbacks are objects that can watch this training."""
     for callback in callbacks:
         if isinstance(callback, type):
@@ -33,7 +33,7 @@ def check_callbacks(callbacks: Iterable[Any]) -> None:
             )
 
 
-def in_order(callbacks: Any) -> list[Any]:
+def in_order(callbacks: Any) -> list[keras.callbacks.Callback]:
     """The callbacks that `fit` was given, none that saves before one whose state it saves."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return list(callbacks.callbacks)
@@ -49,11 +49,11 @@ def in_order(callbacks: Any) -> list[Any]:
     return [*before, *after]
 
 
-def _saves(callback: Any) -> bool:
+def _saves(callback: keras.callbacks.Callback) -> bool:
     return bool(getattr(callback, "saves", False))
 
 
-def _call_hook(callback: Any, name: str) -> None:
+def _call_hook(callback: keras.callbacks.Callback, name: str) -> None:
     """Calls a hook of `kgan.training.Callback`, if the callback has it."""
     hook = getattr(callback, name, None)
     if hook is not None:
@@ -85,10 +85,10 @@ class Session(keras.callbacks.Callback):
 
     def __init__(
         self,
-        model: Any,
-        dataset: Any,
+        model: keras.Model,
+        dataset: Data,
         steps: int | None,
-        callbacks: Sequence[Any],
+        callbacks: Sequence[keras.callbacks.Callback],
         initial_epoch: int,
         epochs: int,
         is_restored: bool,
@@ -106,6 +106,7 @@ class Session(keras.callbacks.Callback):
         self._metrics_before_test: list[np.ndarray] | None = None
         self._kept: Progress | None = None
         self._stock: Progress | None = None
+        self._iterations_before_epoch = 0
         self._to_take_up = self._left_by_another(model.progress)
         # Not as they were saved: they may have been set since, or the model compiled again.
         self._rates_before = [ops.convert_to_numpy(rate) for rate in self._learning_rates()]
@@ -162,18 +163,19 @@ class Session(keras.callbacks.Callback):
         finally:
             self._stock = None
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Counts from the epoch's first batch."""
         del logs
         self.epoch = epoch
         self._metrics_before_test = None
         self.trained.batches_trained = self.first_batch
+        self._iterations_before_epoch = self._iterations() - self.first_batch
         if self._to_take_up is not None and not self.first_batch:
             self._give_states(self._to_take_up)
             self._to_take_up = None
         self._tell_dataset()
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Within an epoch, resumes what was begun."""
         del batch, logs
         # Only now: Keras has reset the metrics, and the callbacks that set a learning rate when an
@@ -192,7 +194,7 @@ class Session(keras.callbacks.Callback):
             rate.assign(value)
         self._give_states(left)
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Counts. Where no callback overrides batch hooks, several threads may do so at once."""
         del logs
         self.interrupt.arrive()
@@ -200,12 +202,12 @@ class Session(keras.callbacks.Callback):
         with self._lock:
             self.trained.batches_trained = max(self.trained.batches_trained, done)
 
-    def on_test_begin(self, logs: Any = None) -> None:
+    def on_test_begin(self, logs: Logs | None = None) -> None:
         """Keeps the epoch's means, which those of held-out data replace for a while."""
         del logs
         self._metrics_before_test = self._metrics()
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Counts the epoch, unless training ends within it."""
         del logs
         model = self.trained
@@ -227,7 +229,7 @@ class Session(keras.callbacks.Callback):
         steps = self.steps or (self.params or {}).get("steps")
         return steps is not None and self.trained.batches_trained >= steps
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: Logs | None = None) -> None:
         """Keeps what another session can resume."""
         del logs
         if self._to_take_up is not None:  # there was nothing left to train
@@ -242,12 +244,31 @@ class Session(keras.callbacks.Callback):
         for callback in self.callbacks:
             _call_hook(callback, "on_train_interrupted")
 
-    def fail(self) -> None:
-        """Forgets where training is, and lets callbacks release what they hold."""
-        # We cannot know which batch was last fully applied.
-        self.trained.progress, self.trained.batches_trained = Progress(), 0
+    def fail(self, keeps_place: bool) -> None:
+        """Ends a training that an error has ended, and lets callbacks release what they hold.
+
+        Args:
+            keeps_place: Whether it can be resumed where it is: after Ctrl-C, not after an error of
+                a step, which may have left half an update.
+        """
+        if keeps_place and self._to_take_up is None:
+            self.trained.batches_trained = self._applied_batches()
+            self._kept = self._stock = None
+            self.trained.progress = self.progress()
+        else:
+            self.trained.progress, self.trained.batches_trained = Progress(), 0
         for callback in self.callbacks:
             _call_hook(callback, "on_train_failed")
+
+    def _applied_batches(self) -> int:
+        """The batches of the epoch whose updates were made, counted by the optimizer."""
+        # Ctrl-C may arrive after a step and before it is counted.
+        since = self._iterations() - self._iterations_before_epoch
+        return since if self.steps is None else min(since, self.steps)
+
+    def _iterations(self) -> int:
+        optimizer = getattr(self.trained, "optimizer", None)
+        return 0 if optimizer is None else int(ops.convert_to_numpy(optimizer.iterations))
 
     def _give_states(self, left: Progress) -> None:
         callbacks = [
@@ -281,7 +302,7 @@ class RestOfEpoch(keras.callbacks.CallbackList):
         verbose: As `fit` got it.
     """
 
-    def __init__(self, session: Session, verbose: Any) -> None:
+    def __init__(self, session: Session, verbose: str | int) -> None:
         super().__init__(
             [session, *session.callbacks],
             add_progbar=verbose != 0,
@@ -300,25 +321,25 @@ class RestOfEpoch(keras.callbacks.CallbackList):
         """Whether no epoch follows."""
         return self.is_last_epoch or self.model.stop_training
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         """Calls the callbacks at the first of the two beginnings."""
         if self.is_rest:
             super().on_train_begin(logs)
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         """Calls the callbacks with the batch's number in the whole epoch."""
         super().on_train_batch_begin(self.first_batch + batch, logs)
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         """Calls the callbacks with the batch's number in the whole epoch."""
         super().on_train_batch_end(self.first_batch + batch, logs)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Calls the callbacks. Averages replace weights only after the last epoch."""
         super().on_epoch_end(epoch, logs)
         self.optimizer.finalizes = not self.is_rest or self.is_over
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: Logs | None = None) -> None:
         """Calls the callbacks at the last of the two ends."""
         if self.is_rest and not self.is_over:
             self.is_rest, self.first_batch, self.optimizer.finalizes = False, 0, True

@@ -302,7 +302,7 @@ def test_swap_ema_weights_exchanges_those_of_one_alone(make_gan, role):
 def test_swap_ema_weights_without_averages_names_ours(make_gan):
     swap = keras.callbacks.SwapEMAWeights()
     swap.set_model(make_gan("mlp", ema_decay=0.9))
-    with pytest.raises(ValueError, match=r"GAN\.compile\(ema_decay=\.\.\.\)"):
+    with pytest.raises(ValueError, match=r"`compile\(ema_decay=\.\.\.\)` keeps"):
         swap.on_test_begin()
 
 

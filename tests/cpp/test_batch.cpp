@@ -1,6 +1,6 @@
-// Every instruction set against the table, to the bit, on images whose memory ends where a page
-// begins that may not be touched: one byte read too many ends the test, and so it does for masked
-// vector loads, which sanitizers do not see. Guard values around the output show a stray write.
+// Compares every instruction set with the table, to the bit. The memory of the images ends at a
+// page without access: reading one byte too many ends the test, also by a masked vector load, which
+// sanitizers do not see. Guard values around the output show stray writes.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -41,8 +41,8 @@ std::uint8_t expected_pixel(const Binarize& binarize, std::uint8_t level, std::s
 
 constexpr std::size_t kWhole = 0;
 
-// Gathers into a guarded buffer that starts `misaligned` values past its allocation's alignment:
-// whole images, or stacks of `stack`, whose channels are images[indices[i * stack + c]].
+// Gathers whole images, or stacks of `stack` images, and compares them. The guarded buffer starts
+// `misaligned` values past the alignment of its allocation.
 template <typename Value>
 bool gathers_right(const Images& images, std::size_t stack,
                    const std::vector<std::int64_t>& indices, const Levels& levels,
@@ -69,7 +69,7 @@ bool gathers_right(const Images& images, std::size_t stack,
         for (std::size_t y = 0; y < height; ++y) {
             for (std::size_t x = 0; x < width; ++x) {
                 for (std::size_t c = 0; c < channels; ++c) {
-                    // Unsigned wrap-around sends what is before the image beyond it too.
+                    // Unsigned: positions before the image wrap around to beyond it.
                     const std::size_t row = y - padding.top;
                     const std::size_t column = x - padding.left;
                     std::uint8_t pixel = 0;
@@ -98,7 +98,7 @@ bool gathers_right(const Images& images, std::size_t stack,
     return true;
 }
 
-// Random bytes that end at the edge of a page without access.
+// Random bytes that end at a page without access.
 class Pixels {
   public:
     explicit Pixels(std::size_t size) {
@@ -150,7 +150,7 @@ void test_every_stack(InstructionSet set, const Levels& levels) {
     constexpr std::size_t count = 5;
     std::vector<std::size_t> widths;
     for (std::size_t width = 1; width <= 70; ++width) widths.push_back(width);
-    // More than is put together at once, by less than a vector and by more.
+    // More pixels than are prepared at once, by less than a vector and by more.
     widths.insert(widths.end(), {1023, 1024, 1025, 1359, 1360, 1361, 1375, 1376, 1377, 4100, 8200});
     for (const std::size_t stack : std::initializer_list<std::size_t>{1, 2, 3, 4, kMaxStack}) {
         std::vector<std::int64_t> indices;
@@ -186,7 +186,7 @@ void test_padding_and_threads(InstructionSet set) {
                                            set, threads, 1));
                 CHECK(gathers_right<float>(images, kWhole, {}, levels, padding, set, threads, 0));
             }
-            // The wider rows are put together in parts that do not end where a row does.
+            // The wider rows are prepared in parts that do not end at the end of a row.
             for (const std::size_t width : std::initializer_list<std::size_t>{9, 700}) {
                 const Pixels pixels(5 * 7 * width);
                 const Images images{pixels.get(), 5, 7, width, 1};
@@ -261,8 +261,8 @@ void test_batch_shape() {
     CHECK(shape.size == 7 && shape.height == 8 && shape.width == 15 && shape.channels == 3);
 }
 
-// What fits exactly has a shape; one value more has none, nor has what an empty dimension would
-// hide.
+// The largest batch that fits has a shape. One value more throws, also if another dimension is
+// empty.
 void test_largest_batch() {
     constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max();
     constexpr std::size_t huge = std::numeric_limits<std::size_t>::max();
@@ -281,7 +281,7 @@ void test_largest_batch() {
     CHECK(!shaped(1, 1, {std::size_t{1} << 31, 0, 0, std::size_t{1} << 31}, DType::float16));
     CHECK(!shaped(0, 1, {std::size_t{1} << 31, 0, 0, std::size_t{1} << 31}, DType::float16));
     CHECK(shaped(0, 1, {std::size_t{1} << 30, 0, 0, std::size_t{1} << 30}, DType::float16));
-    // Sums that wrap around to little.
+    // Sums that wrap around to small numbers.
     CHECK(!shaped(1, 1, {huge, 1, 0, 0}, DType::float16));
     CHECK(!shaped(1, 1, {0, 0, huge, 0}, DType::float16));
     CHECK(!shaped(0, 0, {0, huge, 0, 0}, DType::float16));
@@ -295,7 +295,7 @@ void test_batches_without_a_shape_are_refused(InstructionSet set) {
     const std::int64_t indices[] = {0, 0, 0};
     constexpr std::size_t quarter = std::size_t{1} << 62;
     constexpr std::size_t huge = std::numeric_limits<std::size_t>::max();
-    // In 64 bits the last two would come to sizes of 0 and 4 bytes.
+    // In 64 bits, the sizes of the last two would be 0 and 4 bytes.
     for (const Padding& padding :
          {Padding{quarter, 0, 0, 0}, Padding{huge, 0, 0, 0}, Padding{huge, 1, 0, 0}}) {
         float out = -7.0f;

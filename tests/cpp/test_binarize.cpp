@@ -1,5 +1,5 @@
-// Binarised pixels against the definition in binarize.h, a pixel at a time, on every instruction
-// set. test_batch.cpp and the fuzzer look for reads and writes beyond the ends.
+// Compares binarised pixels with the definition in binarize.h, on every instruction set.
+// test_batch.cpp and the fuzzer look for reads and writes beyond the ends.
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -90,8 +90,8 @@ void test_levels(InstructionSet set) {
     }
 }
 
-// Of a uniform number from 0 to 254 every value is as frequent: chi-squared with 254 degrees has
-// mean 254 and standard deviation 22.5.
+// All numbers from 0 to 254 are equally frequent. Chi-squared with 254 degrees of freedom has mean
+// 254 and standard deviation 22.5.
 void test_numbers_are_uniform() {
     constexpr std::size_t count = 255 * 4000;
     std::vector<double> counts(255);

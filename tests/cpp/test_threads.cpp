@@ -1,5 +1,5 @@
-// Gathers that run side by side, for ThreadSanitizer to watch. All of them share images, indices
-// and levels, which nobody may write; what each makes is its own.
+// Concurrent gathers under ThreadSanitizer. They share images, indices and levels, which none of
+// them may write; each has its own output.
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -74,7 +74,7 @@ struct Source {
     }
 };
 
-// Threads that begin together and call work(t); how many of the calls returned true.
+// Starts threads that call work(t) at the same time. Returns how many calls returned true.
 template <typename Work>
 int together(int count, Work work) {
     std::atomic<int> waiting{count};
@@ -91,8 +91,8 @@ int together(int count, Work work) {
     return right;
 }
 
-// Must come first: what is worked out only once, such as the number of cores, is worked out here.
-// 0 lets the size decide: large enough for a thread of its own where there are two cores.
+// Must run first: values that are computed once, such as the number of cores, are computed here.
+// With 0 threads the size decides: this one is large enough for two threads on two cores.
 void test_first_use() {
     const Source source(400);
     CHECK(together(4, [&](int t) {

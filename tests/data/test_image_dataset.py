@@ -299,7 +299,7 @@ def test_index_outside_the_epoch(index):
         ({"batch_size": 51}, "50 images and batch_size=51.*drop_remainder=False"),
         ({"seed": -1}, "`seed` to be an integer of at least 0"),
         ({"seed": "a"}, "`seed` to be an integer"),
-        ({"value_range": (1, -1)}, r"value_range.*Received: \(1, -1\)"),
+        ({"value_range": (1, -1)}, r"value_range.*Received: \(1, -1\)\."),
         ({"value_range": (0, np.nan)}, "value_range.*Received"),
         ({"value_range": (-np.inf, 0)}, "value_range.*Received"),
         ({"value_range": 3}, "pair of floats.*Received: value_range=3"),

@@ -148,11 +148,11 @@ def test_options_and_the_name_reach_the_dataset(directory):
         ("sixteen_bit", {}, r"uint8 in 'sixteen_bit'. Received: uint16"),
         ("no_images", {}, r"features label, value. It is not an image data set"),
         ("other_names", {}, r"features boxes, kind, photo. Pass image_key='photo'"),
-        ("labelled", {"label_key": "class"}, r"no feature 'class'.*image, label"),
-        ("labelled", {"label_key": "image"}, r"one integer an image in the feature 'image'"),
+        ("labelled", {"label_key": "class"}, r"a feature 'class'.*image, label"),
+        ("labelled", {"label_key": "image"}, r"one integer for each image in the feature 'image'"),
         ("labelled", {"split": "validation"}, r"(?s)'validation'.*'train'"),
         ("labelled", {"split": "train[:0]"}, r"'train\[:0\]' of 'labelled' is empty"),
-        ("cifar_10", {}, r"knows no data set 'cifar_10'. Did you mean 'cifar10'"),
+        ("cifar_10", {}, r"Received: 'cifar_10'. Did you mean 'cifar10'"),
     ],
 )
 def test_what_cannot_be_had(directory, name, options, said):

@@ -207,7 +207,7 @@ def test_labels_missing(make_gan, images):
 
 def test_labels_out_of_range(make_gan, images, labels):
     gan = make_gan(num_classes=3)
-    data = kgan.data.ImageDataset(images, labels + 1, batch_size=16)
+    data = kgan.data.ImageDataset(images, labels + 1, batch_size=16, num_classes=4)
     refuses(gan, data, match="labels from 1 to 3")
     refuses(gan, data[0][0], np.full(16, 3), match="labels from 3 to 3")
 
