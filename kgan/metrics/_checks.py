@@ -9,7 +9,7 @@ Array = npt.NDArray[np.float64]
 
 
 def feature_pair(real: Any, fake: Any, least: int = 2) -> tuple[Array, Array]:
-    """Returns float64 features `(N, D)` and `(M, D)`, finite, each of at least `least` rows."""
+    """Returns float64 features `(N, D)` and `(M, D)`, finite, with at least `least` rows each."""
     real, fake = features("real", real, least), features("fake", fake, least)
     if real.shape[1] != fake.shape[1]:
         raise ValueError(
