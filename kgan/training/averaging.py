@@ -1,5 +1,7 @@
 """Running averages of a network's weights."""
 
+import zlib
+
 import keras
 from keras import ops
 
@@ -40,12 +42,25 @@ class AveragedNetwork(keras.layers.Layer):
         )
         self.built = True
 
+    def restart(self, network: Network) -> None:
+        """Starts again from the network's weights, which were set from outside."""
+        self.network.set_weights(network.get_weights())
+        self.updates.assign(0.0)
+
     def follow(self, network: Network, decay: float) -> None:
         """Moves the average by one step towards the network's weights."""
         self.updates.assign_add(1.0)
         updates = self.updates.value
         kept = ops.minimum(decay, (1.0 + updates) / (10.0 + updates))
         _backend.average_into(self.network.variables, network.variables, 1.0 - kept)
+
+
+def fingerprint(network: Network) -> int:
+    """A checksum of a network's weights, which changes when they are set."""
+    checksum = 0
+    for value in network.get_weights():
+        checksum = zlib.crc32(value.tobytes(), checksum)
+    return checksum
 
 
 def _copy(network: Network, name: str) -> Network:

@@ -28,7 +28,7 @@ from kgan._typing import (
     Variable,
 )
 from kgan.training import data_checks, steps
-from kgan.training.averaging import AveragedNetwork
+from kgan.training.averaging import AveragedNetwork, fingerprint
 from kgan.training.batch_spec import BatchSpec, Divisor
 from kgan.training.data_checks import as_array, check_weights, split_batch
 from kgan.training.feed import feed
@@ -111,6 +111,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         self.progress = Progress()
         self._session: Session | None = None
         self._averages: dict[str, AveragedNetwork] = {}
+        self._seen_weights: tuple[int, dict[str, int]] | None = None
         self._evaluated: tuple[str, ...] = ()  # the names of the logs of `evaluation_step`
         self._is_evaluation = False
         self.training_noise = keras.random.SeedGenerator(seed)
@@ -218,6 +219,22 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         average = self._averages.get(name)
         return getattr(self, name) if average is None or not averaged else average.network
 
+    def _restart_averages(self) -> None:
+        """Starts averages again whose networks got other weights without training."""
+        if not self._averages or self._session is not None:
+            return
+        before, self._seen_weights = self._seen_weights, self._weights_now()
+        if before is None or before[0] != self._seen_weights[0]:
+            return
+        for name, checksum in self._seen_weights[1].items():
+            if before[1].get(name) not in (None, checksum):
+                self._averages[name].restart(getattr(self, name))
+
+    def _weights_now(self) -> tuple[int, dict[str, int]]:
+        """The number of training steps, and checksums of the networks that have an average."""
+        steps_made = int(self.optimizer.iterations) if self.compiled else 0
+        return steps_made, {name: fingerprint(getattr(self, name)) for name in self._averages}
+
     @property
     def has_average(self) -> bool:
         """Whether the model keeps an average of its weights."""
@@ -240,6 +257,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         Returns:
             What `fn` returns, as arrays of all rows.
         """
+        self._restart_averages()
         parts = []
         interrupt = _interrupts.Remembered()
         with interrupt.listening():
@@ -284,6 +302,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             super().compile(optimizer=optimizers, auto_scale_loss=False, **options)
         # Running means of an interrupted epoch may be of values that are no longer measured.
         self.progress = replace(self.progress, metrics=[])
+        self._seen_weights = self._weights_now() if self._averages else None
 
     def _check_options(self, options: Mapping[str, Any]) -> None:
         unknown = sorted(set(options) - set(_KERAS_OPTIONS))
@@ -347,6 +366,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         for name in self.averaged:
             if name not in self._averages:
                 self._averages[name] = AveragedNetwork(getattr(self, name), f"averaged_{name}")
+        self._seen_weights = None
 
     def _resolve_optimizer(self, role: str, optimizer: str | Optimizer | None) -> Optimizer:
         if optimizer is None:
@@ -619,6 +639,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
                 raise
             finally:
                 self._session = None
+                self._seen_weights = self._weights_now() if self._averages else None
                 if is_list_of_keras:
                     callbacks.callbacks.remove(session)
 

@@ -98,3 +98,28 @@ def test_ctrl_c_in_a_notebook_keeps_its_place(make_gan, dataset):
         )
         for a, b in pairs:
             np.testing.assert_array_equal(np.array(a), np.array(b))
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_the_average_follows_weights_that_are_set(dataset, make_gan, epochs):
+    gan, other = make_gan("mlp", ema_decay=0.99), networks(2)[0]
+    if epochs:
+        gan.fit(dataset, epochs=epochs, verbose=0)
+    before = gan.generate(4, seed=1)
+    np.testing.assert_array_equal(gan.generate(4, seed=1), before)
+    gan.generator.set_weights(other.get_weights())
+    expected = keras.ops.convert_to_numpy(other(gan.draw_latents(4, seed=1)))
+    np.testing.assert_allclose(gan.generate(4, seed=1), expected, atol=1e-6)
+
+
+def test_the_average_of_a_loaded_model_stays(dataset, make_gan, tmp_path):
+    gan = make_gan("mlp", ema_decay=0.9)
+    gan.fit(dataset, verbose=0)
+    gan.save(tmp_path / "gan.keras")
+    for compiled in (True, False):
+        loaded = keras.saving.load_model(tmp_path / "gan.keras", compile=compiled)
+        for _ in range(2):
+            np.testing.assert_array_equal(loaded.generate(4, seed=1), gan.generate(4, seed=1))
+    other = make_gan("mlp", ema_decay=0.9)
+    other.load_weights(tmp_path / "gan.keras")
+    np.testing.assert_array_equal(other.generate(4, seed=1), gan.generate(4, seed=1))
