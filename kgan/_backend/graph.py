@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 
@@ -15,10 +15,15 @@ from kgan._backend.keras_internals import (
     nodes_of,
     takes_training,
 )
+from kgan._typing import Layer, Network
 
-# Of a layer and the shape of its first input: a function of the signature of `layer.call` that
-# does what `layer(...)` does in a network where all is float32 and nothing is masked, or None.
-Shortcut = Callable[[Any, tuple[int | None, ...]], Callable[..., Any] | None]
+Shortcut: TypeAlias = Callable[[Layer, keras.KerasTensor | None], Callable[..., Any] | None]
+"""Gives a function that takes the place of a layer in a network, or None to call the layer.
+
+Its arguments are the layer and its input. The input is None if the layer is called with anything
+but one float32 tensor. The function has the signature of `layer.call`. It must give what the layer
+gives in a network in which all layers compute in float32 and nothing is masked.
+"""
 
 
 def call(network: Any, tensors: Sequence[Any], training: bool) -> Any:
@@ -52,11 +57,18 @@ class _Step(NamedTuple):
 
 class _Plan(NamedTuple):
     steps: list[_Step]
-    policies: list[tuple[Any, Any]]  # of the layers; the network itself must stay free to go
+    graph: weakref.ref[Network] | None  # the plan must not keep the network alive
+    policies: list[tuple[Layer, Any]]
 
-    def holds(self) -> bool:
-        """Whether the layers still compute as they did: quantizing one gives it a new policy."""
-        return all(layer.dtype_policy is policy for layer, policy in self.policies)
+    def holds(self, network: Network) -> bool:
+        """Whether the network still computes in the same way.
+
+        `Sequential.add` and `pop` make another graph. Quantising a layer gives it another policy.
+        """
+        graph = graph_of(network)
+        return (None if self.graph is None else self.graph()) is graph and all(
+            layer.dtype_policy is policy for layer, policy in self.policies
+        )
 
 
 class Runner:
@@ -79,9 +91,9 @@ class Runner:
     def __call__(self, network: Any, tensors: Sequence[Any], training: bool) -> Any:
         """The network's output or outputs, for one tensor for each of its inputs."""
         plan = self._plans.get(network)
-        if plan is None or not plan.holds():
+        if plan is None or not plan.holds(network):
             plan = self._plans[network] = self._plan(network)
-        if not plan.steps:
+        if not plan.steps or not _fit(tensors, network.inputs):
             return call(network, tensors, training)
         values = {
             id(reference): keras.ops.convert_to_tensor(tensor, dtype=reference.dtype)
@@ -103,7 +115,8 @@ class Runner:
         layers = computing_layers(network)
         policies = [(layer, layer.dtype_policy) for layer in layers]
         steps = self._steps(network) if _is_plain(network, layers) else []
-        return _Plan(steps, policies)
+        graph = graph_of(network)
+        return _Plan(steps, None if graph is None else weakref.ref(graph), policies)
 
     def _steps(self, network: Any) -> list[_Step]:
         steps = []
@@ -114,8 +127,8 @@ class Runner:
             operation = node.operation
             is_layer = isinstance(operation, keras.Layer)
             function = None
-            if is_layer and _is_leaf(operation):
-                function = self._shortcut(operation, node.input_tensors[0].shape)
+            if is_layer and _is_leaf(operation) and _converts_nothing(node.arguments):
+                function = self._shortcut(operation, _only_input(node.arguments))
             shortcuts += function is not None
             steps.append(
                 _Step(
@@ -127,6 +140,33 @@ class Runner:
                 )
             )
         return steps if shortcuts else []
+
+
+def _fit(tensors: Sequence[Any], inputs: Sequence[keras.KerasTensor]) -> bool:
+    """Whether tensors have the shapes that a network expects. If not, Keras raises an error."""
+    return all(
+        len(tensor.shape) == len(expected.shape)
+        and all(b is None or a == b for a, b in zip(tensor.shape, expected.shape, strict=True))
+        for tensor, expected in zip(tensors, inputs, strict=True)
+    )
+
+
+def _converts_nothing(arguments: Any) -> bool:
+    """Whether `Layer.__call__` leaves the arguments as they are, in a layer of float32."""
+
+    def stays(value: Any) -> bool:
+        if isinstance(value, keras.KerasTensor):
+            return value.dtype == "float32" or not keras.backend.is_float_dtype(value.dtype)
+        return not hasattr(value, "__array__")  # arrays become tensors
+
+    return all(map(stays, keras.tree.flatten((arguments.args, arguments.kwargs))))
+
+
+def _only_input(arguments: Any) -> keras.KerasTensor | None:
+    """The tensor that a layer is called with, if it is called with one of float32 alone."""
+    args, kwargs = arguments.args, arguments.kwargs
+    is_alone = len(args) == 1 and isinstance(args[0], keras.KerasTensor) and not kwargs
+    return args[0] if is_alone and args[0].dtype == "float32" else None
 
 
 def _filled_in(arguments: Any) -> Any:

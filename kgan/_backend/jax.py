@@ -210,15 +210,15 @@ def run(network: Any, tensors: Sequence[Any], training: bool) -> Any:
     return _runner(network, tensors, training)
 
 
-def _shortcut(layer: Any, input_shape: tuple[int | None, ...]) -> Callable[..., Any] | None:
+def _shortcut(layer: Layer, only_input: keras.KerasTensor | None) -> Callable[..., Any] | None:
     """Transposed convolutions with a gradient that CPUs work out many times as fast.
 
     For the gradient of their kernel, XLA convolves by a filter as large as the image. That of the
     convolution whose transpose they are is the same, and is one that XLA has been made fast for.
     """
-    del input_shape
     if (
-        type(layer) is not keras.layers.Conv2DTranspose
+        only_input is None
+        or type(layer) is not keras.layers.Conv2DTranspose
         or jax.default_backend() != "cpu"
         or layer.output_padding is not None
     ):

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kgan._backend import functions, torch_adam
 from kgan._backend.graph import Runner
@@ -74,7 +75,8 @@ def _detached(aux: Any) -> Any:
 
 def input_gradient(fn: Callable[[Any], tuple[Any, Any]], x: Any) -> tuple[Any, tuple[Any, Any]]:
     """Differentiates what `fn` computes of `x`, as `kgan._backend` says."""
-    with torch.enable_grad():
+    # The other forms of attention have no second derivative.
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         if not x.requires_grad:
             x = x.detach().requires_grad_()
         y, aux = fn(x)

@@ -13,15 +13,16 @@ import torch
 from torch.nn import functional
 
 from kgan._backend.keras_internals import tensor_of
+from kgan._typing import Layer, Tensor
 
 Call = Callable[..., Any]
 Shape = tuple[int | None, ...]
 
 
-def shortcut(layer: Any, input_shape: Shape) -> Call:
-    """What `layer.call` does, as fast as it can be had. See `kgan._backend.graph.Shortcut`."""
-    make = _FASTER.get(type(layer))
-    return (make and make(layer, input_shape)) or layer.call
+def shortcut(layer: Layer, only_input: keras.KerasTensor | None) -> Call:
+    """The fastest function that gives what a layer gives. See `kgan._backend.graph.Shortcut`."""
+    make = None if only_input is None else _FASTER.get(type(layer))
+    return (make and make(layer, tuple(only_input.shape))) or layer.call
 
 
 def _value(weight: Any) -> Any:
@@ -33,9 +34,21 @@ def _activated(layer: Any, x: Any) -> Any:
     return x if layer.activation is keras.activations.linear else layer.activation(x)
 
 
-def _kernel(layer: Any) -> Any:
-    """Of a convolution, as PyTorch has it: Keras has the channels behind height and width."""
+def _kernel(layer: Layer) -> Tensor:
+    """The kernel of a convolution in PyTorch's order of axes. Keras has the channels last."""
     return _value(layer.kernel).permute(3, 2, 0, 1)
+
+
+def _operands(layer: Layer, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The images and the kernel of a convolution, in PyTorch's order of axes."""
+    x, kernel = x.permute(0, 3, 1, 2), _kernel(layer)
+    if x.shape[0] > 1:
+        return x, kernel
+    # For a batch of one, PyTorch may choose a method that cannot differentiate by a kernel in this
+    # layout: "grad_weight must be contiguous". So Keras's own call fails where there is one filter.
+    # `contiguous()` would not do: it keeps the strides of axes of size 1.
+    copies = [each.clone(memory_format=torch.contiguous_format) for each in (x, kernel)]
+    return copies[0], copies[1]
 
 
 def _lay_out_kernel(layer: Any) -> None:
@@ -63,12 +76,12 @@ def _convolution(layer: Any, input_shape: Shape) -> Call | None:
     _lay_out_kernel(layer)
 
     def call(x: Any) -> Any:
-        x = x.permute(0, 3, 1, 2)
+        x, kernel = _operands(layer, x)
         if not even:
             x = functional.pad(x, [*pads[1], *pads[0]])
         y = functional.conv2d(
             x,
-            _kernel(layer),
+            kernel,
             _value(layer.bias),
             layer.strides,
             within,
@@ -102,9 +115,8 @@ def _transposed_convolution(layer: Any, input_shape: Shape) -> Call | None:
     _lay_out_kernel(layer)
 
     def call(x: Any) -> Any:
-        y = functional.conv_transpose2d(
-            x.permute(0, 3, 1, 2), _kernel(layer), _value(layer.bias), layer.strides, pads
-        )
+        x, kernel = _operands(layer, x)
+        y = functional.conv_transpose2d(x, kernel, _value(layer.bias), layer.strides, pads)
         return _activated(layer, y.permute(0, 2, 3, 1))
 
     return call
