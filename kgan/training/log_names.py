@@ -88,7 +88,7 @@ def register(*log_names: LogName) -> None:
     """Adds names to the table. A name that is there already is replaced.
 
     Args:
-        *log_names: `LogName`s. Within a panel, lines are drawn in the order of registration.
+        *log_names: `LogName`s, in the order in which panels and their lines are drawn.
 
     Example:
     ```python
@@ -131,19 +131,21 @@ def in_panels(names: Iterable[str]) -> dict[str, list[LogName]]:
         names: Strings.
 
     Returns:
-        `LogName`s by the titles of their panels. Panels come in the order of their first names;
-        within one, names come in the order of the table, and held-out ones last.
+        `LogName`s by the titles of their panels. Panels and the names within them come in the order
+        of the table, names that are not registered after them, and within a panel held-out names
+        last.
     """
     places = {name: place for place, name in enumerate(_TABLE)}
-    panels: dict[str, list[LogName]] = {}
-    for described in map(describe, names):
-        panels.setdefault(described.panel, []).append(described)
 
     def place(each: LogName) -> tuple[bool, int]:
         trained = each.name.removeprefix(HELD_OUT)
         return trained != each.name, places.get(trained, len(places))
 
-    return {title: sorted(within, key=place) for title, within in panels.items()}
+    panels: dict[str, list[LogName]] = {}
+    for described in map(describe, names):
+        panels.setdefault(described.panel, []).append(described)
+    in_order = {title: sorted(within, key=place) for title, within in panels.items()}
+    return dict(sorted(in_order.items(), key=lambda panel: min(place(e)[1] for e in panel[1])))
 
 
 def _made_up(name: str) -> LogName:

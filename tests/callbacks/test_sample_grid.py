@@ -263,7 +263,7 @@ def test_a_conditional_model_gets_the_labels_of_inputs(tmp_path):
 
 def test_reconstructions_in_fit(tmp_path):
     data = kgan.data.load_digits("train", batch_size=100, binarize="dynamic", seed=0)
-    networks = kgan.networks.dense_vae((28, 28, 1), latent_dim=2, width=8, depth=1)
+    networks = kgan.networks.dense_vae((28, 28, 1), latent_dim=2, width=8, blocks=1)
     vae = kgan.VAE(*networks, seed=0)
     vae.compile()
     inputs, _ = data.draw(8, seed=0)

@@ -267,7 +267,7 @@ def test_posterior_collapse(digits, logs, sign):
 
 def test_posterior_collapse_of_a_vae_in_fit():
     dataset = kgan.data.load_digits("train", batch_size=100, binarize="dynamic", seed=0)
-    networks = kgan.networks.dense_vae((28, 28, 1), latent_dim=2, width=8, depth=1)
+    networks = kgan.networks.dense_vae((28, 28, 1), latent_dim=2, width=8, blocks=1)
     vae = kgan.VAE(*networks, seed=0)
     vae.compile(keras.optimizers.Adam(1e-2), beta=1000.0)
     alarm = kgan.callbacks.CollapseAlarm(dataset, count=100, features="pixels")

@@ -17,7 +17,7 @@ def models():
     info_gan = kgan.InfoGAN(*kgan.networks.dcgan((8, 8, 1), 4 + 3 + 1, width=4, codes=5),
                             categorical=(3,), continuous=1)  # fmt: skip
     info_gan.compile()
-    vae = kgan.VAE(*kgan.networks.dense_vae((8, 8, 1), 4, width=8, depth=1))
+    vae = kgan.VAE(*kgan.networks.dense_vae((8, 8, 1), 4, width=8, blocks=1))
     vae.compile()
     return {"gan": gan, "info_gan": info_gan, "vae": vae}
 
@@ -70,12 +70,25 @@ def test_unregistered_names_come_between_a_loss_and_its_gradient():
     assert orders == sorted(orders)
 
 
-def test_panels_keep_the_order_of_names_and_lines_that_of_the_table():
-    names = ["active_units", "val_generator_loss", "discriminator_loss", "generator_loss", "other"]
+def test_panels_and_lines_keep_the_order_of_the_table():
+    # Keras sorts logs by name.
+    names = [
+        "active_units", "discriminator_accuracy", "discriminator_loss", "generator_loss", "other",
+        "val_generator_loss", "val_mine",
+    ]  # fmt: skip
     panels = log_names.in_panels(names)
-    assert list(panels) == ["Active latents", "Losses", "Other"]
+    assert list(panels) == [
+        "Losses", "Discriminator accuracy", "Active latents", "Other", "Mine",
+    ]  # fmt: skip
     assert [each.label for each in panels["Losses"]] == [
         "generator", "discriminator", "held-out generator",
+    ]  # fmt: skip
+
+
+def test_the_panels_of_a_vae_begin_with_its_losses():
+    names = sorted(models()["vae"].log_names())
+    assert list(log_names.in_panels(names)) == [
+        "Losses", "Active latents", "Weight of the KL divergence", "Gradient norms",
     ]  # fmt: skip
 
 
