@@ -38,7 +38,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Family:
 
     model: str
     losses: tuple[str, ...]  # in the logs, in the order in which a plain loop returns them
-    binarize: str | None = None
+    binarize: Literal["dynamic"] | None = None
 
 
 GAN = Family("GAN", ("discriminator_loss", "generator_loss"))

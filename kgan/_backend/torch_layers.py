@@ -21,8 +21,10 @@ Shape = tuple[int | None, ...]
 
 def shortcut(layer: Layer, only_input: keras.KerasTensor | None) -> Call:
     """The fastest function that gives what a layer gives. See `kgan._backend.graph.Shortcut`."""
-    make = None if only_input is None else _FASTER.get(type(layer))
-    return (make and make(layer, tuple(only_input.shape))) or layer.call
+    make = _FASTER.get(type(layer))
+    if make is None or only_input is None:
+        return layer.call
+    return make(layer, tuple(only_input.shape)) or layer.call
 
 
 def _value(weight: Any) -> Any:
