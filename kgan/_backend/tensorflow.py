@@ -189,8 +189,13 @@ def alone(call: Callable[[], Any]) -> Any:
 def _compile(model: Layer, call: Callable[..., Any], jit_compile: bool) -> Callable[..., Any]:
     del model
     # Without AutoGraph, as Keras compiles its own steps: a function means the same on each backend.
+    # TensorFlow warns of functions with the same code that are traced often, as if they were one:
+    # here each is another model's or method's. A partial has no code of its own.
     return tf.function(
-        call, reduce_retracing=True, autograph=False, jit_compile=jit_compile or None
+        functools.partial(call),
+        reduce_retracing=True,
+        autograph=False,
+        jit_compile=jit_compile or None,
     )
 
 
