@@ -1,5 +1,6 @@
 """The TensorFlow backend: gradient tapes, steps that Keras compiles as they stand, tf.data."""
 
+import functools
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
