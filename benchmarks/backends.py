@@ -1,27 +1,29 @@
-"""What kgan adds to a training step on each backend: `python benchmarks/backends.py`.
+"""Measures the cost of kgan over a hand-written loop: `python benchmarks/backends.py`.
 
-On every backend that is installed, in a process of its own with KERAS_BACKEND set, these train the
-same networks from MNIST's bytes (`--data-dir DIR` or KGAN_DATA_DIR; else from random ones):
+The script starts a process for each installed backend, with KERAS_BACKEND set. These contenders
+train the same networks from MNIST's bytes (`--data-dir DIR` or KGAN_DATA_DIR, otherwise random
+bytes):
 
-- plain: the loop that one writes by hand on that backend, see `loops/`; its data are NumPy, fancy
-  indexing, and what is on the device normalises them;
-- fit: `GAN.fit` from an `ImageDataset`, and what it costs of plain;
-- step: kgan's compiled step alone on one batch, and what it costs of plain;
-- guarded: `fit` with `TerminateOnNaN`, which looks at the logs of every step, and what it costs of
-  `fit` without.
+- plain: the hand-written loop for that backend, see `loops/`. NumPy's fancy indexing makes the
+  batches, and the device normalises them, or binarises them for a VAE;
+- fit: `fit` of `kgan.GAN` or `kgan.VAE` from an `ImageDataset`, relative to plain;
+- step: kgan's compiled step alone, on one batch on the device, relative to the plain loop's step on
+  that batch;
+- guarded: `fit` with `TerminateOnNaN`, which reads the logs after every step, relative to `fit`
+  without it.
 
-Before anything is timed, three steps of `fit` and of the plain loop on the same images, from the
-same weights and latents and without dropout, are checked to give the same losses and weights, but
-for rounding. Then all take turns, in an order that turns too: a turn, of which there are
-`--rounds`, is as many steps as the plain loop does in `--seconds`, the start of `fit` counted in.
-Milliseconds are medians of the rounds; what it costs is the median of the rounds' ratios, with
-their quartiles.
+The script first compares three steps of `fit` and of the plain loop, on the same images, from the
+same weights and noise, without dropout. Losses and weights must be equal up to rounding.
 
-`--one-core` keeps each process on one core and takes its processor time in place of the clock's:
-ratios that hold still on a machine which does other work too.
+Then the contenders take turns, in a rotating order. Each of the `--rounds` turns has as many steps
+as the plain loop does in `--seconds`, and includes the start of `fit`. Milliseconds are medians
+over the rounds. Ratios are medians of the rounds' ratios, with their quartiles.
 
-JAX's plain loop has, as kgan has, a gradient of transposed convolutions of its own, which a CPU
-works out several times as fast as the one that JAX derives; `--derived-gradient` leaves it that.
+`--one-core` keeps each process on one core and measures its processor time instead of the clock's.
+The ratios are then stable on a machine that does other work too.
+
+On a CPU, JAX's plain loop has a hand-written gradient of transposed convolutions, as kgan has. It
+is several times as fast as the gradient that JAX derives. `--derived-gradient` uses that one.
 """
 
 import argparse
@@ -36,7 +38,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -44,13 +46,32 @@ import loops
 
 
 @dataclass(frozen=True)
+class Family:
+    """A class of models, and its logs and data."""
+
+    model: str
+    losses: tuple[str, ...]  # in the logs, in the order in which a plain loop returns them
+    binarize: Literal["dynamic"] | None = None
+
+
+GAN = Family("GAN", ("discriminator_loss", "generator_loss"))
+VAE = Family("VAE", ("loss", "reconstruction", "kl"), binarize="dynamic")
+FAMILIES = {"dcgan": GAN, "mlp": GAN, "dense_vae": VAE}
+
+
+@dataclass(frozen=True)
 class Case:
-    """Networks and a batch."""
+    """Networks and a batch size."""
 
     network: str
     latent_dim: int
     width: int
     batch_size: int
+
+    @property
+    def family(self) -> Family:
+        """The family of the network's model."""
+        return FAMILIES[self.network]
 
     def __str__(self) -> str:
         return f"{self.network}, width {self.width}, batch {self.batch_size}"
@@ -59,20 +80,21 @@ class Case:
 CASES = (
     Case("dcgan", 128, 64, 128),
     Case("dcgan", 128, 64, 64),
-    Case("dcgan", 64, 24, 32),  # the recipe dcgan's
+    Case("dcgan", 64, 24, 32),  # as in the recipe dcgan
     Case("mlp", 100, 256, 128),
-    Case("mlp", 100, 256, 64),  # the recipe first_gan's
+    Case("mlp", 100, 256, 64),  # as in the recipe first_gan
+    Case("dense_vae", 40, 300, 100),  # the defaults of the networks
 )
 CHECKED_STEPS = 3
-# Of the way that weights go: where a gradient is next to 0, rounding decides its sign, and Adam's
-# first step makes all signs count alike.
+# Relative to the change of a weight: where a gradient is almost 0, rounding decides its sign, and
+# Adam's first step gives all signs the same size.
 TOLERANCE = 0.05
-COMPARED = (("fit", "plain"), ("step", "plain"), ("guarded", "fit"))
-Run = Callable[[int], Any]  # runs so many steps and waits for them
+COMPARED = (("fit", "plain"), ("step", "plain step"), ("guarded", "fit"))
+Run = Callable[[int], Any]  # runs that many steps and waits for them
 
 
 def load_images(data_dir: pathlib.Path | None) -> np.ndarray:
-    """MNIST's training images, or as many stand-ins, `(60000, 28, 28, 1)`."""
+    """Returns MNIST's training images, or random bytes of the same shape, `(60000, 28, 28, 1)`."""
     import kgan  # noqa: PLC0415
 
     if data_dir is None:
@@ -80,68 +102,83 @@ def load_images(data_dir: pathlib.Path | None) -> np.ndarray:
     return kgan.data.load_mnist("train", data_dir).images
 
 
-def make_gan(case: Case, dropout: bool = True, **compile_options: Any) -> Any:
+def make_model(case: Case, dropout: bool = True, **compile_options: Any) -> Any:
     import keras  # noqa: PLC0415
 
     import kgan  # noqa: PLC0415
 
     keras.utils.set_random_seed(0)
     make = getattr(kgan.networks, case.network)
-    generator, discriminator = make(latent_dim=case.latent_dim, width=case.width)
-    for layer in discriminator.layers:
+    networks = make(latent_dim=case.latent_dim, width=case.width)
+    for layer in itertools.chain.from_iterable(network.layers for network in networks):
         if isinstance(layer, keras.layers.Dropout) and not dropout:
             layer.rate = 0.0
-    gan = kgan.GAN(generator, discriminator, seed=0)
-    gan.compile(**compile_options)
-    return gan
+    model = getattr(kgan, case.family.model)(*networks, seed=0)
+    model.compile(**compile_options)
+    return model
 
 
-def make_plain(case: Case, module: Any, gan: Any, **options: Any) -> Any:
-    weights = [*gan.generator.get_weights(), *gan.discriminator.get_weights()]
-    return module.PlainLoop(case.network, weights, case.latent_dim, case.width, **options)
+def networks_of(model: Any) -> list[Any]:
+    """Returns the networks of a model, in the order of its constructor."""
+    return [getattr(model, name) for name in model.networks]
 
 
-def dataset(images: np.ndarray, batch_size: int, steps: int) -> Any:
+def make_plain(case: Case, module: Any, model: Any, **options: Any) -> Any:
+    weights = [weight for network in networks_of(model) for weight in network.get_weights()]
+    make = module.LOOPS[case.network]
+    return make(case.network, weights, case.latent_dim, case.width, **options)
+
+
+def dataset(case: Case, images: np.ndarray, steps: int) -> Any:
     import kgan  # noqa: PLC0415
 
-    return kgan.data.ImageDataset(images, batch_size=batch_size, seed=0, steps_per_epoch=steps)
+    return kgan.data.ImageDataset(
+        images,
+        batch_size=case.batch_size,
+        seed=0,
+        steps_per_epoch=steps,
+        binarize=case.family.binarize,
+    )
 
 
 def check(case: Case, backend: str, images: np.ndarray, **options: Any) -> None:
-    """Raises where `fit` and the plain loop do not compute the same."""
-    gan = make_gan(case, dropout=False)
+    """Raises an error if `fit` and the plain loop do not compute the same."""
+    model = make_model(case, dropout=False)
+    module = loops.load(backend)
     options["dropout"] = 0.0
-    if backend == "torch":  # what is Keras's epsilon in the first step
-        options["epsilon"] = loops.EPSILON / math.sqrt(1 - loops.BETAS[1])
-    plain = make_plain(case, loops.load(backend), gan, **options)
+    if backend == "torch":  # equals Keras's epsilon in the first step
+        adam = module.LOOPS[case.network].adam
+        options["epsilon"] = adam.epsilon / math.sqrt(1 - adam.betas[1])
+    plain = make_plain(case, module, model, **options)
     before = plain.weights()
-    latents = latents_to_come(gan, case.batch_size, CHECKED_STEPS)
-    data = dataset(images, case.batch_size, steps=1)
+    noise = noise_to_come(model, case.batch_size, CHECKED_STEPS)
+    data = dataset(case, images, steps=1)
     for index in range(CHECKED_STEPS):
         placed = plain.place(data.batch(index, 0))
-        expected = [float(loss) for loss in plain.step(placed, latents[index])]
-        logs = gan.fit(data, epochs=index + 1, initial_epoch=index, verbose=0).history
-        losses = [logs["discriminator_loss"][0], logs["generator_loss"][0]]
+        expected = [float(loss) for loss in plain.step(placed, noise[index])]
+        logs = model.fit(data, epochs=index + 1, initial_epoch=index, verbose=0).history
+        losses = [logs[name][0] for name in case.family.losses]
         np.testing.assert_allclose(losses, expected, rtol=1e-3, err_msg=f"step {index}: losses")
-        check_weights(gan, before, plain.weights())
+        check_weights(model, before, plain.weights())
 
 
-def latents_to_come(gan: Any, batch_size: int, steps: int) -> list[Any]:
-    """The latents that the next steps of `gan` will draw."""
+def noise_to_come(model: Any, batch_size: int, steps: int) -> list[Any]:
+    """Returns the noise of the next steps: latents of a GAN, or the numbers that sample them."""
     import keras  # noqa: PLC0415
 
-    noise = gan.training_noise
-    state = np.array(keras.ops.convert_to_numpy(noise.state))
-    drawn = [keras.random.normal((batch_size, gan.latent_dim), seed=noise) for _ in range(steps)]
-    noise.state.assign(state)
+    source = model.training_noise
+    state = np.array(keras.ops.convert_to_numpy(source.state))
+    shape = (batch_size, model.latent_dim)
+    drawn = [keras.random.normal(shape, seed=source) for _ in range(steps)]
+    source.state.assign(state)
     return drawn
 
 
-def check_weights(gan: Any, before: list[np.ndarray], expected: list[np.ndarray]) -> None:
-    """Each weight has to have moved as the plain loop moved it, but for a twentieth of the way."""
+def check_weights(model: Any, before: list[np.ndarray], expected: list[np.ndarray]) -> None:
+    """Checks that each weight changed as in the plain loop, up to a twentieth of the change."""
     import keras  # noqa: PLC0415
 
-    variables = [*gan.generator.weights, *gan.discriminator.weights]
+    variables = [variable for network in networks_of(model) for variable in network.weights]
     for variable, old, wanted in zip(variables, before, expected, strict=True):
         new = keras.ops.convert_to_numpy(variable)
         moved, error = np.linalg.norm(new - old), np.linalg.norm(new - wanted)
@@ -155,25 +192,40 @@ def check_weights(gan: Any, before: list[np.ndarray], expected: list[np.ndarray]
 def contenders(case: Case, backend: str, images: np.ndarray, **options: Any) -> dict[str, Run]:
     import kgan  # noqa: PLC0415
 
-    gan = make_gan(case)
+    model = make_model(case)
     module = loops.load(backend)
-    plain = make_plain(case, module, gan, **options)
+    plain = make_plain(case, module, model, **options)
     stream = loops.shuffled_batches(images, case.batch_size)
     guards = [kgan.callbacks.TerminateOnNaN()]
+    batch = dataset(case, images, 1).batch(0, 0)
 
     def fit(count: int, callbacks: Any = None) -> None:
-        gan.fit(dataset(images, case.batch_size, count), verbose=0, callbacks=callbacks)
+        model.fit(dataset(case, images, count), verbose=0, callbacks=callbacks)
 
     return {
         "plain": lambda count: plain.train(itertools.islice(stream, count)),
+        "plain step": plain_step(plain, module, batch),
         "fit": fit,
-        "step": module.compiled_step(gan, dataset(images, case.batch_size, 1).batch(0, 0)),
+        "step": module.compiled_step(model, batch),
         "guarded": lambda count: fit(count, guards),
     }
 
 
+def plain_step(plain: Any, module: Any, batch: np.ndarray) -> Run:
+    """Returns a function of a count: runs that many plain steps on one batch on the device."""
+    placed = plain.place(batch)
+
+    def run(count: int) -> Any:
+        for _ in range(count):
+            losses = plain.step(placed)
+        module.wait(losses)
+        return losses
+
+    return run
+
+
 def milliseconds(run: Run, count: int, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Of a step, out of so many."""
+    """Returns the time of a step, averaged over `count` steps."""
     start = clock()
     run(count)
     return 1000 * (clock() - start) / count
@@ -198,7 +250,7 @@ def measure(case: Case, backend: str, images: np.ndarray, arguments: argparse.Na
 
 
 def serve(backend: str, arguments: argparse.Namespace) -> None:
-    """A backend's process: prints what it runs on, then a line of JSON for each case."""
+    """Runs a backend's process: prints the device, then a line of JSON for each case."""
     if arguments.one_core:  # before the backends count the cores and start their threads
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     images = load_images(arguments.data_dir)
@@ -212,7 +264,7 @@ def chosen(arguments: argparse.Namespace) -> list[Case]:
 
 
 def row(times: dict[str, list[float]]) -> str:
-    cells = [f"{statistics.median(times['plain']):8.2f}"]
+    cells = [f"{statistics.median(times[name]):10.2f}" for name in ("plain", "plain step")]
     for name, base in COMPARED:
         ratios = [a / b for a, b in zip(times[name], times[base], strict=True)]
         low, median, high = np.quantile(ratios, (0.25, 0.5, 0.75))
@@ -224,9 +276,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=pathlib.Path, default=os.environ.get("KGAN_DATA_DIR"))
     parser.add_argument("--backends", nargs="+", choices=loops.BACKENDS, default=loops.BACKENDS)
-    parser.add_argument("--networks", nargs="+", choices=("dcgan", "mlp"), default=("dcgan", "mlp"))
+    parser.add_argument("--networks", nargs="+", choices=FAMILIES, default=FAMILIES)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=3.0, help="to a turn of the plain loop")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of a turn of the plain loop")
     parser.add_argument("--one-core", action="store_true", help="one core, its processor time")
     parser.add_argument("--derived-gradient", action="store_true", help="in JAX's plain loop")
     parser.add_argument("--serve", choices=loops.BACKENDS, help=argparse.SUPPRESS)
@@ -246,11 +298,10 @@ def main() -> None:
         )
         lines = iter(process.stdout or ())
         print(f"{backend} on {next(lines, 'nothing').strip()}: ms a step")
-        print(
-            f"{'':27}   plain", *(f"{name:>8}{f'of {of}':>20}" for name, of in COMPARED), sep="  "
-        )
+        titles = [f"{name:>8}{f'of {of}':>20}" for name, of in COMPARED]
+        print(f"{'':30}     plain  plain step", *titles, sep="  ")
         for case, line in zip(chosen(arguments), lines, strict=False):
-            print(f"{case!s:27}{row(json.loads(line))}", flush=True)
+            print(f"{case!s:30}{row(json.loads(line))}", flush=True)
         if process.wait():
             raise SystemExit(f"{backend} failed")
 

@@ -1,17 +1,21 @@
 """Compares ways to feed one epoch of MNIST: `python benchmarks/data_path.py --data-dir DIR`.
 
-One shuffled epoch of MNIST (with `--dataset stacked_mnist` of Stacked-MNIST, three digits as the
-channels of one image, from kgan and NumPy alone) in normalised float32 batches of 128, from:
+Each makes one shuffled epoch of MNIST in normalised float32 batches of 128:
 
 - kgan: `kgan.data.ImageDataset`, in a plain loop, a new permutation each epoch;
+- kgan, threshold and kgan, dynamic: the same, binarised in these two ways;
 - memcpy: finished, already shuffled floats copied into one batch that is reused;
-- NumPy: fancy indexing (of Stacked-MNIST by channels, into one array of bytes), cast, multiply,
-  subtract, with permutations made beforehand;
+- NumPy: fancy indexing, cast, multiply, subtract, with permutations made beforehand;
+- NumPy, dynamic: the same, then a uniform random number for each pixel;
 - tf.data: from_tensor_slices of uint8, shuffle over all, batch, map (cast, normalise), prefetch;
 - a PyTorch DataLoader over a Dataset that converts one sample at a time, in this process.
 
-All in one run, in interleaved rounds whose order turns; medians, and ratios of the medians. Before
-anything is timed each is checked to give every image, and the same values for it.
+With `--dataset stacked_mnist` it is an epoch of Stacked-MNIST, three digits as the channels of one
+image, from kgan and NumPy (by channels, into one array of bytes).
+
+All run in one process, in interleaved rounds whose order turns. It prints medians and their ratios.
+Before anything is timed, each is checked: every image comes once and has the right values. Of a
+binarised epoch, the number of pixels that are on is checked.
 """
 
 import argparse
@@ -24,6 +28,7 @@ from typing import Any
 import numpy as np
 
 import kgan
+from kgan.data import Binarization
 
 BATCH_SIZE = 128
 # Seconds between two epochs: the threads of the one before (tf.data's, PyTorch's) come to rest.
@@ -33,6 +38,28 @@ REST = 0.3
 def kgan_epoch(images: Any) -> Callable[[], Iterable[Any]]:
     dataset = kgan.data.ImageDataset(images, batch_size=BATCH_SIZE, seed=0)
     return lambda: dataset
+
+
+def kgan_binarized_epoch(way: Binarization) -> Callable[[Any], Callable[[], Iterable[Any]]]:
+    def make(images: Any) -> Callable[[], Iterable[Any]]:
+        dataset = kgan.data.ImageDataset(images, batch_size=BATCH_SIZE, seed=0, binarize=way)
+        return lambda: dataset
+
+    return make
+
+
+def numpy_dynamic_epoch(images: Any) -> Callable[[], Iterable[Any]]:
+    generator = np.random.default_rng(0)
+    order = generator.permutation(len(images))
+    shares = (np.arange(256) / 255).astype(np.float32)
+    low, high = np.float32(-1), np.float32(1)
+
+    def epoch() -> Iterable[Any]:
+        for first in range(0, len(images) - BATCH_SIZE + 1, BATCH_SIZE):
+            share = shares[images[order[first : first + BATCH_SIZE], ..., None]]
+            yield np.where(generator.random(share.shape, np.float32) < share, high, low)
+
+    return epoch
 
 
 def memcpy_epoch(images: Any) -> Callable[[], Iterable[Any]]:
@@ -122,8 +149,11 @@ def torch_epoch(images: Any) -> Callable[[], Iterable[Any]]:
 WORK: dict[str, dict[str, Callable[[Any], Callable[[], Iterable[Any]]]]] = {
     "mnist": {
         "kgan": kgan_epoch,
+        "kgan, threshold": kgan_binarized_epoch("threshold"),
+        "kgan, dynamic": kgan_binarized_epoch("dynamic"),
         "memcpy": memcpy_epoch,
         "NumPy": numpy_epoch,
+        "NumPy, dynamic": numpy_dynamic_epoch,
         "tf.data": tf_data_epoch,
         "PyTorch DataLoader": torch_epoch,
     },
@@ -133,7 +163,7 @@ CHANNELS = {"mnist": 1, "stacked_mnist": 3}
 
 
 def check(name: str, batches: Iterable[Any], images: Any, channels: int) -> None:
-    """Every batch whole, no image twice in a channel, and values as they should be."""
+    """Checks that batches are whole, values right, and no image comes twice in a channel."""
     levels = (np.arange(256) / 255 * 2 - 1).astype(np.float32)
     known: dict[bytes, int] = {}
     for image in images:
@@ -156,6 +186,20 @@ def check(name: str, batches: Iterable[Any], images: Any, channels: int) -> None
         raise SystemExit(f"{name} gave an image twice")
 
 
+def check_binarized(name: str, batches: Iterable[Any], share: float) -> None:
+    """Checks that the values are the two ends, with about the given share of the high end."""
+    on = count = 0
+    for batch in batches:
+        values = np.array(batch)
+        if values.dtype != np.float32 or not np.isin(values, [-1, 1]).all():
+            raise SystemExit(f"{name} gave {values.dtype} that are not -1 and 1")
+        on += int((values == 1).sum())
+        count += values.size
+    # The images of the last, short batch are missing.
+    if abs(on / count - share) > 1e-3:
+        raise SystemExit(f"{name} gave {on / count:.4f} of the pixels on, not {share:.4f}")
+
+
 def timed(epoch: Callable[[], Iterable[Any]]) -> float:
     """Milliseconds that an epoch takes."""
     start = time.perf_counter()
@@ -173,8 +217,17 @@ def main() -> None:
     images = kgan.data.read_idx_images(arguments.data_dir / "train-images-idx3-ubyte.gz")
 
     epochs = {name: make(images) for name, make in WORK[arguments.dataset].items()}
+    grey = float(images.mean() / 255)
+    shares = {
+        "kgan, threshold": float((images > 127).mean()),
+        "kgan, dynamic": grey,
+        "NumPy, dynamic": grey,
+    }
     for name, epoch in epochs.items():
-        check(name, epoch(), images, CHANNELS[arguments.dataset])
+        if name in shares:
+            check_binarized(name, epoch(), shares[name])
+        else:
+            check(name, epoch(), images, CHANNELS[arguments.dataset])
     times: dict[str, list[float]] = {name: [] for name in epochs}
     order = list(epochs)
     for _ in range(arguments.rounds):

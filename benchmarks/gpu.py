@@ -108,23 +108,23 @@ def steps_of_a_turn(fit: backends.Run, wanted: int) -> int:
 def kgan_runs(case: backends.Case, module: Any, setting: str, images: Any) -> tuple[Any, Any]:
     import kgan  # noqa: PLC0415
 
-    gan = backends.make_gan(case, **COMPILE[setting])
+    gan = backends.make_model(case, **COMPILE[setting])
     callbacks = [kgan.callbacks.TerminateOnNaN()] if setting == "guarded" else None
 
     def fit(count: int) -> float:
-        data = backends.dataset(images, case.batch_size, count)
+        data = backends.dataset(case, images, count)
         history = gan.fit(data, verbose=0, callbacks=callbacks).history
         return float(history["discriminator_loss"][0])
 
-    batch = backends.dataset(images, case.batch_size, 1).batch(0, 0)
+    batch = backends.dataset(case, images, 1).batch(0, 0)
     return fit, lambda: module.compiled_step(gan, batch)
 
 
 def plain_runs(case: backends.Case, module: Any, setting: str, images: Any) -> tuple[Any, Any]:
-    gan = backends.make_gan(case)
+    gan = backends.make_model(case)
     loop = backends.make_plain(case, module, gan, **PLAIN[setting])
     stream = loops.shuffled_batches(images, case.batch_size)
-    batch = loop.place(backends.dataset(images, case.batch_size, 1).batch(0, 0))
+    batch = loop.place(backends.dataset(case, images, 1).batch(0, 0))
 
     def step(count: int) -> float:
         for _ in range(count):

@@ -1,9 +1,8 @@
-// The invariant that makes the inner loops free of checks: before the first write, indices are
-// compared with the count and the batch has a shape whose size does not overflow; each image then
-// reads and writes a fixed number of elements.
+// The inner loops need no checks. Before the first write, all indices are checked and the size of
+// the batch is known not to overflow. Each image then reads and writes a fixed number of elements.
 //
-// Stacked images are put together a few thousand bytes at a time, in the first-level cache, so that
-// one way of converting and padding serves both and no image is ever stacked in memory.
+// Images are binarised and stacked a few thousand bytes at a time, in the first-level cache. So one
+// way to convert and pad serves all batches, and no prepared image is written to memory.
 #include "batch.h"
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <thread>
 #include <utility>
 
+#include "binarize.h"
 #include "compiler.h"
 #include "interleave.h"
 #include "rows.h"
@@ -23,7 +23,7 @@ namespace kgan {
 namespace {
 
 constexpr std::size_t kCacheLine = 64;
-// A thread costs tens of microseconds to start: about what this many elements cost to convert.
+// Starting a thread takes tens of microseconds, about as long as converting so many elements.
 constexpr std::size_t kElementsPerThread = std::size_t{1} << 19;
 constexpr unsigned kMaxAutomaticThreads = 8;
 
@@ -65,45 +65,90 @@ Interleave3 choose_interleave3([[maybe_unused]] InstructionSet set) {
     return interleave3_portable;
 }
 
-// How far ahead of the conversion memory is asked for. Measured: three MNIST images ahead, into the
-// second-level cache, makes random order as quick as sequential; one ahead is too late, and into
-// the first level the requests stall the conversion instead of running beside it.
+// How many bytes ahead of the conversion memory is prefetched. Measured: with three MNIST images
+// ahead, into the second-level cache, random order is as fast as sequential order. One image ahead
+// is too late. Into the first-level cache, the requests stall the conversion.
 constexpr std::size_t kPrefetchDistance = 3072;
 
-// Inlined, or GCC takes a function that does nothing but prefetch for one without effect, and drops
-// the calls: that halves the speed.
+// Must be inlined: GCC treats a function that only prefetches as one without effect and drops the
+// calls, which halves the speed.
 KGAN_ALWAYS_INLINE inline void prefetch_image(const std::uint8_t* pixels, std::size_t size) {
-    // The hardware follows a long run by itself once it has begun.
+    // Once a long run has begun, the hardware prefetches the rest.
     size = std::min(size, 2 * kPrefetchDistance);
     for (std::size_t i = 0; i < size; i += kCacheLine) KGAN_PREFETCH(pixels + i);
 }
 
-// Bytes that are interleaved before they are converted: well within the first-level cache beside
-// the values, and enough for three channels of MNIST at once.
-constexpr std::size_t kInterleaved = 4096;
-static_assert(kMaxStack * kInterleavedPixels <= kInterleaved);
+// Bytes that are prepared before they are converted. They stay in the first-level cache together
+// with their values, and they are enough for three channels of MNIST.
+constexpr std::size_t kPrepared = 4096;
+static_assert(kMaxStack * kInterleavedPixels <= kPrepared);
 
-// A batch whose images lie in memory as they are to be.
+// Where a thread prepares the bytes of an image.
+struct Scratch {
+    alignas(kCacheLine) std::uint8_t binary[kPrepared];
+    alignas(kCacheLine) std::uint8_t interleaved[kPrepared];
+};
+
+class Binarizer {
+  public:
+    Binarizer(const Binarize& binarize, InstructionSet set)
+        : how_(binarize.how), key_(binarize.key), draw_(choose_draw(set)) {}
+
+    bool changes_pixels() const { return how_ != Binarization::none; }
+
+    // Pixels [first, first + count) of image `row`, which begin at `pixels`, as bytes of the batch:
+    // where they are, or binarised in `out`. `first` must be a multiple of 8.
+    const std::uint8_t* operator()(const std::uint8_t* pixels, std::size_t row, std::size_t first,
+                                   std::size_t count, std::uint8_t* out) const {
+        if (how_ == Binarization::none) return pixels;
+        if (how_ == Binarization::threshold) {
+            binarize_threshold(pixels, count, out);
+        } else {
+            draw_(pixels, first, count, row_key(key_, row), out);
+        }
+        return out;
+    }
+
+  private:
+    static BinarizeDrawn choose_draw([[maybe_unused]] InstructionSet set) {
+#ifdef KGAN_X86_64
+        if (set == InstructionSet::avx512) return binarize_drawn_avx512;
+        if (set == InstructionSet::avx2) return binarize_drawn_avx2;
+#endif
+        return binarize_drawn_portable;
+    }
+
+    Binarization how_;
+    std::uint64_t key_;
+    BinarizeDrawn draw_;
+};
+
+// A batch whose images are images of the data set.
 struct WholeImages {
     const Images& images;
     const std::int64_t* indices;
+    Binarizer binarizer;
 
     std::size_t channels() const { return images.channels; }
     std::size_t part_count() const { return 1; }
     std::size_t part_size() const { return images.height * images.width * images.channels; }
 
-    // What the i-th image of the batch is made of.
+    std::size_t row(std::size_t i) const { return static_cast<std::size_t>(indices[i]); }
+
+    // The memory that the i-th image of the batch is made of.
     const std::uint8_t* part(std::size_t i, std::size_t /*number*/) const {
-        return images.pixels + static_cast<std::size_t>(indices[i]) * part_size();
+        return images.pixels + row(i) * part_size();
     }
 
-    // How many pixels can be asked for at once.
-    std::size_t pixels_at_once() const { return images.height * images.width; }
+    // How many bytes of an image can be asked for at once: a multiple of 8, or all of them.
+    std::size_t bytes_at_once() const {
+        return binarizer.changes_pixels() ? kPrepared : part_size();
+    }
 
-    // Pixels [first, first + count) of the i-th image, which may be put in `buffer`.
-    const std::uint8_t* pixels(std::size_t i, std::size_t first, std::size_t /*count*/,
-                               std::uint8_t* /*buffer*/) const {
-        return part(i, 0) + first * images.channels;
+    // Bytes [first, first + count) of the i-th image, which may be in `scratch`.
+    const std::uint8_t* bytes(std::size_t i, std::size_t first, std::size_t count,
+                              Scratch& scratch) const {
+        return binarizer(part(i, 0) + first, row(i), first, count, scratch.binary);
     }
 };
 
@@ -113,31 +158,45 @@ struct StackedImages {
     const std::int64_t* indices;
     std::size_t stack;
     Interleave3 interleave3;
+    Binarizer binarizer;
 
     std::size_t channels() const { return stack; }
     std::size_t part_count() const { return stack; }
     std::size_t part_size() const { return images.height * images.width; }
 
+    std::size_t row(std::size_t i, std::size_t number) const {
+        return static_cast<std::size_t>(indices[i * stack + number]);
+    }
+
     const std::uint8_t* part(std::size_t i, std::size_t number) const {
-        return images.pixels + static_cast<std::size_t>(indices[i * stack + number]) * part_size();
+        return images.pixels + row(i, number) * part_size();
     }
 
-    // Whole vectors, so that at most the last of an image's is not.
+    // Whole vectors, so that at most the last of an image is short.
     std::size_t pixels_at_once() const {
-        return kInterleaved / stack / kInterleavedPixels * kInterleavedPixels;
+        return kPrepared / stack / kInterleavedPixels * kInterleavedPixels;
     }
 
-    const std::uint8_t* pixels(std::size_t i, std::size_t first, std::size_t count,
-                               std::uint8_t* buffer) const {
+    std::size_t bytes_at_once() const { return pixels_at_once() * stack; }
+
+    const std::uint8_t* bytes(std::size_t i, std::size_t first, std::size_t count,
+                              Scratch& scratch) const {
+        const std::size_t first_pixel = first / stack;
+        const std::size_t pixels = count / stack;
+        const auto channel = [&](std::size_t c) {
+            return binarizer(part(i, c) + first_pixel, row(i, c), first_pixel, pixels,
+                             scratch.binary + c * pixels);
+        };
+        std::uint8_t* out = scratch.interleaved;
         if (stack == 3) {
-            interleave3(part(i, 0) + first, part(i, 1) + first, part(i, 2) + first, count, buffer);
-            return buffer;
+            interleave3(channel(0), channel(1), channel(2), pixels, out);
+            return out;
         }
         for (std::size_t c = 0; c < stack; ++c) {
-            const std::uint8_t* channel = part(i, c) + first;
-            for (std::size_t p = 0; p < count; ++p) buffer[p * stack + c] = channel[p];
+            const std::uint8_t* bytes = channel(c);
+            for (std::size_t p = 0; p < pixels; ++p) out[p * stack + c] = bytes[p];
         }
-        return buffer;
+        return out;
     }
 };
 
@@ -145,18 +204,18 @@ template <typename Source, typename Value, typename Row>
 void gather_range(const Source& source, std::size_t first, std::size_t last, const Levels& levels,
                   const Padding& padding, Value low, Row convert_row, Value* out) {
     const std::size_t channels = source.channels();
-    const std::size_t pixel_count = source.images.height * source.images.width;
+    const std::size_t size = source.part_size() * source.part_count();
     const std::size_t left = padding.left * channels;
     const std::size_t right = padding.right * channels;
     const std::size_t padded_row = left + source.images.width * channels + right;
     const std::size_t out_size = (padding.top + source.images.height + padding.bottom) * padded_row;
     // Rows without padding between them are one.
-    const std::size_t row = left + right == 0 ? pixel_count * channels : padded_row - left - right;
-    const std::size_t ahead = std::clamp<std::size_t>(
-        kPrefetchDistance / std::max<std::size_t>(1, pixel_count * channels), 1, 16);
-    alignas(kCacheLine) std::uint8_t buffer[kInterleaved];
+    const std::size_t row = left + right == 0 ? size : padded_row - left - right;
+    const std::size_t ahead =
+        std::clamp<std::size_t>(kPrefetchDistance / std::max<std::size_t>(1, size), 1, 16);
+    Scratch scratch;
     Value* values = out + first * out_size;
-    if (pixel_count == 0) {
+    if (size == 0) {
         std::fill_n(values, (last - first) * out_size, low);
         return;
     }
@@ -164,23 +223,23 @@ void gather_range(const Source& source, std::size_t first, std::size_t last, con
         for (std::size_t part = 0; part < source.part_count() && ahead < last - i; ++part) {
             prefetch_image(source.part(i + ahead, part), source.part_size());
         }
-        // Padding that lies between two rows' pixels is one run: a row's right, the next's left.
+        // The right padding of a row and the left padding of the next are filled as one.
         std::size_t gap = padding.top * padded_row + left;
-        std::size_t missing = 0;  // what the row that was begun lacks
-        for (std::size_t pixel = 0; pixel < pixel_count; pixel += source.pixels_at_once()) {
-            const std::size_t count = std::min(source.pixels_at_once(), pixel_count - pixel);
-            const std::uint8_t* bytes = source.pixels(i, pixel, count, buffer);
-            for (std::size_t done = 0; done < count * channels;) {
+        std::size_t missing = 0;  // bytes that the present row still needs
+        for (std::size_t begin = 0; begin < size; begin += source.bytes_at_once()) {
+            const std::size_t count = std::min(source.bytes_at_once(), size - begin);
+            const std::uint8_t* bytes = source.bytes(i, begin, count, scratch);
+            for (std::size_t done = 0; done < count;) {
                 if (missing == 0) {
                     values = std::fill_n(values, gap, low);
                     gap = right + left;
                     missing = row;
                 }
-                const std::size_t size = std::min(missing, count * channels - done);
-                convert_row(bytes + done, values, size, levels);
-                values += size;
-                done += size;
-                missing -= size;
+                const std::size_t run = std::min(missing, count - done);
+                convert_row(bytes + done, values, run, levels);
+                values += run;
+                done += run;
+                missing -= run;
             }
         }
         values = std::fill_n(values, right + padding.bottom * padded_row, low);
@@ -189,7 +248,7 @@ void gather_range(const Source& source, std::size_t first, std::size_t last, con
 
 unsigned choose_threads(unsigned threads, std::size_t batch_size, std::size_t elements) {
     if (threads == 0) {
-        // Asked once: the C library opens a file to answer.
+        // Asked only once: the C library opens a file to answer.
         static const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
         const std::size_t useful = std::max<std::size_t>(1, elements / kElementsPerThread);
         threads =
@@ -199,9 +258,9 @@ unsigned choose_threads(unsigned threads, std::size_t batch_size, std::size_t el
         std::min<std::size_t>(threads, std::max<std::size_t>(1, batch_size)));
 }
 
-// Calls work(first, last), which must not throw, over [0, size) in equal parts. Where the system
-// has no thread to give, or no memory for one, the calling thread does that part too: an exception
-// that left here would meet threads that run, and end the program.
+// Calls work(first, last), which must not throw, over [0, size) in equal parts. If the system
+// cannot start a thread, the calling thread does that part too. An exception that left here while
+// threads run would end the program.
 template <typename Work>
 void share(std::size_t size, unsigned threads, Work work) {
     std::vector<std::thread> helpers;
@@ -223,11 +282,11 @@ void share(std::size_t size, unsigned threads, Work work) {
 void check_instruction_set(InstructionSet set) {
     const std::vector<InstructionSet> sets = instruction_sets();
     if (std::find(sets.begin(), sets.end(), set) == sets.end()) {
-        throw std::invalid_argument("this processor does not have the instruction set asked for");
+        throw std::invalid_argument("this processor does not have that instruction set");
     }
 }
 
-// `place(i)` says where i is, in the words of whoever passed the indices.
+// `place(i)` names the place of index i for the error message, as the caller's array has it.
 template <typename Place>
 void check_indices(const std::int64_t* indices, std::size_t size, std::size_t count, Place place) {
     for (std::size_t i = 0; i < size; ++i) {
@@ -250,14 +309,14 @@ std::pair<std::size_t, std::size_t> split_padding(std::size_t from, std::int64_t
     return {extra / 2, extra - extra / 2};
 }
 
-// The sum, or more than any object has bytes where the sum is more.
+// The sum, or the largest size if the sum overflows.
 std::size_t bounded_sum(std::size_t a, std::size_t b, std::size_t c) {
     constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
     const std::size_t two = a > most - b ? most : a + b;
     return two > most - c ? most : two + c;
 }
 
-// What every way of gathering does once its indices are checked.
+// Gathers from either source. The indices must have been checked.
 template <typename Source>
 void gather_from(const Source& source, std::size_t batch_size, const Levels& levels,
                  const Padding& padding, InstructionSet instruction_set, unsigned threads,
@@ -288,7 +347,7 @@ std::vector<InstructionSet> instruction_sets() {
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
         sets.push_back(InstructionSet::avx2);
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-            __builtin_cpu_supports("avx512vl")) {
+            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
             sets.push_back(InstructionSet::avx512);
         }
     }
@@ -307,7 +366,7 @@ BatchShape batch_shape(const Images& images, std::size_t batch_size, std::size_t
     constexpr auto limit = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
     const BatchShape shape{batch_size, bounded_sum(padding.top, images.height, padding.bottom),
                            bounded_sum(padding.left, images.width, padding.right), channels};
-    // No product overflows: the limit is divided before anything is multiplied.
+    // No product overflows: each factor is compared with the divided limit first.
     std::size_t bytes = dtype == DType::float32 ? sizeof(float) : sizeof(std::uint16_t);
     for (const std::size_t each : {shape.size, shape.height, shape.width, shape.channels}) {
         if (each > limit / bytes) {
@@ -323,17 +382,18 @@ BatchShape batch_shape(const Images& images, std::size_t batch_size, std::size_t
 }
 
 void gather(const Images& images, const std::int64_t* indices, std::size_t batch_size,
-            const Levels& levels, const Padding& padding, InstructionSet instruction_set,
-            unsigned threads, void* out) {
+            const Levels& levels, const Binarize& binarize, const Padding& padding,
+            InstructionSet instruction_set, unsigned threads, void* out) {
     check_instruction_set(instruction_set);
     check_indices(indices, batch_size, images.count, [](std::size_t i) { return i; });
-    gather_from(WholeImages{images, indices}, batch_size, levels, padding, instruction_set, threads,
-                out);
+    const WholeImages source{images, indices, Binarizer(binarize, instruction_set)};
+    gather_from(source, batch_size, levels, padding, instruction_set, threads, out);
 }
 
 void gather_stacked(const Images& images, const std::int64_t* indices, std::size_t batch_size,
-                    std::size_t stack, const Levels& levels, const Padding& padding,
-                    InstructionSet instruction_set, unsigned threads, void* out) {
+                    std::size_t stack, const Levels& levels, const Binarize& binarize,
+                    const Padding& padding, InstructionSet instruction_set, unsigned threads,
+                    void* out) {
     check_instruction_set(instruction_set);
     if (images.channels != 1 || stack == 0 || stack > kMaxStack) {
         std::ostringstream message;
@@ -345,7 +405,8 @@ void gather_stacked(const Images& images, const std::int64_t* indices, std::size
     check_indices(indices, batch_size * stack, images.count, [&](std::size_t i) {
         return std::to_string(i / stack) + ", " + std::to_string(i % stack);
     });
-    const StackedImages source{images, indices, stack, choose_interleave3(instruction_set)};
+    const StackedImages source{images, indices, stack, choose_interleave3(instruction_set),
+                               Binarizer(binarize, instruction_set)};
     gather_from(source, batch_size, levels, padding, instruction_set, threads, out);
 }
 

@@ -1,5 +1,5 @@
-// kgan._core: what Python sees of csrc/. Images are checked here and never copied; the GIL is
-// released while a batch is made, so training goes on meanwhile.
+// The Python module kgan._core. Images are checked and never copied. The GIL is released while a
+// batch is made, so training continues meanwhile.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -32,13 +32,18 @@ constexpr std::pair<const char*, kgan::InstructionSet> kInstructionSets[] = {
     {"avx512", kgan::InstructionSet::avx512},
 };
 
+constexpr std::pair<const char*, kgan::Binarization> kBinarizations[] = {
+    {"threshold", kgan::Binarization::threshold},
+    {"drawn", kgan::Binarization::drawn},
+};
+
 constexpr std::pair<const char*, kgan::DType> kDTypes[] = {
     {"float32", kgan::DType::float32},
     {"float16", kgan::DType::float16},
     {"bfloat16", kgan::DType::bfloat16},
 };
 
-// The value that stands beside `name` in one of the tables above.
+// The value of `name` in one of the tables above. `argument` is for the error message.
 template <typename Table>
 auto find(const Table& table, const std::string& name, const char* argument) {
     std::ostringstream message;
@@ -72,11 +77,11 @@ py::dtype output_dtype(kgan::DType dtype) {
     }
 }
 
-// `stacked`: each row of indices makes one image, a channel from each.
+// With `stacked`, each row of indices makes one image, a channel from each index.
 template <bool stacked>
 py::array gather(const Pixels& images, const Indices& indices, const kgan::Levels& levels,
-                 std::optional<HeightAndWidth> pad_to, const std::string& instruction_set,
-                 unsigned threads) {
+                 std::optional<HeightAndWidth> pad_to, const std::optional<std::string>& binarize,
+                 std::uint64_t key, const std::string& instruction_set, unsigned threads) {
     constexpr py::ssize_t rank = stacked ? 2 : 1;
     if (images.ndim() != 4 || indices.ndim() != rank) {
         std::ostringstream message;
@@ -84,8 +89,8 @@ py::array gather(const Pixels& images, const Indices& indices, const kgan::Level
                 << images.ndim() << " and " << indices.ndim();
         throw std::invalid_argument(message.str());
     }
-    // A copy of its own, which is small: aligned as the array need not be, and out of reach of
-    // Python's other threads, so that the indices that are checked are those that are used.
+    // A small copy of the indices. It is aligned, which the array need not be. Other Python threads
+    // cannot change it, so the checked indices are those that are used.
     std::vector<std::int64_t> rows(static_cast<std::size_t>(indices.size()));
     if (!rows.empty()) std::memcpy(rows.data(), indices.data(), rows.size() * sizeof rows[0]);
     const auto extent = [&](int axis) { return static_cast<std::size_t>(images.shape(axis)); };
@@ -100,16 +105,18 @@ py::array gather(const Pixels& images, const Indices& indices, const kgan::Level
     const kgan::InstructionSet set =
         instruction_set == "auto" ? kgan::instruction_sets().back()
                                   : find(kInstructionSets, instruction_set, "instruction_set");
+    kgan::Binarize binary{kgan::Binarization::none, key};
+    if (binarize) binary.how = find(kBinarizations, *binarize, "binarize");
     py::array out(output_dtype(levels.dtype()),
                   {shape.size, shape.height, shape.width, shape.channels});
     void* values = out.mutable_data();
     {
         const py::gil_scoped_release release;
         if constexpr (stacked) {
-            kgan::gather_stacked(source, rows.data(), count, channels, levels, padding, set,
+            kgan::gather_stacked(source, rows.data(), count, channels, levels, binary, padding, set,
                                  threads, values);
         } else {
-            kgan::gather(source, rows.data(), count, levels, padding, set, threads, values);
+            kgan::gather(source, rows.data(), count, levels, binary, padding, set, threads, values);
         }
     }
     return out;
@@ -125,7 +132,7 @@ kgan::IdxHeader parse_idx_header(const py::buffer& source) {
 }
 
 void register_idx(py::module_& m) {
-    py::class_<kgan::IdxHeader>(m, "IdxHeader", "What an IDX header declares.")
+    py::class_<kgan::IdxHeader>(m, "IdxHeader", "The type and shape that an IDX header declares.")
         .def_property_readonly(
             "typestr",
             [](const kgan::IdxHeader& header) {
@@ -140,31 +147,32 @@ void register_idx(py::module_& m) {
         .def_readonly("payload_size", &kgan::IdxHeader::payload_size, "Bytes of elements.");
     m.attr("MAX_IDX_HEADER_SIZE") = kgan::kMaxIdxHeaderSize;
     m.def("parse_idx_header", &parse_idx_header, "data"_a,
-          "Parses the IDX header at the start of bytes; ValueError if there is none.");
+          "Parses the IDX header at the start of bytes. Raises ValueError if there is none.");
     m.def("check_idx_size", &kgan::check_idx_size, "header"_a, "file_size"_a,
-          "ValueError unless a file of that size is the header and its payload, no less, no more.");
+          "Raises ValueError unless a file of that size holds exactly the header and its payload.");
 }
 
 void register_batch(py::module_& m) {
     py::class_<kgan::Levels>(m, "Levels",
-                             "The values that the 256 pixel levels become: the lower and upper end "
-                             "of a range, evenly spaced, each rounded once to the dtype.")
+                             "The values of the 256 pixel levels: evenly spaced from the lower to "
+                             "the upper end of a range, each rounded once to the dtype.")
         .def(py::init([](double low, double high, const std::string& dtype) {
                  return kgan::Levels(low, high, find(kDTypes, dtype, "dtype"));
              }),
              "low"_a, "high"_a, "dtype"_a = "float32");
     m.def("instruction_sets", &instruction_sets,
-          "The instruction sets that this processor can run, slowest first.");
+          "The instruction sets of this processor, slowest first.");
     m.attr("MAX_STACK") = kgan::kMaxStack;
-    m.def(
-        "gather", &gather<false>, "images"_a.noconvert(), "indices"_a.noconvert(), "levels"_a,
-        py::kw_only(), "pad_to"_a = py::none(), "instruction_set"_a = "auto", "threads"_a = 0,
-        "Gathers, normalises and pads images[indices] in one pass, without the GIL. bfloat16 comes "
-        "as uint16 bits, to be viewed as the dtype that the caller has for it.");
+    m.def("gather", &gather<false>, "images"_a.noconvert(), "indices"_a.noconvert(), "levels"_a,
+          py::kw_only(), "pad_to"_a = py::none(), "binarize"_a = py::none(), "key"_a = 0,
+          "instruction_set"_a = "auto", "threads"_a = 0,
+          "Gathers, binarises, normalises and pads images[indices] in one pass, without the GIL. "
+          "binarize is None, \"threshold\" or \"drawn\"; key selects the draws. bfloat16 is "
+          "returned as uint16 bits, which the caller views as its own dtype.");
     m.def("gather_stacked", &gather<true>, "images"_a.noconvert(), "indices"_a.noconvert(),
-          "levels"_a, py::kw_only(), "pad_to"_a = py::none(), "instruction_set"_a = "auto",
-          "threads"_a = 0,
-          "As gather, of stacks of images of one channel: channel c of image i is "
+          "levels"_a, py::kw_only(), "pad_to"_a = py::none(), "binarize"_a = py::none(),
+          "key"_a = 0, "instruction_set"_a = "auto", "threads"_a = 0,
+          "The same for stacks of images of one channel: channel c of image i is "
           "images[indices[i, c]].");
 }
 

@@ -1,6 +1,6 @@
-// Every byte is read only after its position was compared with `size`; multiplication is checked
-// before it happens, by dividing the limit. The two functions are total: any input gives a value or
-// std::invalid_argument (csrc/fuzz/fuzz_idx.cpp holds them to that).
+// No byte is read before its position is compared with `size`, and no product is taken before it is
+// compared with the limit. Any input gives a value or std::invalid_argument;
+// csrc/fuzz/fuzz_idx.cpp tests that.
 #include "idx.h"
 
 #include <limits>

@@ -1,10 +1,10 @@
-// The IDX format's header: what an IDX file says that it holds, checked before anyone believes it.
+// Parses and checks the header of an IDX file.
 //
-// An IDX file is two zero bytes, a byte for the element type, a byte for the rank, the rank's
-// dimensions as big-endian 32-bit counts, then the elements, big-endian, in C order.
+// An IDX file has two zero bytes, a byte for the element type, a byte for the rank, the dimensions
+// as big-endian 32-bit counts, and then the elements, big-endian, in C order.
 //
-// Nothing here allocates by what the file claims: a header is at most 1024 bytes, and sizes are
-// compared as numbers before any caller may turn them into memory.
+// A file can claim any size, so no memory is allocated by its claim: a header has at most 1024
+// bytes, and the declared size is compared with the real one as a number.
 #pragma once
 
 #include <cstddef>
@@ -21,17 +21,17 @@ struct IdxHeader {
     std::uint64_t payload_size;        // bytes of elements: product(shape) * item_size
 };
 
-// 4 bytes, then 255 dimensions: no header is longer than this.
+// The longest header: 4 bytes and 255 dimensions.
 constexpr std::size_t kMaxIdxHeaderSize = 4 + 4 * 255;
 
-// Reads the header at the start of `data`. `size` may be that of a whole file or of its first
-// kMaxIdxHeaderSize bytes. Throws std::invalid_argument when the magic number or type is wrong, the
-// dimensions are cut off, or the payload would be larger than any object can be (2^63 - 1 bytes,
-// dimensions of 0 counted as 1, as NumPy does).
+// Reads the header at the start of `data`, which may be a whole file or its first kMaxIdxHeaderSize
+// bytes. Throws std::invalid_argument if the magic number or type is wrong, dimensions are missing,
+// or the payload would be larger than an object can be: 2^63 - 1 bytes, with dimensions of 0
+// counted as 1, as in NumPy.
 IdxHeader parse_idx_header(const std::uint8_t* data, std::size_t size);
 
-// Throws std::invalid_argument unless a file of `file_size` bytes is exactly the header and its
-// payload: neither cut off nor followed by anything.
+// Throws std::invalid_argument unless a file of `file_size` bytes holds exactly the header and its
+// payload.
 void check_idx_size(const IdxHeader& header, std::uint64_t file_size);
 
 }  // namespace kgan

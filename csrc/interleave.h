@@ -1,7 +1,7 @@
-// Puts three channels of bytes beside each other, pixel by pixel, once for each instruction set.
+// Interleaves three channels of bytes into pixels, in a version for each instruction set.
 //
-// All of them give the same bytes, read exactly `count` of each channel, write exactly 3 * count,
-// and ask no alignment of any pointer.
+// All versions give the same bytes. They read exactly `count` bytes of each channel, write exactly
+// 3 * count, and need no alignment.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace kgan {
 
-// No instruction set takes more pixels a turn.
+// The most pixels that a version takes at a time.
 constexpr std::size_t kInterleavedPixels = 16;
 
 using Interleave3 = void (*)(const std::uint8_t* a, const std::uint8_t* b, const std::uint8_t* c,

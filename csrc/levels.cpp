@@ -1,5 +1,5 @@
-// Runs once for each dataset, so it is written to be right rather than quick: the work that must be
-// quick only reads what is made here.
+// This runs once for each dataset, so it is simple rather than fast. The fast code reads the tables
+// that are made here.
 #include "levels.h"
 
 #include <algorithm>
@@ -15,8 +15,8 @@ namespace {
 bool same_bits(float a, float b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
 double largest(DType dtype) {
-    // Halfway between the largest finite value and the next power of two, where rounding to
-    // nearest begins to give infinity.
+    // Halfway between the largest finite value and the next power of two: from here on, rounding
+    // to nearest gives infinity.
     switch (dtype) {
         case DType::float16:
             return 65520.0;
@@ -27,8 +27,7 @@ double largest(DType dtype) {
     }
 }
 
-// The two products are rounded but not their ends: at k = 0 and k = 255 one of them is zero and the
-// quotient exact, which a plain low + step * k does not promise.
+// Both ends are exact, which a plain low + step * k does not guarantee.
 double level(double low, double high, int k) {
     if (k == 0) return low;
     if (k == 255) return high;
@@ -48,9 +47,9 @@ std::uint16_t round_to_16_bits(double value, int exponent_bits) {
         const unsigned quiet = std::isnan(value) ? 1u << (mantissa_bits - 1) : 0u;
         return static_cast<std::uint16_t>(sign | infinity | quiet);
     }
-    // Counted in units of the last place at this magnitude (that of the subnormals at the least),
-    // a value is a small number whose nearest integer nearbyint finds, ties to even. A carry out
-    // of the mantissa runs on into the exponent, which is just what it should do.
+    // In units of the last place at this magnitude (at least that of the subnormals), the value is
+    // a small number, which nearbyint rounds to an integer, ties to even. A carry out of the
+    // mantissa goes into the exponent, as it should.
     const int exponent = std::max(std::ilogb(magnitude), 1 - bias);
     const double units = std::nearbyint(std::ldexp(magnitude, mantissa_bits - exponent));
     if (exponent > bias) return static_cast<std::uint16_t>(sign | infinity);
@@ -64,9 +63,9 @@ Levels::Levels(double low, double high, DType dtype) : dtype_(dtype) {
     // Written so that NaN fails it.
     if (!(low < high && low > -limit && high < limit)) {
         std::ostringstream message;
-        message << "value_range must be two finite numbers, the lower first, that the dtype can "
-                   "hold. Received: ("
-                << low << ", " << high << ")";
+        message << "Expected value_range to be two finite numbers in the range of the dtype, the "
+                   "lower first. Received: ("
+                << low << ", " << high << ").";
         throw std::invalid_argument(message.str());
     }
     for (int k = 0; k < 256; ++k) {

@@ -1,8 +1,8 @@
-// The 256 values that the 256 pixel levels become, for one value range and one dtype.
+// The values of the 256 pixel levels, for one value range and one dtype.
 //
-// Level k stands for low + (high - low) * k / 255. Each is worked out in double and rounded once,
-// to nearest, ties to even: level 0 is exactly `low` and level 255 exactly `high` as the dtype
-// holds them. This table is the definition; every kernel gives its bits or is not used.
+// Level k has the value low + (high - low) * k / 255, computed in double and rounded once, to
+// nearest, ties to even. Level 0 is exactly `low` and level 255 exactly `high`, rounded to the
+// dtype. This table is the definition: vector code is used only if it gives the same bits.
 #pragma once
 
 #include <array>
@@ -19,16 +19,16 @@ class Levels {
 
     DType dtype() const { return dtype_; }
 
-    // The values of float32; empty of meaning for the 16-bit types.
+    // The values for float32; not set for the 16-bit types.
     const std::array<float, 256>& values32() const { return values32_; }
-    // The bits of float16 or bfloat16; empty of meaning for float32.
+    // The bits for float16 and bfloat16; not set for float32.
     const std::array<std::uint16_t, 256>& bits16() const { return bits16_; }
 
-    // How vector code may work out values32()[k] instead of looking it up: as t * scale, where
-    // t = k - zero is exact and scale has the bits of two floats, so that one fused multiply-add
-    // rounds once: fma(t, scale, t * scale_tail). This holds where the range begins at 0 or is
-    // centred on it, and is checked to the bit for all 256 levels. Where it fails, in such ranges
-    // as (0.1, 0.9), is_linear() is false and the table must be used.
+    // Vector code can compute values32()[k] instead of looking it up: fma(t, scale, t * scale_tail)
+    // with t = k - zero. There, t is exact, and scale and scale_tail together have the bits of two
+    // floats, so the result is rounded once. This works for ranges that begin at 0 or are centred
+    // on it, and is checked to the bit for all 256 levels. For other ranges, such as (0.1, 0.9),
+    // is_linear() is false and the table must be used.
     bool is_linear() const { return is_linear_; }
     float zero() const { return zero_; }
     float scale() const { return scale_; }
@@ -47,7 +47,7 @@ class Levels {
 };
 
 // The bits of `value` in a 16-bit binary format with `exponent_bits` of exponent (5: float16,
-// 8: bfloat16), rounded once from double, to nearest, ties to even; infinity above its range.
+// 8: bfloat16), rounded once from double, to nearest, ties to even. Infinity above its range.
 std::uint16_t round_to_16_bits(double value, int exponent_bits);
 
 }  // namespace kgan

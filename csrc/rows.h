@@ -1,7 +1,7 @@
-// Turns a run of pixels into a run of float32 values, once for each instruction set.
+// Converts a run of pixels into float32 values, in a version for each instruction set.
 //
-// All of them give the same bits (those of Levels), read exactly `count` bytes, write exactly
-// `count` floats, and ask no alignment of `pixels`.
+// All versions give the same bits, those of Levels. They read exactly `count` bytes, write exactly
+// `count` floats, and need no alignment of `pixels`.
 #pragma once
 
 #include <cstddef>

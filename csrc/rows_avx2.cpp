@@ -1,5 +1,5 @@
-// Eight pixels a turn: widened to float32, then the line that Levels fitted, which gives the
-// table's bits for less than the table's price. The last count % 8 pixels come from the table, so
+// Takes eight pixels at a time, widens them to float32 and applies the line that Levels has fitted.
+// This gives the bits of the table and is faster. The last count % 8 pixels use the table, so
 // nothing is read or written beyond the ends.
 #include "rows.h"
 

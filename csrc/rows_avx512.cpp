@@ -1,11 +1,11 @@
-// Sixteen pixels a turn, as in rows_avx2.cpp. Masks take the ends: a masked load or store does not
-// touch what is masked off, so nothing is read or written beyond. The first, short turn brings
-// `values` to a cache line's edge, because a 64-byte store across two lines costs two.
+// Takes sixteen pixels at a time, like rows_avx2.cpp. Masks cover the ends: a masked load or store
+// does not touch masked bytes, so nothing is read or written beyond the ends. A short first turn
+// aligns `values` to a cache line, because a 64-byte store across two lines costs as much as two.
 #include "rows.h"
 
 #ifdef KGAN_X86_64
 #ifndef __clang__
-// GCC 12's own AVX-512 headers trip its warnings about values that are undefined on purpose.
+// The AVX-512 headers of GCC 12 cause false warnings: they leave some values undefined on purpose.
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif

@@ -1,17 +1,17 @@
 # python examples/conditional_gan.py --data-dir DIR   (DIR holds MNIST's four files)
-"""A conditional GAN: it is told which digit to draw."""
+"""A conditional GAN: it draws the digit that you ask for."""
 
 import argparse
 
-import kgan  # before keras: it sets a switch that TensorFlow reads once
+import kgan  # before keras: it enables TensorFlow's oneDNN kernels
 import keras
 import numpy as np
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--data-dir", help="where MNIST's files are")
+parser.add_argument("--data-dir", help="the directory of MNIST's files")
 parser.add_argument("--epochs", type=int, default=5)
-parser.add_argument("--steps-per-epoch", type=int, help="batches to an epoch (default: all)")
-parser.add_argument("--output", default="samples", help="where the grids go")
+parser.add_argument("--steps-per-epoch", type=int, help="batches in an epoch (default: all)")
+parser.add_argument("--output", default="samples", help="the directory of the sample grids")
 arguments = parser.parse_args()
 
 train = kgan.data.load_mnist(  # batches of (images, labels)
@@ -22,7 +22,7 @@ train = kgan.data.load_mnist(  # batches of (images, labels)
     steps_per_epoch=arguments.steps_per_epoch,
 )
 
-# num_classes makes both networks take a label; nothing else changes.
+# num_classes gives both networks a label as a second input; nothing else changes.
 generator, discriminator = kgan.networks.dcgan(
     image_shape=(28, 28, 1), latent_dim=64, width=24, num_classes=10
 )
@@ -34,6 +34,6 @@ gan.compile(
 gan.fit(train, epochs=arguments.epochs, callbacks=[kgan.callbacks.SampleGrid(arguments.output)])
 
 sevens = gan.generate(8, labels=7, seed=1)
-date = gan.generate(8, labels=[2, 0, 1, 4, 0, 6, 1, 0], seed=1)  # when GANs were put on arXiv
+date = gan.generate(8, labels=[2, 0, 1, 4, 0, 6, 1, 0], seed=1)  # the first GAN paper on arXiv
 picture = kgan.images.grid(kgan.images.to_uint8(np.concatenate([sevens, date])), columns=8)
 kgan.images.save_png(f"{arguments.output}/sevens_and_a_date.png", picture)

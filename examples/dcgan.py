@@ -1,17 +1,17 @@
 # python examples/dcgan.py --data-dir DIR   (DIR holds MNIST's four files; without it: download)
-"""A convolutional GAN: held-out losses, figures of its samples, and a run that can be resumed."""
+"""A convolutional GAN: held-out losses, metrics of its samples, and a run that resumes."""
 
 import argparse
 from pathlib import Path
 
-import kgan  # before keras: it sets a switch that TensorFlow reads once
+import kgan  # before keras: it enables TensorFlow's oneDNN kernels
 import keras
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--data-dir", help="where MNIST's files are")
+parser.add_argument("--data-dir", help="the directory of MNIST's files")
 parser.add_argument("--epochs", type=int, default=5)
-parser.add_argument("--steps-per-epoch", type=int, help="batches to an epoch (default: all)")
-parser.add_argument("--output", default="dcgan", help="where grids, history and model go")
+parser.add_argument("--steps-per-epoch", type=int, help="batches in an epoch (default: all)")
+parser.add_argument("--output", default="dcgan", help="the directory of grids, history and model")
 arguments = parser.parse_args()
 
 train = kgan.data.load_mnist(
@@ -33,16 +33,16 @@ output = Path(arguments.output)
 saved = output / "gan.keras"
 if saved.exists():
     gan = keras.saving.load_model(saved)
-    print("Going on after epoch", gan.epochs_trained)
+    print("Resuming after epoch", gan.epochs_trained)
 else:
     generator, discriminator = kgan.networks.dcgan((28, 28, 1), latent_dim=64, width=24)
     gan = kgan.GAN(generator, discriminator, seed=0)
     gan.compile(
-        # Rates ten times as high as most: R1 keeps them from doing harm.
+        # Ten times the usual learning rates: R1 keeps training stable.
         generator_optimizer=keras.optimizers.Adam(3e-3, beta_1=0.5, beta_2=0.99),
         discriminator_optimizer=keras.optimizers.Adam(2e-3, beta_1=0.5, beta_2=0.99),
         penalties=kgan.penalties.R1(0.1),
-        ema_decay=0.999,  # samples are made by averaged weights
+        ema_decay=0.999,  # samples are made with averaged weights
     )
 
 gan.fit(
@@ -51,7 +51,7 @@ gan.fit(
     initial_epoch=gan.epochs_trained,
     epochs=gan.epochs_trained + arguments.epochs,
     callbacks=[
-        kgan.callbacks.PeriodicEvaluation(train),  # before those that read the logs
+        kgan.callbacks.PeriodicEvaluation(train),  # before the callbacks that read the logs
         kgan.callbacks.CollapseAlarm(train),
         kgan.callbacks.TerminateOnNaN(),
         kgan.callbacks.SampleGrid(output / "samples"),

@@ -3,14 +3,14 @@
 
 import argparse
 
-import kgan  # before keras: it sets a switch that TensorFlow reads once
+import kgan  # before keras: it enables TensorFlow's oneDNN kernels
 import keras
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--data-dir", help="where MNIST's files are")
+parser.add_argument("--data-dir", help="the directory of MNIST's files")
 parser.add_argument("--epochs", type=int, default=20)
-parser.add_argument("--steps-per-epoch", type=int, help="batches to an epoch (default: all)")
-parser.add_argument("--output", default="samples", help="where the grids go")
+parser.add_argument("--steps-per-epoch", type=int, help="batches in an epoch (default: all)")
+parser.add_argument("--output", default="samples", help="the directory of the sample grids")
 arguments = parser.parse_args()
 
 keras.utils.set_random_seed(0)

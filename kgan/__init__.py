@@ -15,8 +15,6 @@ print(kgan.evaluate(gan, train))
 """
 
 import importlib
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgan import _environment
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
         data,
         images,
         layers,
+        likelihoods,
         losses,
         metrics,
         models,
@@ -38,13 +37,17 @@ if TYPE_CHECKING:
         penalties,
         recipes,
         report,
+        samplers,
+        schedules,
+        training,
     )
     from kgan._core import __version__
     from kgan.metrics import evaluate
-    from kgan.models import GAN, InfoGAN
+    from kgan.models import GAN, VAE, InfoGAN
 
 __all__ = [
     "GAN",
+    "VAE",
     "InfoGAN",
     "__version__",
     "augmentations",
@@ -54,6 +57,7 @@ __all__ = [
     "evaluate",
     "images",
     "layers",
+    "likelihoods",
     "losses",
     "metrics",
     "models",
@@ -61,19 +65,23 @@ __all__ = [
     "penalties",
     "recipes",
     "report",
+    "samplers",
+    "schedules",
+    "training",
 ]
 
-# Where the names that are no modules come from.
+# The modules of the names that are not modules themselves.
 _ORIGINS = {
     "GAN": "kgan.models",
     "InfoGAN": "kgan.models",
+    "VAE": "kgan.models",
     "evaluate": "kgan.metrics",
     "__version__": "kgan._core",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a name when it is first asked for."""
+    """Imports a name when it is first used."""
     if name not in __all__:
         raise AttributeError(f"module 'kgan' has no attribute {name!r}")
     if name in _ORIGINS:
@@ -88,9 +96,6 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-# Keras finds the classes in a saved GAN only once they are imported, so `import kgan` imports them.
-# The command does so itself, when it knows that it needs them: `kgan --help` need not wait for a
-# backend to load, nor show what backends print while they do.
-if Path(sys.argv[0]).stem != "kgan":
-    _environment.require_backend()
-    importlib.import_module("kgan.models")
+# Keras finds the classes in a saved model only if they are registered.
+if not _environment.is_command():
+    _environment.register_classes()

@@ -1,4 +1,4 @@
-"""`python -m kgan` is the `kgan` command."""
+"""Runs the `kgan` command, as `python -m kgan`."""
 
 import sys
 

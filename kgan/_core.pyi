@@ -34,6 +34,8 @@ def gather(
     levels: Levels,
     *,
     pad_to: tuple[int, int] | None = None,
+    binarize: str | None = None,
+    key: int = 0,
     instruction_set: str = "auto",
     threads: int = 0,
 ) -> NDArray[Any]: ...
@@ -43,6 +45,8 @@ def gather_stacked(
     levels: Levels,
     *,
     pad_to: tuple[int, int] | None = None,
+    binarize: str | None = None,
+    key: int = 0,
     instruction_set: str = "auto",
     threads: int = 0,
 ) -> NDArray[Any]: ...

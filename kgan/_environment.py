@@ -1,5 +1,6 @@
-"""What must be settled before Keras is imported: its backend, and a switch of TensorFlow's."""
+"""The environment of Keras: its backend, a switch of TensorFlow, and kgan's classes in it."""
 
+import importlib
 import importlib.util
 import json
 import os
@@ -7,16 +8,19 @@ import sys
 from pathlib import Path
 
 _BACKENDS = ("tensorflow", "jax", "torch")
+_COMMAND = "_kgan_command"
+# They import all others that register classes.
+_MODULES_WITH_CLASSES = ("kgan.models", "kgan.layers", "kgan.constraints")
 
 
 def prepare() -> None:
-    """Sets what Keras and its backends read when they are imported, where the user has not.
+    """Sets environment variables that Keras and its backends read on import, unless they are set.
 
-    Keras loads TensorFlow unless it is told otherwise. Where what it would load is not installed
-    and another of its backends is, it is told so.
+    Keras loads TensorFlow by default. If its backend is not installed, and another one is, this
+    selects that one.
     """
-    # TensorFlow leaves oneDNN off on many CPUs, where convolutions then take up to four times as
-    # long. It reads this once, when it is first imported.
+    # TensorFlow does not use oneDNN on many CPUs, where convolutions then take up to four times as
+    # long. It reads this variable once, when it is first imported.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if "keras" in sys.modules or "KERAS_BACKEND" in os.environ:
         return
@@ -26,16 +30,36 @@ def prepare() -> None:
 
 
 def require_backend() -> None:
-    """Raises an ImportError, which says what to install, where Keras's backend is missing."""
+    """Checks that Keras's backend is installed.
+
+    Raises:
+        ImportError: It is not. The message says what to install.
+    """
     backend, installed = os.environ.get("KERAS_BACKEND") or _configured(), _installed()
     if backend in installed or backend not in _BACKENDS:
         return
     others = f" Installed: {', '.join(installed)}." if installed else ""
     raise ImportError(
         f"Keras's backend is {backend!r}, which is not installed.{others} Install it with "
-        f"`pip install 'kgan[{backend}]'`, or have Keras take another: tensorflow, jax or torch, "
-        "in the environment variable KERAS_BACKEND."
+        f"`pip install 'kgan[{backend}]'`, or set the environment variable KERAS_BACKEND to "
+        "another one: tensorflow, jax or torch."
     )
+
+
+def is_command() -> bool:
+    """Whether this process is the `kgan` command, by its entry point, not by a program's name."""
+    return _COMMAND in sys.modules
+
+
+def register_classes() -> None:
+    """Registers all classes of kgan with Keras, which finds them by name in saved models.
+
+    Raises:
+        ImportError: Keras's backend is not installed.
+    """
+    require_backend()
+    for name in _MODULES_WITH_CLASSES:
+        importlib.import_module(name)
 
 
 def _installed() -> list[str]:
@@ -43,8 +67,8 @@ def _installed() -> list[str]:
 
 
 def _configured() -> str:
-    """The backend in Keras's own file of settings."""
-    # Not Path.expanduser, which is an error where there is no home directory: Keras needs none.
+    """The backend in Keras's configuration file."""
+    # Not Path.expanduser, which raises an error without a home directory: Keras needs none.
     directory = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")  # noqa: PTH111
     try:
         settings = json.loads(Path(directory, "keras.json").read_text())

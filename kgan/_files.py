@@ -1,4 +1,4 @@
-"""Files that are either there whole or not at all, and where kgan keeps its own."""
+"""Files that are complete or absent, and the directory of kgan's own files."""
 
 import contextlib
 import os
@@ -11,32 +11,32 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Gives a temporary name to write to, and renames it to `path` once all is written.
+    """Gives a temporary name to write to, and renames the complete file to `path`.
 
     Args:
-        path: Where the file is to be. Its directory is made if it is not there.
+        path: The file to write. Its directory is created if necessary.
 
     Yields:
-        A path in the same directory, with the same suffixes. If the block raises, what was written
-        there is removed, and a file that was at `path` before is as it was.
+        A path in the same directory, with the same suffixes. If the block raises an error, the
+        temporary file is removed, and a file that was at `path` stays as it was.
 
     Raises:
-        OSError: It could not be written; the error names the file.
+        OSError: The file cannot be written; the error names it.
     """
-    target = Path(os.path.realpath(path))  # a link stays one
+    target = Path(os.path.realpath(path))  # a link stays a link
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Named after the link: what it leads to may have other suffixes, by which formats are told.
+    # Named after the link: its target may have other suffixes, which decide the format.
     temporary = target.with_name(f".{secrets.token_hex(4)}-{Path(path).name}")
     try:
         yield temporary
-        # On disk before the name is, or a loss of power could leave a name without content.
+        # The content is on disk before the name: a loss of power must not leave an empty file.
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         if target.exists():
             shutil.copymode(target, temporary)
         temporary.replace(target)
     except OSError as error:
-        if error.filename is None and error.errno is not None:  # as of a disk that is full
+        if error.filename is None and error.errno is not None:  # such as that of a full disk
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     finally:
@@ -44,11 +44,11 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def remove_unfinished(directory: Path, names: str) -> None:
-    """Removes what `written_whole` left behind of files where its process was killed.
+    """Removes the temporary files that `written_whole` left when its process was killed.
 
     Args:
-        directory: Where they are.
-        names: A regular expression for their names. What is left of others is not touched.
+        directory: Their directory.
+        names: A regular expression for the names of the files. Those of others stay.
     """
     for leftover in directory.glob(".*"):
         if re.fullmatch(rf"\.[0-9a-f]{{8}}-({names})", leftover.name):
@@ -56,12 +56,12 @@ def remove_unfinished(directory: Path, names: str) -> None:
 
 
 def cache_directory(name: str) -> Path:
-    """Where kgan keeps what it has of `name`: `datasets/kgan/<name>` in Keras's own cache.
+    """The directory for files of kgan: `datasets/kgan/<name>` in Keras's cache.
 
-    That cache is `$KERAS_HOME`, else `~/.keras`, as in `keras.utils.get_file`.
+    As in `keras.utils.get_file`, that cache is `$KERAS_HOME`, or `~/.keras` without it.
 
     Raises:
-        OSError: It is in a home directory, and there is none.
+        OSError: The cache is in a home directory, and there is none.
     """
     keras_home = os.environ.get("KERAS_HOME") or "~/.keras"
     try:

@@ -1,14 +1,59 @@
-"""Things by their names, which people mistype."""
+"""Finding things by their names: one message for every name that is misspelt."""
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
-def did_you_mean(name: Any, known: Iterable[str]) -> str:
-    """Ends an error message: " Did you mean 'hinge'?", or nothing where no name is near."""
-    near = difflib.get_close_matches(name, list(known), n=1) if isinstance(name, str) else []
-    return f" Did you mean {near[0]!r}?" if near else ""
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Ends an error message: " Did you mean 'hinge'?", or nothing if no known name is similar."""
+    if not isinstance(name, str):
+        return ""
+    folded = {each.casefold(): each for each in known}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1)
+    return f" Did you mean {folded[near[0]]!r}?" if near else ""
+
+
+def find_name(name: object, table: Mapping[str, T], *, what: str, argument: str = "") -> T:
+    """Finds an entry of a table by its name.
+
+    Args:
+        name: The name that was received.
+        table: Entries by their names.
+        what: String, what the names stand for: "a recipe".
+        argument: String, the argument that holds the name, for the message. Defaults to none.
+
+    Returns:
+        The entry.
+
+    Raises:
+        ValueError: There is no such name.
+    """
+    if isinstance(name, str) and name in table:
+        return table[name]
+    received = f"{argument}={name!r}" if argument else repr(name)
+    raise ValueError(
+        f"Expected the name of {what}, one of {list(table)}. Received: {received}."
+        f"{did_you_mean(name, table)}"
+    )
+
+
+def check_names(names: Iterable[str], known: Iterable[str], *, what: str) -> None:
+    """Checks that all names are known, such as those of options.
+
+    Args:
+        names: The names that were received.
+        known: The names that there are.
+        what: String, what the names stand for: "an option of kgan.networks.dcgan".
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+    table = dict.fromkeys(known)
+    for name in names:
+        find_name(name, table, what=what)
 
 
 def find(
@@ -24,19 +69,19 @@ def find(
     """Finds an object that is given by its name, by its class, or as it is.
 
     Args:
-        identifier: What was received.
+        identifier: The name, class or object that was received.
         table: Subclasses of `base` by their names.
-        base: The class that all such objects are of.
+        base: The class of all such objects.
         what: String, what is looked for: "a penalty".
-        argument: String, the argument that it is received as.
+        argument: String, the argument that it was received as.
         public: String, where users find `base`.
-        **arguments: For the class, where no object is given.
+        **arguments: Arguments for the class, if no object is given.
 
     Returns:
         The object.
 
     Raises:
-        ValueError: The name is unknown, or the object is none of `base`.
+        ValueError: The name is unknown, or the object is not a `base`.
     """
     if isinstance(identifier, base):
         return identifier
@@ -47,9 +92,4 @@ def find(
             f"Expected {what}: one of the names {list(table)}, or an object of a subclass of "
             f"{public}. Received: {argument}={identifier!r} of type {type(identifier).__name__}."
         )
-    if identifier not in table:
-        raise ValueError(
-            f"Expected the name of {what}, one of {list(table)}. "
-            f"Received: {argument}={identifier!r}.{did_you_mean(identifier, table)}"
-        )
-    return table[identifier](**arguments)
+    return find_name(identifier, table, what=what, argument=argument)(**arguments)

@@ -35,6 +35,13 @@ Say: TypeAlias = Callable[[str], None]
 """Called with a line of text about the progress of long work."""
 
 
+Data: TypeAlias = Any
+"""Anything that `keras.Model.fit` trains on: arrays, datasets, loaders, generators."""
+
+LabelsLike: TypeAlias = Any
+"""Integer labels as users give them: arrays, tensors, sequences, or None."""
+
+
 class Batch(NamedTuple):
     """One batch of training data, as a model's steps get it.
 

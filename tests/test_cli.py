@@ -1,6 +1,7 @@
 """The command: what it writes, what it says, its exit codes."""
 
 import csv
+import importlib.metadata
 import io
 import json
 import os
@@ -21,7 +22,10 @@ from PIL import Image
 import kgan
 from kgan import cli, runs
 from kgan.callbacks.loss_history import read_history
+from kgan.cli.command import parser
 
+# The entry point of the installed command.
+COMMAND = (sys.executable, "-c", "import sys; from _kgan_command import main; sys.exit(main())")
 SHORT = ("--dataset", "digits", "--steps-per-epoch", "2", "--batch-size", "8", "--evaluate", "20")
 
 
@@ -60,7 +64,7 @@ def history(directory):
 
 def test_train_leaves_a_whole_run(run_dir):
     assert sorted(path.name for path in run_dir.iterdir()) == [
-        "config.json", "gan.keras", "history.csv", "losses.png", "samples", "training.gif",
+        "config.json", "history.csv", "losses.png", "model.keras", "samples", "training.gif",
     ]  # fmt: skip
     assert sorted(p.name for p in (run_dir / "samples").iterdir()) == [
         "epoch_0001.png", "epoch_0002.png",
@@ -76,7 +80,7 @@ def test_train_leaves_a_whole_run(run_dir):
     assert config["run"]["recipe"] == "conditional_dcgan"
     assert config["run"]["seed"] == 0
     assert config["versions"]["kgan"] == kgan.__version__
-    gan = keras.saving.load_model(run_dir / "gan.keras")
+    gan = keras.saving.load_model(run_dir / "model.keras")
     assert (gan.epochs_trained, gan.num_classes, int(gan.optimizer.iterations)) == (2, 10, 4)
 
 
@@ -87,7 +91,7 @@ def test_resume_equals_a_run_that_was_never_stopped(command, run_dir, tmp_path):
     code, out, err = command("train", "--resume", "--output", again, "--epochs", 2)
     assert code == 0, err
     assert "for 1 epoch of 2 batches of 8" in out
-    one, two = (keras.saving.load_model(d / "gan.keras") for d in (run_dir, again))
+    one, two = (keras.saving.load_model(d / "model.keras") for d in (run_dir, again))
     for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert history(again) == history(run_dir)
@@ -109,11 +113,11 @@ def test_a_run_that_was_killed_in_its_first_epoch_can_be_resumed(command, tmp_pa
         killed.setattr(kgan.GAN, "fit", die)
         assert command("train", *SHORT, "--epochs", 1, "--output", directory)[0] == 9
     assert not leftover.exists()
-    (directory / ".0123abcd-gan.keras").write_bytes(b"half a fi")
+    (directory / ".0123abcd-model.keras").write_bytes(b"half a fi")
     code, _, err = command("train", "--resume", "--output", directory)
     assert code == 0, err
-    assert keras.saving.load_model(directory / "gan.keras").epochs_trained == 1
-    assert not (directory / ".0123abcd-gan.keras").exists()
+    assert keras.saving.load_model(directory / "model.keras").epochs_trained == 1
+    assert not (directory / ".0123abcd-model.keras").exists()
 
 
 @pytest.mark.backend_free
@@ -128,7 +132,7 @@ def test_an_epoch_of_another_length_begins_anew_and_is_said_to(command, tmp_path
     directory = tmp_path / "run"
     recipe = ("--recipe", "first_gan", "--steps-per-epoch", 2, "--evaluate", 0)
     command("train", "--dataset", "digits", *recipe, "--epochs", 1, "--output", directory)
-    gan = keras.saving.load_model(directory / "gan.keras")
+    gan = keras.saving.load_model(directory / "model.keras")
 
     class StopAfterTheFirst(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -140,20 +144,20 @@ def test_an_epoch_of_another_length_begins_anew_and_is_said_to(command, tmp_path
     log = kgan.callbacks.LossHistory(tmp_path / "log.csv")
     shutil.copy(history, log.path)
     gan.fit(data, callbacks=[log, StopAfterTheFirst()], **fit)
-    gan.save(directory / "gan.keras")
+    gan.save(directory / "model.keras")
     shutil.copytree(directory, tmp_path / "same")
     resume = ("train", "--resume", "--epochs", 2, "--output")
     code, out, err = command(*resume, tmp_path / "same")
     assert code == 0, err
-    assert "Going on after batch 1 of epoch 2.\n" in out
-    assert "anew" not in out + err
+    assert "Resuming after batch 1 of epoch 2.\n" in out
+    assert "begins again" not in out + err
     code, out, err = command(*resume, directory, "--steps-per-epoch", 3)
     assert code == 0, err
     line = re.search(r"^kgan: warning: .* batch 1 of 2 of epoch 2\. .*$", err, re.MULTILINE)
-    assert "one with 3 batches to an epoch. That epoch begins anew." in line.group()
-    assert "Going on" not in out
+    assert "one with 3 batches to an epoch. That epoch begins again." in line.group()
+    assert "Resuming" not in out
     assert "EpochRestartWarning" not in err
-    assert int(keras.saving.load_model(directory / "gan.keras").optimizer.iterations) == 2 + 1 + 3
+    assert int(keras.saving.load_model(directory / "model.keras").optimizer.iterations) == 2 + 1 + 3
     assert [logs["epoch"] for logs in read_history(history)] == [1, 2]
 
 
@@ -161,7 +165,7 @@ def test_an_epoch_of_another_length_begins_anew_and_is_said_to(command, tmp_path
 @pytest.mark.parametrize("how", ["--resume", "--seed=0"])
 def test_a_directory_in_which_another_trains_is_refused(command, run_dir, how):
     if how != "--resume":
-        (run_dir / "gan.keras").unlink()  # the other one has just begun
+        (run_dir / "model.keras").unlink()  # the other one has just begun
     before = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
     with runs.held(run_dir):
         code, _, err = command("train", how, "--epochs", 3, "--output", run_dir)
@@ -180,7 +184,7 @@ def test_a_run_holds_its_directory_while_it_trains(command, tmp_path, monkeypatc
         with pytest.raises(BlockingIOError), runs.held(run.directory):
             pass
         tried.append(run.directory)
-        run.gan.epochs_trained = run.epochs
+        run.model.epochs_trained = run.epochs
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runs.Run, "train", train_and_try)
@@ -232,7 +236,7 @@ def test_a_configuration_of_wrong_types_is_refused(command, run_dir, changed, me
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--output", "RUN"), "--resume to go on"),
+        (("--output", "RUN"), "--resume to continue"),
         (("--resume", "--output", "RUN", "--recipe", "dcgan"), "keeps its recipe"),
         (("--resume", "--output", "RUN", "--dataset", "mnist"), "keeps its dataset"),
         (("--resume", "--output", "RUN", "--dtype-policy", "mixed_float16"), "its dtype_policy"),
@@ -241,12 +245,12 @@ def test_a_configuration_of_wrong_types_is_refused(command, run_dir, changed, me
     ],
 )
 def test_train_refuses_and_changes_nothing(command, run_dir, arguments, message):
-    before = (run_dir / "gan.keras").read_bytes()
+    before = (run_dir / "model.keras").read_bytes()
     code, _, err = command("train", *(a.replace("RUN", str(run_dir)) for a in arguments))
     assert code == 1
     assert message in err
     assert "Traceback" not in err
-    assert (run_dir / "gan.keras").read_bytes() == before
+    assert (run_dir / "model.keras").read_bytes() == before
 
 
 @pytest.mark.backend_free
@@ -263,9 +267,10 @@ def test_train_refuses_and_changes_nothing(command, run_dir, arguments, message)
         (("train", "--resume", "--output", "/nowhere"), 1, "config.json"),
         (("train", "--seed", "-1"), 2, "--seed"),
         (("train", "--time-limit", "0"), 2, "above 0"),
-        (("sample", "/nowhere/gan.keras"), 1, "no such file"),
-        (("sample", "x", "--output", "x.jpg"), 1, ".png or .npz"),
-        (("sample",), 2, "gan.keras"),
+        (("sample", "/nowhere/model.keras"), 1, "no such file"),
+        (("sample", "x", "--output", "x.jpg"), 2, "in .png or .npz, received 'x.jpg'"),
+        (("reconstruct", "x", "--output", "x"), 2, "in .png or .npz, received 'x'"),
+        (("sample",), 2, "required: RUN"),
         (("unknown",), 2, "unknown"),
         ((), 2, "usage"),
     ],
@@ -290,15 +295,15 @@ def test_without_mnist_it_trains_on_digits_and_says_so(command, tmp_path, monkey
     assert code == 0
     assert "no route to anywhere" in out
     assert "digits" in out
-    assert (tmp_path / "runs" / "digits-dcgan_r1-001" / "gan.keras").is_file()
+    assert (tmp_path / "runs" / "digits-dcgan_r1-001" / "model.keras").is_file()
     command("train", "--epochs", 1, "--steps-per-epoch", 1, "--evaluate", 0)
-    assert (tmp_path / "runs" / "digits-dcgan_r1-002" / "gan.keras").is_file()
+    assert (tmp_path / "runs" / "digits-dcgan_r1-002" / "model.keras").is_file()
 
 
 def test_sample_npz(command, run_dir, tmp_path):
     path = tmp_path / "s.npz"
     code, out, _ = command(
-        "sample", run_dir / "gan.keras", "--count", 12, "--seed", 1, "--output", path
+        "sample", run_dir / "model.keras", "--count", 12, "--seed", 1, "--output", path
     )
     assert code == 0
     assert str(path) in out
@@ -306,7 +311,7 @@ def test_sample_npz(command, run_dir, tmp_path):
         assert arrays["images"].shape == (12, 28, 28, 1)
         assert arrays["images"].dtype == np.uint8
         np.testing.assert_array_equal(arrays["labels"], np.arange(12) % 10)
-        gan = keras.saving.load_model(run_dir / "gan.keras")
+        gan = keras.saving.load_model(run_dir / "model.keras")
         expected = kgan.images.to_uint8(gan.generate(12, seed=1))
         np.testing.assert_array_equal(arrays["images"], expected)
 
@@ -349,14 +354,16 @@ def test_home_directories_are_expanded(monkeypatch):
     monkeypatch.setenv("HOME", "/home/somebody")
     for arguments, name in (
         (["train", "--output=~/x"], "output"),
-        (["sample", "m", "--output=~/x"], "output"),
+        (["sample", "m", "--output=~/x.png"], "output"),
+        (["reconstruct", "m", "--output=~/x.npz"], "output"),
         (["sample", "~/x"], "model"),
         (["evaluate", "~/x"], "model"),
         (["evaluate", "m", "--report=~/x"], "report"),
     ):
-        options = cli._parser().parse_args(arguments)
-        assert getattr(options, name) == Path("/home/somebody/x"), arguments
-    nobodys = cli._parser().parse_args(["sample", "~no-such-user/x"])
+        options = parser().parse_args(arguments)
+        found = getattr(options, name)
+        assert found.with_suffix("") == Path("/home/somebody/x"), arguments
+    nobodys = parser().parse_args(["sample", "~no-such-user/x"])
     assert nobodys.model == Path("~no-such-user/x")
 
 
@@ -367,7 +374,7 @@ def test_sample_of_a_damaged_model(command, run_dir, tmp_path, damage):
     if damage == "other":
         keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(path)
     else:
-        whole = (run_dir / "gan.keras").read_bytes()
+        whole = (run_dir / "model.keras").read_bytes()
         path.write_bytes(whole[: len(whole) // 2] if damage == "truncated" else b"hello")
     code, _, err = command("sample", path, "--output", tmp_path / "s.png")
     assert code == 1
@@ -442,7 +449,7 @@ def test_output_that_cannot_be_written(argument, output):
     # As a shell begins it: what is printed waits until there is much of it, or the end.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
     done = subprocess.run(
-        [executable(), argument],
+        [*COMMAND, argument],
         check=False,
         stdout=writable,
         stderr=subprocess.PIPE,
@@ -464,14 +471,10 @@ def test_recipes_lists_them_all(command):
     assert kgan.recipes.get("r3gan").differences in out
 
 
-def executable():
-    return Path(sys.executable).parent / "kgan"
-
-
 def test_an_epoch_of_small_data_spans_several_passes():
     for asked, expected in ((None, 1000), (7, 7)):
         config = runs.RunConfig(dataset="digits", batch_size=32, steps_per_epoch=asked)
-        run = runs.Run(Path("nowhere"), *runs.load_data(config, print), gan=None)
+        run = runs.Run(Path("nowhere"), *runs.load_data(config, print), model=None)
         assert run.steps_per_epoch == expected
 
 
@@ -482,7 +485,7 @@ def test_names_of_data_sets_stay_below_the_root(tmp_path):
         ("tfds:mnist_corrupted/fog", "tfds-mnist_corrupted-fog-dcgan_r1-001"),
         ("tfds:../../x", "tfds-..-..-x-dcgan_r1-001"),
     ):
-        directory = runs.new_directory(tmp_path / "runs", runs.RunConfig(dataset=name))
+        directory = runs.new_directory(tmp_path / "runs", name, "dcgan_r1")
         assert directory.parent == tmp_path / "runs"
         assert directory.name == expected
         assert directory.is_dir()
@@ -491,7 +494,7 @@ def test_names_of_data_sets_stay_below_the_root(tmp_path):
 @pytest.mark.backend_free
 def test_runs_that_begin_together_have_directories_of_their_own(tmp_path):
     with ThreadPoolExecutor(8) as threads:
-        made = threads.map(lambda _: runs.new_directory(tmp_path, runs.RunConfig()), range(40))
+        made = threads.map(lambda _: runs.new_directory(tmp_path, "digits", "dcgan_r1"), range(40))
         names = sorted(directory.name for directory in made)
     assert names == [f"digits-dcgan_r1-{number:03d}" for number in range(1, 41)]
 
@@ -504,24 +507,47 @@ def test_python_m_kgan():
     assert done.stdout == f"kgan {kgan.__version__}\n"
 
 
+def loads_keras(*arguments):
+    """Whether the command loads Keras, with these arguments; it prints nothing to stderr."""
+    look = (
+        "import sys\n"
+        "from _kgan_command import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "sys.exit('keras' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", look, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout
+    assert done.stderr == ""
+    return bool(done.returncode)
+
+
 @pytest.mark.backend_free
-def test_installed_command_is_quick_and_quiet_about_itself():
-    for arguments in (["--version"], ["train", "--help"]):
-        done = subprocess.run(
-            [executable(), *arguments], check=False, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0
-        assert done.stderr == ""
-    # The backend takes seconds to load: asking for help must not wait for it.
-    look = "import sys; sys.argv = ['kgan']; import kgan.cli; sys.exit('keras' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", look], check=False, timeout=60).returncode == 0
+def test_light_commands_load_no_backend(tmp_path):
+    kgan.data.write_idx(tmp_path / "a", np.zeros(7, "uint8"))
+    for arguments in (
+        ["--version"], ["--help"], ["train", "--help"], ["recipes"], ["data", str(tmp_path / "a")]
+    ):  # fmt: skip
+        assert not loads_keras(*arguments), arguments
+
+
+@pytest.mark.backend_free
+def test_the_installed_command_is_that_entry_point():
+    (found,) = importlib.metadata.distribution("kgan").entry_points.select(name="kgan")
+    assert found.value == "_kgan_command:main"
 
 
 @pytest.mark.backend_free
 def test_interrupted_run_is_usable(tmp_path):
     directory = tmp_path / "run"
     train = [
-        executable(),
+        *COMMAND,
         "train",
         "--dataset",
         "digits",
@@ -545,7 +571,7 @@ def test_interrupted_run_is_usable(tmp_path):
     assert p.returncode == 128 + signal.SIGTERM
     assert f"kgan train --resume --output {directory}" in out
     assert "Traceback" not in out
-    gan = keras.saving.load_model(directory / "gan.keras")
+    gan = keras.saving.load_model(directory / "model.keras")
     assert gan.epochs_trained == len(history(directory)) > 0
     assert (directory / "training.gif").is_file()
 
@@ -554,7 +580,7 @@ def test_evaluate_prints_figures_and_writes_a_report(command, run_dir, tmp_path)
     code, out, err = command("evaluate", run_dir, "--count", 60, "--report", tmp_path / "report")
     assert code == 0, err
     assert [line.split("  ")[0] for line in out.splitlines()[2:]] == [
-        kgan.metrics.MEASURES[name].title
+        kgan.metrics.figures.title_of(name, "mnist_classifier")
         for name in (
             "fcd", "kid", "precision", "recall", "density", "coverage", "label_accuracy",
             "class_divergence", "modes", "inception_score", "support", "authenticity",
@@ -563,7 +589,7 @@ def test_evaluate_prints_figures_and_writes_a_report(command, run_dir, tmp_path)
     page = (tmp_path / "report" / "report.html").read_text()
     assert "digits" in page
     # The same figures, for whoever asks Python.
-    gan = keras.saving.load_model(run_dir / "gan.keras")
+    gan = keras.saving.load_model(run_dir / "model.keras")
     found = kgan.evaluate(gan, kgan.data.load_digits("train"), count=60)
     assert out.strip() == str(found)
 
@@ -571,7 +597,7 @@ def test_evaluate_prints_figures_and_writes_a_report(command, run_dir, tmp_path)
 @pytest.mark.backend_free
 def test_evaluate_as_json(command, run_dir):
     code, out, _ = command(
-        "evaluate", run_dir / "gan.keras", "--count", 60, "--json", "--bootstrap", 20, "--seed", 3
+        "evaluate", run_dir / "model.keras", "--count", 60, "--json", "--bootstrap", 20, "--seed", 3
     )
     read = json.loads(out)
     assert code == 0
@@ -582,11 +608,11 @@ def test_evaluate_as_json(command, run_dir):
 
 @pytest.mark.backend_free
 def test_evaluate_needs_to_know_the_images(command, run_dir, tmp_path):
-    alone = tmp_path / "gan.keras"
-    alone.write_bytes((run_dir / "gan.keras").read_bytes())
+    alone = tmp_path / "model.keras"
+    alone.write_bytes((run_dir / "model.keras").read_bytes())
     code, _, err = command("evaluate", alone)
     assert code == 1
-    assert "Expected --dataset NAME, since no config.json beside" in err
+    assert "Expected --dataset NAME, since there is no config.json beside" in err
     (tmp_path / "config.json").write_text('{"model_type": "of somebody else"}')
     (tmp_path / "history.csv").write_text("of,somebody\n1,2\n")
     code, _, err = command("evaluate", alone, "--dataset", "digits", "--count", 60)
@@ -622,10 +648,12 @@ def test_train_computes_in_the_precision_that_is_asked_for(command, tmp_path):
         output,
     )
     assert code == 0, err
-    layers = runs.load_gan(output).generator.layers
+    layers = runs.Run.open(output).model.generator.layers
     policies = [layer.dtype_policy.name for layer in layers if layer.weights]
     assert policies.count(policy) > len(policies) / 2
-    assert runs.read_config(output).dtype_policy == policy  # so --resume does not change it
+    assert (
+        runs.read_config(output / "config.json").dtype_policy == policy
+    )  # so --resume does not change it
 
 
 @pytest.mark.backend_free
@@ -641,4 +669,4 @@ def test_a_run_that_diverges_says_so_and_keeps_its_last_good_model(command, tmp_
     assert code == 1
     assert "kgan: warning: Training ends at epoch 1, batch 1: discriminator_loss is nan" in err
     assert "kgan: warning: Not saved" in err
-    assert keras.saving.load_model(directory / "gan.keras").epochs_trained == 0
+    assert keras.saving.load_model(directory / "model.keras").epochs_trained == 0

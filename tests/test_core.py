@@ -74,13 +74,13 @@ def test_all_levels_are_rounded_once(dtype, value_range, instruction_set):
     [(1, -1), (0, 0), (np.nan, 1), (0, np.nan), (-np.inf, 1), (0, np.inf), (0, 1e39)],
 )
 def test_value_range_must_be_finite_and_ascending(value_range):
-    with pytest.raises(ValueError, match=r"value_range must be two finite numbers.*Received"):
+    with pytest.raises(ValueError, match=r"value_range to be two finite numbers.*Received"):
         _core.Levels(*value_range, "float32")
 
 
 def test_value_range_must_fit_the_dtype():
     _core.Levels(0, 65504, "float16")
-    with pytest.raises(ValueError, match="that the dtype can hold"):
+    with pytest.raises(ValueError, match="in the range of the dtype"):
         _core.Levels(0, 65520, "float16")
 
 
@@ -276,11 +276,13 @@ LEVELS = _core.Levels(-1, 1)
 WRONG_ARRAYS = [None, 7, [0, 1], b"01234567", np.zeros((), np.uint8), np.zeros((), np.int64)]
 WRONG_OPTIONS = {
     "levels": [None, (-1, 1), "float32"],
-    # Beside what no array can have, sizes for which there is no memory.
+    # Sizes that no array can have, and sizes for which there is no memory.
     "pad_to": [
         (3, 0), (0, 3), (-1, 9), (-(2**63), 9), (2**50, 9), (9, 2**50), (2**62, 9), (9, 2**62),
         (2**31, 2**31), (2**63 - 1, 2**63 - 1), (2**63, 9), (9.0, 9), (9,), (9, 9, 9), 9, "99",
     ],
+    "binarize": ["dynamic", "", "drawn\0", 1, b"dynamic"],
+    "key": [-1, 2**64, 1.5, None, "1"],
     "instruction_set": ["mmx", "", "auto\0", None, 0],
     "threads": [-1, 2**32, 2**64, 1.5, None, "1"],
 }  # fmt: skip
@@ -336,13 +338,18 @@ def is_pair_of_sizes(value):
     )
 
 
-def expected_refusal(stack, images, indices, levels, pad_to, instruction_set, threads):
+def expected_refusal(
+    stack, images, indices, levels, pad_to, binarize, key, instruction_set, threads
+):
     """The exception that a gather of these must raise, if any."""
     if not (
         is_exactly(images, np.uint8)
         and is_exactly(indices, np.int64)
         and isinstance(levels, _core.Levels)
         and (pad_to is None or is_pair_of_sizes(pad_to))
+        and (binarize is None or isinstance(binarize, (str, bytes)))
+        and isinstance(key, int)
+        and 0 <= key < 2**64
         and isinstance(instruction_set, str)
         and isinstance(threads, int)
         and 0 <= threads < 2**32
@@ -359,6 +366,7 @@ def expected_refusal(stack, images, indices, levels, pad_to, instruction_set, th
         padded_height < height
         or padded_width < width
         or 4 * math.prod(max(1, size) for size in shape) >= 2**63
+        or binarize not in (None, "threshold", "drawn")
         or instruction_set not in ("auto", *_core.instruction_sets())
     ):
         return ValueError
@@ -398,6 +406,8 @@ def test_any_arguments_are_gathered_or_refused(data):
     options = {
         "levels": LEVELS,
         "pad_to": data.draw(st.sampled_from([None, (height + 1, width + 2)])),
+        "binarize": data.draw(st.sampled_from([None, "threshold"])),
+        "key": data.draw(st.sampled_from([0, 2**64 - 1])),
         "instruction_set": data.draw(st.sampled_from(["auto", *_core.instruction_sets()])),
         "threads": data.draw(st.sampled_from([0, 1, 3, 2**32 - 1])),
     }
@@ -415,6 +425,8 @@ def test_any_arguments_are_gathered_or_refused(data):
 
     if refusal is None:
         expected = expected_pixels(stack, images, indices, options["pad_to"])
+        if options["binarize"] == "threshold":
+            expected = np.where(expected > 127, 255, 0)
         batch = gather(images, indices, **options)
         assert batch.shape == expected.shape
         np.testing.assert_array_equal(batch, expected_levels(-1, 1, "float32")[expected])

@@ -32,7 +32,7 @@ def data_dir(tmp_path):
 
 
 # What these add to the others is not a backend's business.
-ONCE = {"conditional_gan", "custom_loop", "dcgan", "first_gan", "idx_file", "info_gan"}
+ONCE = {"conditional_gan", "custom_loop", "dcgan", "first_gan", "idx_file", "info_gan", "vae"}
 
 
 @pytest.mark.parametrize(

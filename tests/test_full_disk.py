@@ -51,7 +51,7 @@ def read_only(directory):
 @contextlib.contextmanager
 def no_large_files(directory):
     """What anyone can set: files that end at a size, here within a model."""
-    size = (directory / "run" / "gan.keras").stat().st_size
+    size = (directory / "run" / "model.keras").stat().st_size
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, before[1]))
     yield
@@ -67,7 +67,7 @@ def begun(tmp_path_factory):
 
 
 def assert_says_so_and_goes_on(run, broken, messages, capfd):
-    before = (run / "gan.keras").read_bytes()
+    before = (run / "model.keras").read_bytes()
     resume = ["train", "--resume", "--output", str(run), "--epochs", "2"]
     with broken:
         code = cli.main(resume)
@@ -76,17 +76,17 @@ def assert_says_so_and_goes_on(run, broken, messages, capfd):
     for message in messages:
         assert message in error
     assert "Traceback" not in error
-    assert (run / "gan.keras").read_bytes() == before
+    assert (run / "model.keras").read_bytes() == before
     assert not list(run.rglob(".*"))
     assert cli.main(resume) == 0
-    assert keras.saving.load_model(run / "gan.keras").epochs_trained == 2
+    assert keras.saving.load_model(run / "model.keras").epochs_trained == 2
 
 
 def test_a_full_disk(begun, disk, capfd):
     run = shutil.copytree(begun, disk / "run")
     messages = (
-        f"No space left on device: '{run / 'gan.keras'}'",
-        "The run is as it was last saved.",
+        f"No space left on device: '{run / 'model.keras'}'",
+        "The run is as last saved.",
         f"kgan train --resume --output {run}",
     )
     assert_says_so_and_goes_on(run, filled(disk, left=200_000), messages, capfd)
@@ -104,5 +104,5 @@ def test_a_disk_that_cannot_be_written_to(begun, disk, capfd):
 
 def test_a_file_that_may_not_be_so_large(begun, tmp_path, capfd):
     run = shutil.copytree(begun, tmp_path / "run")
-    message = f"File too large: '{run / 'gan.keras'}'"
+    message = f"File too large: '{run / 'model.keras'}'"
     assert_says_so_and_goes_on(run, no_large_files(tmp_path), [message], capfd)

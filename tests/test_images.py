@@ -44,6 +44,21 @@ def test_grid_refuses(array, message):
         images.grid(array)
 
 
+def test_paired_grid_has_rows_of_first_and_second_images():
+    first, second = (
+        np.array(levels, "uint8")[:, None, None, None] * np.ones((1, 2, 3, 1), "uint8")
+        for levels in ((1, 2, 3), (11, 12, 13))
+    )
+    grid = images.paired_grid(first, second, columns=2, gap=1)
+    assert grid.shape == (4 * 3 - 1, 2 * 4 - 1, 1)
+    assert grid[::3, ::4, 0].tolist() == [[1, 2], [11, 12], [3, 127], [13, 127]]
+    np.testing.assert_array_equal(images.paired_grid(first[:1], second[:1]).shape, (6, 3, 1))
+    with pytest.raises(ValueError, match=r"shapes \(3, 2, 3, 1\) and \(2, 2, 3, 1\)"):
+        images.paired_grid(first, second[:2])
+    with pytest.raises(ValueError, match="at least one image"):
+        images.paired_grid(first[:0], second[:0])
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_png_round_trip(tmp_path, channels):
     picture = np.random.default_rng(0).integers(0, 256, (5, 7, channels), dtype="uint8")

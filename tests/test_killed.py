@@ -40,7 +40,7 @@ class Runs:
 
     def run(self, directory, kill=None):
         """Begins the run in a directory, or goes on with it; `(status, events)`."""
-        begun = (directory / "gan.keras").exists()
+        begun = (directory / "model.keras").exists()
         how = ("train", "--resume") if begun else TRAIN
         job = {
             "arguments": [*how, "--output", str(directory)],
@@ -82,7 +82,7 @@ def assert_whole(directory):
 
 def outcome(directory):
     """All that a finished run has come to."""
-    gan = keras.saving.load_model(directory / "gan.keras")
+    gan = keras.saving.load_model(directory / "model.keras")
     state = [np.array(v) for v in (*gan.variables, *gan.optimizer.variables)]
     files = {
         path.relative_to(directory): path.read_bytes()

@@ -33,7 +33,7 @@ def test_onednn_is_on_unless_the_user_says_otherwise(own):
     if own is not None:
         environment["TF_ENABLE_ONEDNN_OPTS"] = own
     # As the command starts, which loads no backend before it has one to load.
-    look = "import sys; sys.argv = ['kgan']; import os, kgan; print(os.environ[sys.stdin.read()])"
+    look = "import _kgan_command, os, sys, kgan; print(os.environ[sys.stdin.read()])"
     out = subprocess.run(
         [sys.executable, "-c", look],
         input="TF_ENABLE_ONEDNN_OPTS",
@@ -62,7 +62,7 @@ def import_kgan(tmp_path, installed, own=None, configured=None):
         "find = importlib.util.find_spec\n"
         "hidden = {'tensorflow', 'jax', 'torch'} - set(sys.argv[1:])\n"
         "importlib.util.find_spec = lambda name: None if name in hidden else find(name)\n"
-        "sys.argv = ['kgan']\n"
+        "import _kgan_command\n"
         "from kgan import _environment\n"
         "_environment.require_backend()\n"
         "print(os.environ.get('KERAS_BACKEND'))\n"
@@ -102,7 +102,7 @@ def test_there_need_be_no_home_directory():
         "import pwd, sys\n"
         "def nobody(uid): raise KeyError(uid)\n"
         "pwd.getpwuid = nobody\n"  # as for a user of a container that has a number only
-        "sys.argv = ['kgan']\n"
+        "import _kgan_command\n"
         "import kgan\n"
         "from kgan._files import cache_directory\n"
         "try: cache_directory('mnist')\n"
@@ -125,16 +125,52 @@ def test_a_missing_backend_is_said(tmp_path, installed, own, expected):
     assert expected in import_kgan(tmp_path, installed, own)
 
 
-def test_import_kgan_is_enough_for_keras_to_load_a_gan(make_gan, tmp_path):
-    make_gan().save(tmp_path / "gan.keras")
-    load = "import sys, keras, kgan; print(type(keras.saving.load_model(sys.argv[1])).__name__)"
+@pytest.mark.parametrize("program", ["script.py", "kgan", "kgan.py"])
+def test_import_kgan_is_enough_for_keras_to_load_a_model(make_gan, tmp_path, program):
+    make_gan("sngan").save(tmp_path / "gan.keras")
+    script = tmp_path / "programs" / program
+    script.parent.mkdir()
+    script.write_text(
+        "import sys, keras\n"
+        # So that `import kgan` is the package, whatever the script is called.
+        "sys.path.remove(sys.path[0])\n"
+        "import kgan\n"
+        "print(type(keras.saving.load_model(sys.argv[1])).__name__)\n"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", load, tmp_path / "gan.keras"],
+        [sys.executable, script, tmp_path / "gan.keras"],
         check=False,
         capture_output=True,
         text=True,
     )
     assert done.stdout.strip() == "GAN", done.stderr
+
+
+@pytest.mark.backend_free
+def test_import_kgan_registers_every_class_of_the_package():
+    look = (
+        "import importlib, json, pkgutil, keras, kgan\n"
+        "def registered(): return sorted(keras.saving.get_custom_objects())\n"
+        "found = registered()\n"
+        "for module in pkgutil.walk_packages(kgan.__path__, 'kgan.'):\n"
+        "    if '_backend' not in module.name and '__main__' not in module.name:\n"
+        "        importlib.import_module(module.name)\n"
+        "print(json.dumps([found, registered()]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)
+    found, expected = json.loads(done.stdout.splitlines()[-1])
+    assert found == expected
+    assert "kgan>SpectralNormalization" in found
+
+
+@pytest.mark.backend_free
+def test_only_the_command_leaves_registering_for_later():
+    look = "import {} kgan, sys; print('keras' in sys.modules)"
+    for before, expected in (("", "True"), ("_kgan_command,", "False")):
+        done = subprocess.run(
+            [sys.executable, "-c", look.format(before)], check=True, capture_output=True, text=True
+        )
+        assert done.stdout.strip() == expected
 
 
 @pytest.mark.backend_free

@@ -1,10 +1,15 @@
+"""Recipes: each builds and trains, with the options that it states; misspelt names are errors."""
+
 import dataclasses
+import json
 
 import keras
 import numpy as np
 import pytest
 
 import kgan
+from kgan.recipes import Recipe
+from kgan.training import optimizer_argument
 
 # Their parts are tested on every backend.
 pytestmark = pytest.mark.backend_free
@@ -13,41 +18,62 @@ pytestmark = pytest.mark.backend_free
 @pytest.mark.parametrize("name", kgan.recipes.names())
 def test_every_recipe_trains_and_generates(name, images, labels):
     recipe = kgan.recipes.get(name)
-    size = recipe.discriminator_steps * 6
+    size = recipe.compile.get("discriminator_steps", 1) * 6
     padded = kgan.data.ImageDataset(
-        images[: 2 * size], labels[: 2 * size], batch_size=size, pad_to=(28, 28), seed=0
+        images[: 2 * size],
+        labels[: 2 * size],
+        batch_size=size,
+        pad_to=(28, 28),
+        seed=0,
+        **recipe.data,
     )
     # For so few steps, compiling would take longer.
-    gan = recipe.build(padded.image_shape, padded.num_classes, seed=1, run_eagerly=True)
-    assert gan.is_conditional == recipe.conditional
-    assert np.isfinite(gan.fit(padded, verbose=0).history["generator_loss"]).all()
-    assert gan.generate(2).shape == (2, 28, 28, 1)
+    model = recipe.build(padded.image_shape, padded.num_classes, seed=1, run_eagerly=True)
+    assert model.is_conditional == (recipe.needs == "labels")
+    history = model.fit(padded, verbose=0).history
+    assert all(np.isfinite(values).all() for values in history.values())
+    assert model.generate(2).shape == (2, 28, 28, 1)
 
 
 @pytest.mark.parametrize("name", kgan.recipes.names())
-def test_a_recipe_is_what_it_says(name):
+def test_a_recipe_has_the_options_that_it_states(name):
     recipe = kgan.recipes.get(name)
-    gan = recipe.build(num_classes=10, seed=1)
-    assert type(gan).__name__ == recipe.model
+    model = recipe.build(num_classes=10, seed=1)
+    assert type(model).__name__ == recipe.model
+    assert set(recipe.optimizers) <= set(model.roles)
     for option, value in recipe.model_options.items():
-        assert getattr(gan, option) == value
-    assert gan.ema_decay == recipe.ema_decay
-    assert {p.name: p.weight for p in gan.penalties} == {
-        name: given["weight"] for name, given in recipe.penalties.items()
-    }
-    for role in ("generator", "discriminator"):
-        optimizer = getattr(gan.optimizer, f"{role}_optimizer")
-        rate = getattr(recipe, f"{role}_learning_rate")
-        np.testing.assert_allclose(float(optimizer.learning_rate), rate, rtol=1e-6)
-        assert (optimizer.beta_1, optimizer.beta_2) == (recipe.beta_1, recipe.beta_2)
-    assert recipe.batch_size % (recipe.discriminator_steps * gan.pack) == 0
+        assert getattr(model, option) == value or option == "likelihood"
+    found = model.get_compile_config()
+    for option, value in recipe.compile.items():
+        if option == "penalties":
+            assert {each.name: {"weight": each.weight} for each in model.penalties} == value
+        elif option == "loss":
+            assert type(found["loss"]) is type(kgan.losses.get(value))
+        elif option != "warm_up":
+            assert found[option] == value
+    for role, options in recipe.optimizers.items():
+        config = found[optimizer_argument(role)]["config"]
+        for option, value in options.items():
+            if option != "class":
+                np.testing.assert_allclose(config[option], value, rtol=1e-6, err_msg=option)
+    assert recipe.batch_size % model.batch_spec(training=True).divisor == 0
+
+
+@pytest.mark.parametrize("name", kgan.recipes.names())
+def test_a_recipe_is_plain_data_with_text_for_people(name):
+    recipe = kgan.recipes.get(name)
+    json.dumps(dataclasses.asdict(recipe))
+    assert recipe.reference.startswith("https://")
+    for text in (recipe.summary, recipe.differences):
+        assert text == text.strip().rstrip(".")
+    assert recipe.summary
 
 
 def test_default_is_a_recipe():
     assert kgan.recipes.DEFAULT in kgan.recipes.names()
 
 
-def test_first_gan_is_the_courses():
+def test_first_gan_is_that_of_courses():
     gan = kgan.recipes.get("first_gan").build()
     assert gan.latent_dim == 100
     assert gan.generator.count_params() == 1_486_352
@@ -61,10 +87,14 @@ def test_same_seed_same_weights():
     assert not np.array_equal(one, other)
 
 
-def test_compile_options_stand_in_for_the_recipes():
-    gan = kgan.recipes.get("dcgan").build(loss="hinge", discriminator_steps=2)
+def test_compile_options_replace_those_of_the_recipe():
+    optimizer = keras.optimizers.SGD(0.5)
+    gan = kgan.recipes.get("dcgan").build(
+        loss="hinge", discriminator_steps=2, generator_optimizer=optimizer
+    )
     assert type(gan.adversarial_loss) is kgan.losses.Hinge
     assert gan.discriminator_steps == 2
+    assert gan.optimizer["generator"] is optimizer
 
 
 def test_dtype_policy_is_that_of_the_networks_alone():
@@ -82,8 +112,8 @@ def test_unknown_dtype_policy_leaves_the_global_one():
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_conditional_recipe_needs_classes():
-    with pytest.raises(ValueError, match="labels"):
+def test_a_recipe_that_needs_labels_needs_classes():
+    with pytest.raises(ValueError, match="Expected data with labels"):
         kgan.recipes.get("conditional_dcgan").build()
 
 
@@ -93,3 +123,90 @@ def test_conditional_recipe_needs_classes():
 def test_unknown_name(name, message):
     with pytest.raises(ValueError, match=message):
         kgan.recipes.get(name)
+
+
+# ---- recipes with mistakes -----------------------------------------------------------------------
+
+TINY = Recipe(
+    summary="a tiny GAN",
+    model="GAN",
+    networks="mlp",
+    network_options={"latent_dim": 4, "width": 4},
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"networks": "mpl"}, r"network function in kgan\.networks, one of \[.*Did you mean 'mlp'"),
+        ({"networks": "pyramid"}, r"a network function .* Received: 'pyramid'"),  # a module
+        ({"model": "Gan"}, r"a model in kgan\.models, one of .*Received: 'Gan'.*mean 'GAN'"),
+        ({"network_options": {"widht": 4}}, r"an argument of mlp, .*Did you mean 'width'"),
+        ({"model_options": {"packs": 2}}, r"an argument of GAN, .*Did you mean 'pack'"),
+        ({"compile": {"los": "hinge"}}, r"an argument of GAN\.compile, .*Did you mean 'loss'"),
+        ({"compile": {"loss": "hinged"}}, r"adversarial loss, .*Did you mean 'hinge'"),
+        ({"compile": {"penalties": {"r11": {}}}}, r"a penalty, .*Did you mean 'r1'"),
+        ({"optimizers": {"generater": {}}}, r"a role of GAN, .*Did you mean 'generator'"),
+        (
+            {"optimizers": {"generator": {"class": "Adm"}}},
+            r"an optimizer in keras\.optimizers, .*Did you mean 'Adam'",
+        ),
+        (
+            {"optimizers": {"generator": {"learning_rat": 1.0}}},
+            r"an argument of keras\.optimizers\.Adam, .*Did you mean 'learning_rate'",
+        ),
+    ],
+)
+def test_misspelt_names_are_errors_that_suggest_the_right_one(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(TINY, **change).build((8, 8, 1))
+
+
+def test_misspelt_options_of_build_are_errors_too():
+    with pytest.raises(ValueError, match=r"GAN\.compile, .*Did you mean 'ema_decay'"):
+        TINY.build((8, 8, 1), ema_decy=0.9)
+
+
+def test_keras_options_are_known():
+    assert TINY.build((8, 8, 1), run_eagerly=True).run_eagerly
+
+
+def test_optimizers_are_adam_unless_they_say_otherwise():
+    optimizers = {
+        "generator": {"learning_rate": 0.5},
+        "discriminator": {"class": "SGD", "learning_rate": 0.25, "momentum": 0.5},
+    }
+    gan = dataclasses.replace(TINY, optimizers=optimizers).build((8, 8, 1))
+    first, second = gan.optimizer["generator"], gan.optimizer["discriminator"]
+    assert type(first).__name__ == "Adam"
+    assert float(first.learning_rate) == 0.5
+    assert type(second).__name__ == "SGD"
+    assert (float(second.learning_rate), second.momentum) == (0.25, 0.5)
+
+
+def test_roles_without_an_optimizer_get_the_default_of_the_model():
+    gan = TINY.build((8, 8, 1))
+    np.testing.assert_allclose(float(gan.optimizer["generator"].learning_rate), 2e-4, rtol=1e-6)
+
+
+def test_penalties_get_their_arguments():
+    penalties = {"gradient_penalty": {"weight": 3.0, "target": 0.5}, "r1": {"interval": 4}}
+    gan = dataclasses.replace(TINY, compile={"penalties": penalties}).build((8, 8, 1))
+    first, second = gan.penalties
+    assert (type(first), first.weight, first.target) == (kgan.penalties.GradientPenalty, 3.0, 0.5)
+    assert (type(second), second.interval) == (kgan.penalties.R1, 4)
+
+
+def test_a_recipe_takes_functions_and_classes_too():
+    def networks(image_shape, width):
+        return kgan.networks.mlp(image_shape, latent_dim=3, width=width)
+
+    class Mine(kgan.GAN):
+        pass
+
+    recipe = dataclasses.replace(TINY, model=Mine, networks=networks, network_options={"width": 4})
+    model = recipe.build((8, 8, 1))
+    assert type(model) is Mine
+    assert model.latent_dim == 3
+    with pytest.raises(ValueError, match=r"an argument of networks, .*Did you mean 'width'"):
+        dataclasses.replace(recipe, network_options={"wide": 4}).build((8, 8, 1))

@@ -1,4 +1,4 @@
-"""The report: what stands in the page, and what is said in words."""
+"""The report: the content of the page, and its findings in words."""
 
 import base64
 import html.parser
@@ -11,8 +11,18 @@ import pytest
 from PIL import Image
 
 from kgan import images, report
-from kgan.metrics import MEASURES, Evaluation, Figure
-from kgan.report import charts
+from kgan.data import ImageDataset
+from kgan.metrics import (
+    MEASURES,
+    Evaluation,
+    Figure,
+    LikelihoodEvaluation,
+    LikelihoodFloor,
+    ReconstructionEvaluation,
+    ReconstructionFloor,
+)
+from kgan.report import LatentSpace, charts
+from kgan.report.latent_space import scatter_plot
 
 pytestmark = pytest.mark.backend_free
 
@@ -131,12 +141,12 @@ def test_says_what_was_evaluated(tmp_path, whole):
     assert path == tmp_path / "new" / "report.html"
     assert list(path.parent.iterdir()) == [path]
     page = Page(path)
-    assert page.sections() == ["verdict", "samples", "figures", "classes", "training"]
+    assert page.sections() == ["verdict", "samples", "metrics", "classes", "training"]
     for fact in ("gan.keras", "mnist", "10,000", "mnist_classifier", "7"):
         assert fact in page.cells
 
 
-def test_figures_stand_beside_their_floors(tmp_path, whole):
+def test_metrics_have_their_floors(tmp_path, whole):
     page = write(tmp_path, whole[0])
     rows = page.cells[page.cells.index("As bars") + 1 :]
     rows = [rows[first : first + 4] for first in range(0, 4 * len(whole[0].figures), 4)]
@@ -151,7 +161,7 @@ def test_figures_stand_beside_their_floors(tmp_path, whole):
     ]
     for (title, *_), name, arrow in zip(rows, whole[0].figures, "↓↓↑↑↑↑→", strict=True):
         measure = MEASURES[name]
-        assert title.casefold().startswith(f"{measure.title} {arrow}".casefold())
+        assert title.casefold().startswith(f"{whole[0].title(name)} {arrow}".casefold())
         assert title.endswith(measure.explanation)
 
 
@@ -179,8 +189,13 @@ def test_pictures_are_the_samples(tmp_path, whole):
     evaluation, more = whole
     shown = write(tmp_path, evaluation, **more).pictures()
     samples = evaluation.samples
-    assert list(shown) == ["As they come", "By class", "Nearest training images", "Between samples"]
-    np.testing.assert_array_equal(shown["As they come"], images.grid(samples[:100], gap=1))
+    assert list(shown) == [
+        "Uncurated samples",
+        "By class",
+        "Nearest training images",
+        "Between samples",
+    ]
+    np.testing.assert_array_equal(shown["Uncurated samples"], images.grid(samples[:100], gap=1))
     flat = more["interpolation"].reshape(6, 8, 8, 1)
     np.testing.assert_array_equal(shown["Between samples"], images.grid(flat, columns=3, gap=1))
     pairs = shown["Nearest training images"]
@@ -206,7 +221,7 @@ def test_classes_that_were_asked_for_come_first(tmp_path, channels):
     assert by_class.shape == (129, 194, channels)
     np.testing.assert_array_equal(by_class[:64, :64], evaluation.samples[1])
     np.testing.assert_array_equal(by_class[65:, :64], evaluation.samples[0])
-    assert "asked for" in page.attributes("img", "alt")[1]
+    assert "requested" in page.attributes("img", "alt")[1]
 
 
 def test_ten_classes_are_shown_of_many(tmp_path):
@@ -217,7 +232,7 @@ def test_ten_classes_are_shown_of_many(tmp_path):
     # Of a thousand none are, nor where the samples are all of others.
     for classes in (np.arange(100) * 10, np.full(100, 50)):
         page = write(tmp_path, replace(evaluation, sample_labels=classes))
-        assert list(page.pictures()) == ["As they come"]
+        assert list(page.pictures()) == ["Uncurated samples"]
 
 
 def test_shares_of_the_classes(tmp_path, whole):
@@ -243,9 +258,9 @@ def test_shares_of_a_thousand_modes_are_a_curve(tmp_path):
 def test_what_is_missing_is_left_out(tmp_path):
     page = write(tmp_path, evaluated())
     assert page.sections() == ["samples"]
-    assert list(page.pictures()) == ["As they come"]
+    assert list(page.pictures()) == ["Uncurated samples"]
     page = write(tmp_path, evaluated({"fcd": Figure(2.0, 20)}), history=[])
-    assert page.sections() == ["samples", "figures"]  # nothing is said without a floor
+    assert page.sections() == ["samples", "metrics"]  # nothing is said without a floor
     assert "2.00 N 20" in page.cells
     page = write(tmp_path, evaluated(), history=[{"epoch": 1.0, "generator_loss": math.nan}])
     assert page.sections() == ["samples"]
@@ -355,18 +370,17 @@ def test_verdict_names_the_figures_and_begins_with_the_worst():
         ),
         (
             "bad",
-            "Many samples are not of the class that was asked for: accuracy 0.5000, real images "
-            "0.9980.",
+            "Many samples do not show the requested class: accuracy 0.5000, real images 0.9980.",
         ),
         ("fair", "Some samples are unlike any real image: precision 0.700, real images 0.880."),
         (
             "fair",
-            "Samples lie nearer to training images than other real images do: authenticity 0.500, "
+            "Samples are closer to training images than other real images are: authenticity 0.500, "
             "real images 0.646.",
         ),
         (
             "good",
-            "Features of samples are spread much like those of real images: Fréchet classifier "
+            "Features of samples are distributed like those of real images: Fréchet "
             "distance 0.60, real images 0.50.",
         ),
     ]
@@ -398,13 +412,13 @@ def verdict_on_shares(fake, real, count=10_000):
 def test_verdict_on_classes():
     even = [0.2] * 5
     assert verdict_on_shares([0.21, 0.19, 0.2, 0.2, 0.2], even) == [
-        "All 5 classes are there, about as often as among real images."
+        "All 5 classes occur, about as often as among real images."
     ]
     assert verdict_on_shares([0.1, 0.15, 0.25, 0.25, 0.25], even) == [
         "Classes 0 and 1 are under-produced: at worst 0.50 times their share among real images."
     ]
     assert verdict_on_shares([0.0, 0.01, 0.5, 0.24, 0.25], even) == [
-        "Classes 0 and 1 are missing, or nearly so.",
+        "Classes 0 and 1 are missing or nearly missing.",
         "Class 2 is over-produced: 2.50 times its share among real images.",
     ]
     # The same shares among few samples may be chance.
@@ -413,11 +427,11 @@ def test_verdict_on_classes():
     # A class that real images do not have need not be there; if it is, not all is well.
     assert verdict_on_shares([0.45, 0.45, 0.1], [0.5, 0.5, 0.0]) == []
     assert verdict_on_shares([0.5, 0.5, 0.0], [0.5, 0.5, 0.0]) == [
-        "All 2 classes are there, about as often as among real images."
+        "All 2 classes occur, about as often as among real images."
     ]
     many = [0.0] * 12 + [0.25] * 4
     assert verdict_on_shares(many, [1 / 16] * 16)[0] == (
-        "Classes 0, 1, 2, 3, 4, 5, 6, 7 and 4 others are missing, or nearly so."
+        "Classes 0, 1, 2, 3, 4, 5, 6, 7 and 4 others are missing or nearly missing."
     )
 
 
@@ -434,16 +448,20 @@ def test_verdict_on_modes(modes, floor_count, said):
     shares = np.full(1000, 0.001)
     figures = {"modes": beside(modes, 1000, 10_000, floor_count)}
     found = report.verdict(evaluated(figures, sample_shares=shares, real_shares=shares))
-    rest = f"samples show {modes:,} of 1,000, as many real images 1,000."
+    rest = f"samples show {modes:,} of 1,000, and as many real images 1,000."
     assert [finding.text for finding in found] == ([f"{said}: {rest}"] if said else [])
 
 
 # ---- charts --------------------------------------------------------------------------------------
 
 
+def curves(**points):
+    return [charts.Curve(name, each) for name, each in points.items()]
+
+
 def test_line_chart_places_points_on_its_scale():
     nan = math.nan
-    chart = charts.line_chart("t", {"a": [(1, 0.0), (2, nan), (3, 10.0)], "b": [(2, 5.0)]})
+    chart = charts.line_chart("t", curves(a=[(1, 0.0), (2, nan), (3, 10.0)], b=[(2, 5.0)]))
     assert [(line.name, line.first, line.last) for line in chart.lines] == [
         ("a", "0", "10"),
         ("b", "5", "5"),
@@ -468,25 +486,25 @@ def test_line_chart_places_points_on_its_scale():
 
 
 def test_line_chart_of_wide_ranges_is_logarithmic():
-    chart = charts.line_chart("t", {"a": [(1, 1000.0), (2, 10.0), (3, 1.0)]})
+    chart = charts.line_chart("t", curves(a=[(1, 1000.0), (2, 10.0), (3, 1.0)]))
     assert chart.note == "logarithmic"
     assert chart.lines[0].path == "42,10 177,114 312,166"
     assert [label for _, label in chart.y_ticks] == ["1", "10", "100", "1,000"]
-    assert charts.line_chart("t", {"a": [(1, 1000.0), (2, 0.0)]}).note == ""
+    assert charts.line_chart("t", curves(a=[(1, 1000.0), (2, 0.0)])).note == ""
 
 
 def test_line_chart_of_one_point_puts_it_in_the_middle():
-    chart = charts.line_chart("t", {"a": [(7, 0.5)]})
+    chart = charts.line_chart("t", curves(a=[(7, 0.5)]))
     assert chart.lines[0].path == "177,88"
     assert chart.x_ticks == [(177, "7")]
     assert [(step.left, step.width) for step in chart.steps] == [(42, 270)]
     assert (88, "0.5") in chart.y_ticks
-    assert charts.line_chart("t", {"a": [(1, math.nan)], "b": [(1, math.inf)]}) is None
+    assert charts.line_chart("t", curves(a=[(1, math.nan)], b=[(1, math.inf)])) is None
 
 
 def test_dots_and_steps_are_left_out_where_they_are_many():
     def chart(count):
-        return charts.line_chart("t", {"a": [(x, x) for x in range(count)]})
+        return charts.line_chart("t", curves(a=[(x, x) for x in range(count)]))
 
     assert [chart(n).dotted for n in (40, 41)] == [True, False]
     assert [len(chart(n).steps) for n in (400, 401)] == [400, 0]
@@ -513,21 +531,221 @@ def test_history_charts_put_together_what_belongs_together():
         (0, True),
     ]
     assert [chart.title for chart in figures] == [
-        "Fréchet classifier distance",
+        "Fréchet distance",
         "Inception score",
         "Label accuracy",
     ]
     # `val_` means held-out images where a name begins with it, and nothing within one.
     own = {"epoch": 1.0, "interval_penalty": 1.0, "val_own_score": 1.0}
-    assert [chart.title for chart in charts.history_charts([own])[0]] == [
-        "Interval penalty",
-        "Held-out own score",
-    ]
+    penalty, score = charts.history_charts([own])[0]
+    assert (penalty.title, penalty.named) == ("Interval penalty", False)
+    assert (score.title, score.named) == ("Own score", True)
+    assert [line.name for line in score.lines] == ["held-out own score"]
     # A name still says which of two it is where the other has no value.
     diverged = [{"epoch": 1.0, "generator_loss": math.nan, "discriminator_loss": 0.5}]
     (losses,), _ = charts.history_charts(diverged)
     assert losses.named
     assert [(line.name, line.kind) for line in losses.lines] == [("discriminator", 1)]
+
+
+# ---- likelihoods, reconstructions, latents -------------------------------------------------------
+
+
+def measured(nats=90.0, error=0.5, **options):
+    """A likelihood with floors."""
+    floors = (
+        LikelihoodFloor("entropy of the drawing", 45.5, is_limit=True),
+        LikelihoodFloor("table of 18 causal neighbours", 100.8),
+        LikelihoodFloor("independent pixels", 205.8),
+    )
+    options = {
+        "count": 1000, "image_shape": (8, 8, 1), "unpadded_shape": (8, 8, 1), "support": "binary",
+        "binarize": "dynamic", "is_exact": False, "samples": 50, "seed": 0, "floors": floors,
+        "fitted_on": "60,000 training images",
+    } | options  # fmt: skip
+    return LikelihoodEvaluation(nats=nats, standard_error=error, **options)
+
+
+def reconstructed(count=24):
+    return ReconstructionEvaluation(
+        error=0.02,
+        standard_error=0.001,
+        count=1000,
+        binarize=None,
+        floors=(
+            ReconstructionFloor("32 principal components", 0.0152, 1000),
+            ReconstructionFloor("nearest training image", 0.0246, 500),
+        ),
+        fitted_count=60_000,
+        image_errors=np.zeros(1000),
+        images=pictures(count),
+        reconstructions=pictures(count, seed=1),
+    )
+
+
+def test_a_likelihood_is_among_its_floors(tmp_path):
+    page = write(tmp_path, None, likelihood=measured())
+    assert page.sections() == ["verdict", "likelihood"]
+    cells = page.cells[page.cells.index("Negative log-likelihood") :]
+    assert cells[:4] == ["Negative log-likelihood", "Nats", "Bits/dim", "Note"]
+    assert [cells[first : first + 4] for first in range(4, 20, 4)] == [
+        ["Entropy of the drawing", "45.50", "1.026", "no model can be lower"],
+        ["Model", "90.00", "2.029", "± 0.50 nats"],
+        ["Table of 18 causal neighbours", "100.80", "2.272", ""],
+        ["Independent pixels", "205.80", "4.639", ""],
+    ]
+    for sentence in ("dynamic binarisation", "D = 8 x 8 x 1 = 64.", "50 importance samples"):
+        assert sentence in page.source
+    assert "The tables are fitted on 60,000 training images." in page.source
+    (row,) = [a for tag, a in page.tags if tag == "tr" and a.get("class") == "model"]
+    assert row
+
+
+def test_a_density_has_no_bits(tmp_path):
+    density = measured(nats=-30.0, support="density", binarize=None, floors=(), fitted_on="")
+    page = write(tmp_path, None, likelihood=density)
+    assert "Bits/dim" not in page.cells
+    assert "-30.00" in page.cells
+    assert "no upper bound" in page.source
+
+
+@pytest.mark.parametrize(
+    ("nats", "error", "tone", "text"),
+    [
+        (90.0, 0.5, "good", "better than that of a table: 90.00 nats, table of 18 causal neigh"),
+        (110.0, 0.5, "bad", "worse than that of a table"),
+        (100.0, 0.5, None, ""),  # chance
+        (40.0, 0.5, "bad", "impossible: 40.00 nats are below the entropy of the drawing, 45.50"),
+    ],
+)
+def test_verdict_on_likelihoods(nats, error, tone, text):
+    found = report.verdict(None, measured(nats, error))
+    assert [finding.tone for finding in found] == ([] if tone is None else [tone])
+    assert all(text in finding.text for finding in found)
+
+
+def test_a_likelihood_without_floors_has_no_verdict():
+    assert report.verdict(None, measured(floors=())) == []
+
+
+def test_reconstructions_are_pictures_and_a_table(tmp_path):
+    result = reconstructed()
+    page = write(tmp_path, None, reconstruction=result)
+    assert page.sections() == ["samples", "reconstruction"]
+    expected = images.paired_grid(result.images, result.reconstructions, columns=8)
+    np.testing.assert_array_equal(page.pictures()["Reconstructions"], expected)
+    cells = page.cells[page.cells.index("Reconstruction error") :]
+    assert [cells[first : first + 4] for first in range(4, 16, 4)] == [
+        ["32 principal components", "0.01520", "1,000", ""],
+        ["Model", "0.02000", "1,000", "± 0.00100"],
+        ["Nearest training image", "0.02460", "500", ""],
+    ]
+
+
+class Flat:
+    """An encoder to a plane: the means of the halves of an image; its decoder paints them."""
+
+    latent_dim = 2
+    num_classes = None
+
+    def encode(self, images, labels=None):
+        return np.stack([images[:, :4].mean((1, 2, 3)), images[:, 4:].mean((1, 2, 3))], axis=1)
+
+    def reconstruct(self, images, labels=None):
+        return self.decode(self.encode(images))
+
+    def draw_latents(self, n, seed=None):
+        return np.random.default_rng(seed).standard_normal((n, 2))
+
+    def decode(self, latents, labels=None):
+        halves = np.repeat(np.clip(latents, -1, 1), 4, axis=1)
+        return np.repeat(halves[:, :, None], 8, axis=2)[..., None]
+
+
+def held_out(count=60, classes=3):
+    labels = None if classes is None else np.arange(count) % classes
+    return ImageDataset(pictures(count), labels, batch_size=4)
+
+
+def test_two_latents_are_shown_as_they_are_with_all_that_they_decode_to(tmp_path):
+    dataset = held_out()
+    space = report.latent_space(Flat(), dataset, seed=3)
+    shown, labels = dataset.draw(60, seed=3)
+    np.testing.assert_allclose(space.points, Flat().encode(shown), rtol=1e-6)
+    np.testing.assert_array_equal(space.labels, labels)
+    assert (space.dimensions, space.explained) == (2, 1.0)
+    assert space.grid.shape == (15, 15, 8, 8, 1)
+    # The first latent grows to the right, the second upwards; the middle one is 0.
+    assert space.grid[7, 7, 0, 0, 0] in {127, 128}
+    assert (np.diff(space.grid[:, :, 0, 0, 0].astype(int), axis=1) >= 0).all()
+    assert (np.diff(space.grid[:, :, -1, 0, 0].astype(int), axis=0) <= 0).all()
+    page = write(tmp_path, None, latents=space)
+    assert page.sections() == ["samples", "latents"]
+    picture = page.pictures()["All of the latent space"]
+    np.testing.assert_array_equal(picture[:8, 8:16], space.grid[0, 1])
+    kinds = [a["class"] for tag, a in page.tags if tag == "path" and "class" in a]
+    assert kinds == ["c0", "c1", "c2"]
+    dots = [a["d"].count("M") for tag, a in page.tags if tag == "path" and "class" in a]
+    assert dots == [20, 20, 20]
+    assert "principal components" not in page.source
+
+
+def test_more_latents_are_projected_on_two_components(tmp_path):
+    class Deep(Flat):
+        latent_dim = 5
+
+        def encode(self, images, labels=None):
+            wide = np.random.default_rng(0).standard_normal((len(images), 5)) * [9, 3, 0, 0, 0]
+            return wide + 7
+
+    space = report.latent_space(Deep(), held_out(classes=None))
+    latents = Deep().encode(np.zeros(60)) - 7
+    latents = (latents - latents.mean(axis=0))[:, :2]
+    assert space.explained == pytest.approx(1.0)
+    # Distances stay the same.
+    np.testing.assert_allclose(
+        np.linalg.norm(space.points, axis=1), np.linalg.norm(latents, axis=1), rtol=1e-4
+    )
+    assert (space.labels, space.grid, space.dimensions) == (None, None, 5)
+    page = write(tmp_path, None, latents=space)
+    assert page.sections() == ["latents"]
+    assert "first two principal components of 5 latents, with 100% of" in page.source
+
+
+def test_dots_stay_in_the_square_and_keep_their_proportions():
+    points = np.array([[0.0, 0.0], [4.0, 1.0], [2.0, 0.5]], "float32")
+    (group,) = scatter_plot(LatentSpace(points, None, 2, 1.0))
+    assert group.path == "M10.0 260.0h0M410.0 160.0h0M210.0 210.0h0"
+    (one,) = scatter_plot(LatentSpace(points[:1], None, 2, 1.0))
+    assert one.path == "M210.0 210.0h0"
+    many = LatentSpace(points, np.array([0, 10, 3]), 2, 1.0)
+    assert [group.name for group in scatter_plot(many)] == [""]
+
+
+def test_a_conditional_encoder_gets_labels():
+    class Told(Flat):
+        num_classes = 3
+
+        def encode(self, images, labels=None):
+            return np.stack([labels, labels], axis=1)
+
+        def decode(self, latents, labels=None):
+            assert (labels == 0).all()
+            return super().decode(latents)
+
+    space = report.latent_space(Told(), held_out())
+    np.testing.assert_array_equal(space.points[:, 0], space.labels)
+
+
+def test_interpolations_of_models_that_have_them():
+    class Paths:
+        def interpolate(self, n, steps=8, *, seed=None):
+            return np.full((n, steps, 2, 2, 1), seed, "float32")
+
+    found = report.interpolation(Paths(), seed=1)
+    assert found.shape == (8, 10, 2, 2, 1)
+    assert (found == 255).all()
+    assert report.interpolation(object()) is None
 
 
 def test_samples_of_two_channels_have_no_pictures(tmp_path):

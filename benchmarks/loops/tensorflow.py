@@ -1,4 +1,7 @@
-"""The plain loop in TensorFlow: one compiled step with two tapes, on Keras's layers and Adam."""
+"""The plain loops in TensorFlow: one compiled step with gradient tapes, on Keras's layers and Adam.
+
+See `loops`.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -8,11 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 import kgan
-from loops import BETAS, EPSILON, LEARNING_RATE
+from loops import ADAM_OF_GAN, ADAM_OF_VAE, Adam
 
 
 class PlainLoop:
-    """See `loops`."""
+    """The part that the loops of all families share."""
+
+    losses = 0  # how many a step returns
 
     def __init__(
         self,
@@ -23,86 +28,143 @@ class PlainLoop:
         dropout: float = 0.3,
     ) -> None:
         make = getattr(kgan.networks, network)
-        self.generator, self.discriminator = make(latent_dim=latent_dim, width=width)
-        for layer in self.discriminator.layers:
-            if isinstance(layer, keras.layers.Dropout):
-                layer.rate = dropout
-        count = len(self.generator.weights)
-        self.generator.set_weights(weights[:count])
-        self.discriminator.set_weights(weights[count:])
+        self.networks = tuple(make(latent_dim=latent_dim, width=width))
+        remaining = list(weights)
+        for each in self.networks:
+            count = len(each.weights)
+            each.set_weights(remaining[:count])
+            del remaining[:count]
+            for layer in each.layers:
+                if isinstance(layer, keras.layers.Dropout):
+                    layer.rate = dropout
         self.latent_dim = latent_dim
-        self.adams = [
-            keras.optimizers.Adam(LEARNING_RATE, *BETAS, epsilon=EPSILON) for _ in range(2)
-        ]
-        self.adams[0].build(self.generator.trainable_variables)
-        self.adams[1].build(self.discriminator.trainable_variables)
-        self.totals = tf.Variable(tf.zeros(2))
-        # Keras chooses as much for kgan: XLA where there is a GPU.
-        self._step = tf.function(self._stated_step, jit_compile=device()[1])
+        self.totals = tf.Variable(tf.zeros(self.losses))
+        # Keras makes the same choice for kgan: XLA where there is a GPU.
+        self._compiled = tf.function(self._counted_step, jit_compile=device()[1])
 
     def weights(self) -> list[np.ndarray]:
-        """All weights, in the order and the layout in which they were given."""
-        return [*self.generator.get_weights(), *self.discriminator.get_weights()]
+        """Returns all weights, in the order and layout in which they were given."""
+        return [weight for network in self.networks for weight in network.get_weights()]
 
     def place(self, images: np.ndarray) -> Any:
         """Puts float images, NHWC, where the steps run."""
         return tf.constant(images)
 
-    def _stated_step(self, real: Any, latents: Any) -> tuple[Any, Any]:
-        if real.dtype == tf.uint8:
-            real = tf.cast(real, tf.float32) * (2 / 255) - 1
-        if latents is None:
-            latents = tf.random.normal((real.shape[0], self.latent_dim))
+    def step(self, images: Any, noise: Any = None) -> tuple[Any, ...]:
+        """Trains on one batch that `place` has placed, and returns the losses."""
+        return self._compiled(images, noise)
+
+    def train(self, batches: Iterable[np.ndarray]) -> tuple[float, ...]:
+        """Trains on batches of bytes, NHWC, and returns the mean losses."""
+        self.totals.assign(tf.zeros(self.losses))
+        count = 0
+        for pixels in batches:
+            self._compiled(tf.constant(pixels), None)
+            count += 1
+        return tuple((self.totals / count).numpy().tolist())
+
+    def _counted_step(self, images: Any, noise: Any) -> tuple[Any, ...]:
+        if noise is None:
+            noise = tf.random.normal((images.shape[0], self.latent_dim))
+        losses = self._stated_step(images, noise)
+        self.totals.assign_add(losses)
+        return losses
+
+    def _stated_step(self, images: Any, noise: Any) -> tuple[Any, ...]:
+        raise NotImplementedError
+
+
+class PlainGAN(PlainLoop):
+    """The loop of a GAN."""
+
+    losses = 2
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.adams = [_adam(ADAM_OF_GAN, network.trainable_variables) for network in self.networks]
+
+    def _stated_step(self, images: Any, noise: Any) -> tuple[Any, Any]:
+        generator, discriminator = self.networks
+        real = images
+        if images.dtype == tf.uint8:
+            real = tf.cast(images, tf.float32) * (2 / 255) - 1
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(_values(self.generator))
-            fake = self.generator(latents, training=True)
+            tape.watch(_values(generator))
+            fake = generator(noise, training=True)
         with tf.GradientTape(watch_accessed_variables=False) as inner:
-            inner.watch(_values(self.discriminator))
-            real_logits = self.discriminator(real, training=True)
-            fake_logits = self.discriminator(fake, training=True)
+            inner.watch(_values(discriminator))
+            real_logits = discriminator(real, training=True)
+            fake_logits = discriminator(fake, training=True)
             loss = tf.reduce_mean(tf.nn.softplus(-real_logits))
             loss += tf.reduce_mean(tf.nn.softplus(fake_logits))
-        theirs = self.discriminator.trainable_variables
-        self.adams[1].apply(inner.gradient(loss, _values(self.discriminator)), theirs)
+        gradient = inner.gradient(loss, _values(discriminator))
+        self.adams[1].apply(gradient, discriminator.trainable_variables)
 
         with tf.GradientTape(watch_accessed_variables=False) as outer:
             outer.watch(fake)
-            fake_logits = self.discriminator(fake, training=True)
-            wrong = tf.reduce_mean(tf.nn.softplus(-fake_logits))
-        gradient = tape.gradient(fake, _values(self.generator), outer.gradient(wrong, fake))
-        self.adams[0].apply(gradient, self.generator.trainable_variables)
-        self.totals.assign_add([loss, wrong])
-        return loss, wrong
+            fake_logits = discriminator(fake, training=True)
+            generator_loss = tf.reduce_mean(tf.nn.softplus(-fake_logits))
+        gradient = tape.gradient(fake, _values(generator), outer.gradient(generator_loss, fake))
+        self.adams[0].apply(gradient, generator.trainable_variables)
+        return loss, generator_loss
 
-    def step(self, real: Any, latents: Any = None) -> tuple[Any, Any]:
-        """Trains on one batch that `place` has placed; the two losses."""
-        return self._step(real, latents)
 
-    def train(self, batches: Iterable[np.ndarray]) -> tuple[float, float]:
-        """Trains on batches of bytes, NHWC; the means of the two losses."""
-        self.totals.assign(tf.zeros(2))
-        count = 0
-        for pixels in batches:
-            self._step(tf.constant(pixels), None)
-            count += 1
-        discriminator_loss, generator_loss = (self.totals / count).numpy().tolist()
-        return discriminator_loss, generator_loss
+class PlainVAE(PlainLoop):
+    """The loop of a VAE."""
+
+    losses = 3
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.variables = [v for network in self.networks for v in network.trainable_variables]
+        self.adam = _adam(ADAM_OF_VAE, self.variables)
+
+    def _stated_step(self, images: Any, noise: Any) -> tuple[Any, Any, Any]:
+        encoder, decoder = self.networks
+        if images.dtype == tf.uint8:
+            is_on = tf.random.uniform(images.shape) < tf.cast(images, tf.float32) / 255
+            images = tf.where(is_on, 1.0, -1.0)
+        values = [variable.value for variable in self.variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            mean, log_variance = encoder(images, training=True)
+            logits = decoder(mean + tf.exp(0.5 * log_variance) * noise, training=True)
+            cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(0.5 * images + 0.5, logits)
+            reconstruction = tf.reduce_mean(tf.reduce_sum(cross_entropy, (1, 2, 3)))
+            divergence = 0.5 * (mean**2 + tf.exp(log_variance) - 1.0 - log_variance)
+            kl = tf.reduce_mean(tf.reduce_sum(divergence, 1))
+            loss = reconstruction + kl
+        self.adam.apply(tape.gradient(loss, values), self.variables)
+        return loss, reconstruction, kl
+
+
+LOOPS = {"dcgan": PlainGAN, "mlp": PlainGAN, "dense_vae": PlainVAE}
+
+
+def _adam(numbers: Adam, variables: Sequence[Any]) -> Any:
+    adam = keras.optimizers.Adam(numbers.learning_rate, *numbers.betas, epsilon=numbers.epsilon)
+    adam.build(variables)
+    return adam
 
 
 def _values(network: Any) -> list[Any]:
     return [variable.value for variable in network.trainable_variables]
 
 
-def compiled_step(gan: Any, images: np.ndarray) -> Callable[[int], None]:
-    step = tf.function(gan.train_step, jit_compile=gan.jit_compile)
+def compiled_step(model: Any, images: np.ndarray) -> Callable[[int], None]:
+    step = tf.function(model.train_step, jit_compile=model.jit_compile)
     placed = tf.constant(images)
 
     def run(count: int) -> None:
         for _ in range(count):
             logs = step(placed)
-        float(logs["generator_loss"])
+        wait(tuple(logs.values()))
 
     return run
+
+
+def wait(losses: Sequence[Any]) -> None:
+    float(losses[0])
 
 
 def device() -> tuple[str, bool]:

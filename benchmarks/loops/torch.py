@@ -1,4 +1,7 @@
-"""The plain loop in PyTorch: modules, channels last, autograd, its own Adam."""
+"""The plain loops in PyTorch: modules, channels last, autograd, PyTorch's own Adam.
+
+See `loops`.
+"""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,38 +12,38 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from loops import BETAS, EPSILON, LEARNING_RATE, SLOPE
+from loops import ADAM_OF_GAN, ADAM_OF_VAE, SLOPE
 
 
 class ToMaps(nn.Module):
-    """Vectors into maps, which lie in memory channels last."""
+    """Makes maps of vectors, in channels-last memory format."""
 
     def __init__(self, *shape: int) -> None:
         super().__init__()
         self.shape = shape
 
     def forward(self, x: Any) -> Any:
-        """Lays them out anew."""
+        """Reshapes the input."""
         return x.view(-1, *self.shape).permute(0, 3, 1, 2)
 
 
 class ToVectors(nn.Module):
-    """Maps that lie in memory channels last into vectors, in the order in which they lie."""
+    """Makes vectors of maps in channels-last memory format, in the order of that memory."""
 
     def forward(self, x: Any) -> Any:
-        """Lays them out anew."""
+        """Reshapes the input."""
         return x.permute(0, 2, 3, 1).flatten(1)
 
 
 class Crop(nn.Module):
-    """The upper left of maps."""
+    """Takes the upper left part of maps."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
 
     def forward(self, x: Any) -> Any:
-        """Cuts the rest off."""
+        """Crops the input."""
         return x[:, :, : self.size, : self.size]
 
 
@@ -101,17 +104,66 @@ def mlp(latent_dim: int, width: int, dropout: float) -> tuple[Any, Any]:
     return generator, discriminator
 
 
-NETWORKS = {"dcgan": dcgan, "mlp": mlp}
+class ResidualBlock(nn.Module):
+    """Adds to its input the output of two dense layers."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, x: Any) -> Any:
+        """Computes `x + layers(x)`."""
+        return x + self.layers(x)
+
+
+class Encoder(nn.Module):
+    """The encoder of `dense_vae`."""
+
+    def __init__(self, latent_dim: int, width: int) -> None:
+        super().__init__()
+        self.hidden = nn.Sequential(
+            ToVectors(),
+            nn.Linear(28 * 28, width),
+            nn.SiLU(),
+            ResidualBlock(width),
+            ResidualBlock(width),
+        )
+        self.mean = nn.Linear(width, latent_dim)
+        self.log_variance = nn.Linear(width, latent_dim)
+
+    def forward(self, x: Any) -> tuple[Any, Any]:
+        """Computes the mean and the log variance of the latents."""
+        x = self.hidden(x)
+        return self.mean(x), self.log_variance(x)
+
+
+def dense_vae(latent_dim: int, width: int, dropout: float) -> tuple[Any, Any]:
+    del dropout
+    decoder = nn.Sequential(
+        nn.Linear(latent_dim, width),
+        nn.SiLU(),
+        ResidualBlock(width),
+        ResidualBlock(width),
+        nn.Linear(width, 28 * 28),
+        ToMaps(28, 28, 1),
+    )
+    return Encoder(latent_dim, width), decoder
+
+
+NETWORKS = {"dcgan": dcgan, "mlp": mlp, "dense_vae": dense_vae}
 
 
 class PlainLoop:
-    """See `loops`.
+    """The part that the loops of all families share.
 
     Args:
-        network: As `loops` says, and so are `weights`, `latent_dim`, `width` and `dropout`.
-        epsilon: Adam's, which in PyTorch stands beside the corrected second moment.
-        bfloat16: Whether to run both networks under autocast.
+        network: As `loops` says, as are `weights`, `latent_dim`, `width` and `dropout`.
+        epsilon: Adam's, which PyTorch adds to the root of the corrected second moment.
+        bfloat16: Whether the networks run under autocast.
     """
+
+    adam = ADAM_OF_GAN
+    losses = 0  # how many a step returns
 
     def __init__(
         self,
@@ -120,76 +172,134 @@ class PlainLoop:
         latent_dim: int,
         width: int,
         dropout: float = 0.3,
-        epsilon: float = EPSILON,
+        epsilon: float | None = None,
         bfloat16: bool = False,
     ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.latent_dim = latent_dim
         self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
-        self.generator, self.discriminator = (
+        self.epsilon = self.adam.epsilon if epsilon is None else epsilon
+        self.networks = tuple(
             each.to(self.device, memory_format=torch.channels_last)
             for each in NETWORKS[network](latent_dim, width, dropout)
         )
         with torch.no_grad():
             for tensor, value in zip(self._tensors(), weights, strict=True):
                 tensor.copy_(_from_keras(torch.from_numpy(value)))
-        self.adams = [
-            torch.optim.Adam(each.parameters(), LEARNING_RATE, BETAS, epsilon, fused=True)
-            for each in (self.generator, self.discriminator)
-        ]
 
     def _tensors(self) -> list[Any]:
         return [
             tensor
-            for part in (*self.generator, *self.discriminator)
-            for tensor in (*part.parameters(), *part.buffers())
-            if tensor.ndim  # else it counts a normalisation's batches
+            for network in self.networks
+            for part in network.modules()
+            for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False))
+            if tensor.ndim  # the others count the batches of a normalisation
         ]
 
+    def _adam(self, *networks: Any) -> Any:
+        parameters = [tensor for network in networks for tensor in network.parameters()]
+        rate, betas = self.adam.learning_rate, self.adam.betas
+        return torch.optim.Adam(parameters, rate, betas, self.epsilon, fused=True)
+
     def weights(self) -> list[np.ndarray]:
-        """All weights, in the order and the layout in which they were given."""
+        """Returns all weights, in the order and layout in which they were given."""
         return [np.array(_to_keras(tensor.detach()).cpu()) for tensor in self._tensors()]
 
     def place(self, images: np.ndarray) -> Any:
         """Puts float images, NHWC, where the steps run."""
         return torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2)
 
-    def step(self, real: Any, latents: Any = None) -> tuple[Any, Any]:
-        """Trains on one batch that `place` has placed; the two losses."""
-        if latents is None:
-            latents = torch.randn(len(real), self.latent_dim, device=self.device)
+    def step(self, images: Any, noise: Any = None) -> tuple[Any, ...]:
+        """Trains on one batch that `place` has placed, and returns the losses."""
+        if noise is None:
+            noise = torch.randn(len(images), self.latent_dim, device=self.device)
+        return self._stated_step(images, noise)
+
+    def train(self, batches: Iterable[np.ndarray]) -> tuple[float, ...]:
+        """Trains on batches of bytes, NHWC, and returns the mean losses."""
+        totals = torch.zeros(self.losses, device=self.device)
+        count = 0
+        for pixels in batches:
+            totals += torch.stack(self.step(self._floats(self.place(pixels))))
+            count += 1
+        return tuple((totals / count).tolist())
+
+    def _floats(self, pixels: Any) -> Any:
+        """Returns bytes as the images that a step takes."""
+        raise NotImplementedError
+
+    def _stated_step(self, images: Any, noise: Any) -> tuple[Any, ...]:
+        raise NotImplementedError
+
+
+class PlainGAN(PlainLoop):
+    """The loop of a GAN."""
+
+    losses = 2
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.adams = [self._adam(network) for network in self.networks]
+
+    def _floats(self, pixels: Any) -> Any:
+        return pixels.float().mul_(2 / 255).sub_(1)
+
+    def _stated_step(self, images: Any, noise: Any) -> tuple[Any, Any]:
+        generator, discriminator = self.networks
         generator_adam, discriminator_adam = self.adams
         with self.autocast:
-            fake = self.generator(latents)
-            real_logits = self.discriminator(real).float()
-            fake_logits = self.discriminator(fake.detach()).float()
+            fake = generator(noise)
+            real_logits = discriminator(images).float()
+            fake_logits = discriminator(fake.detach()).float()
         loss = functional.softplus(-real_logits).mean() + functional.softplus(fake_logits).mean()
         discriminator_adam.zero_grad()
         loss.backward()
         discriminator_adam.step()
 
         with self.autocast:
-            fake_logits = self.discriminator(fake).float()
+            fake_logits = discriminator(fake).float()
         generator_loss = functional.softplus(-fake_logits).mean()
         generator_adam.zero_grad()
-        generator_loss.backward(inputs=list(self.generator.parameters()))
+        generator_loss.backward(inputs=list(generator.parameters()))
         generator_adam.step()
         return loss.detach(), generator_loss.detach()
 
-    def train(self, batches: Iterable[np.ndarray]) -> tuple[float, float]:
-        """Trains on batches of bytes, NHWC; the means of the two losses."""
-        totals = torch.zeros(2, device=self.device)
-        count = 0
-        for pixels in batches:
-            real = self.place(pixels).float().mul_(2 / 255).sub_(1)
-            totals += torch.stack(self.step(real))
-            count += 1
-        discriminator_loss, generator_loss = (totals / count).tolist()
-        return discriminator_loss, generator_loss
+
+class PlainVAE(PlainLoop):
+    """The loop of a VAE."""
+
+    adam = ADAM_OF_VAE
+    losses = 3
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.optimizer = self._adam(*self.networks)
+
+    def _floats(self, pixels: Any) -> Any:
+        is_on = torch.rand(pixels.shape, device=self.device) < pixels / 255
+        return is_on.float().mul_(2).sub_(1)
+
+    def _stated_step(self, images: Any, noise: Any) -> tuple[Any, Any, Any]:
+        encoder, decoder = self.networks
+        with self.autocast:
+            mean, log_variance = (each.float() for each in encoder(images))
+            logits = decoder(mean + torch.exp(0.5 * log_variance) * noise).float()
+        reconstruction = functional.binary_cross_entropy_with_logits(
+            logits, 0.5 * images + 0.5, reduction="sum"
+        ) / len(images)
+        kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).sum(1).mean()
+        loss = reconstruction + kl
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach(), reconstruction.detach(), kl.detach()
+
+
+LOOPS = {"dcgan": PlainGAN, "mlp": PlainGAN, "dense_vae": PlainVAE}
 
 
 def _from_keras(weight: Any) -> Any:
-    """Keras has inputs before outputs, and both behind a kernel's height and width."""
+    """Reorders axes: Keras has inputs before outputs, both after a kernel's height and width."""
     return (
         weight.permute(3, 2, 0, 1) if weight.ndim == 4 else weight.T if weight.ndim == 2 else weight
     )
@@ -201,8 +311,8 @@ def _to_keras(weight: Any) -> Any:
     )
 
 
-def compiled_step(gan: Any, images: np.ndarray) -> Callable[[int], None]:
-    step = torch.compile(gan.train_step) if gan.jit_compile else gan.train_step
+def compiled_step(model: Any, images: np.ndarray) -> Callable[[int], None]:
+    step = torch.compile(model.train_step) if model.jit_compile else model.train_step
     on_gpu = torch.cuda.is_available()
     placed = torch.from_numpy(images).to("cuda" if on_gpu else "cpu")
 
@@ -213,6 +323,10 @@ def compiled_step(gan: Any, images: np.ndarray) -> Callable[[int], None]:
             torch.cuda.synchronize()
 
     return run
+
+
+def wait(losses: Sequence[Any]) -> None:
+    losses[0].item()
 
 
 def device() -> tuple[str, bool]:

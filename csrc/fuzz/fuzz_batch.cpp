@@ -1,7 +1,7 @@
-// The bytes choose images, indices, padding, range, dtype, instruction set and threads; every value
-// that gather writes is compared, to the bit, with one that is worked out here, a pixel at a time.
-// What the library promises to refuse must be refused, with nothing written. Pixels and output end
-// where memory ends, so that even a masked load beyond them is seen. Seeds: corpus/batch.
+// The input chooses binarisation, images, indices, padding, range, dtype, instruction set and
+// threads. Every value that gather writes is compared, to the bit, with a reference that computes a
+// pixel at a time. Invalid arguments must throw before anything is written. Pixels and output end
+// where memory ends, so that even a masked load beyond them is found. Seeds: corpus/batch.
 #include <sanitizer/asan_interface.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -27,8 +27,8 @@ constexpr std::size_t kRoom = std::size_t{1} << 17;  // bytes, for all pixels an
 constexpr std::size_t kGuard = 64;                   // bytes before the values
 constexpr std::uint8_t kUntouched = 0xA5;
 
-// For loops of the target's own: what they do is no news to the fuzzer, and telling it takes most
-// of the time.
+// For loops of the target itself: their coverage means nothing, and recording it would take most of
+// the time.
 #define UNOBSERVED __attribute__((noinline, no_sanitize("coverage")))
 
 void require(bool holds) {
@@ -45,7 +45,7 @@ bool refuses(Function function) {
     return false;
 }
 
-// The fuzzer's bytes, from the front; zeros when there are no more.
+// The fuzzer's bytes from the front, then zeros.
 class Input {
   public:
     Input(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
@@ -70,7 +70,7 @@ class Input {
     std::size_t size_;
 };
 
-// Memory for kGuard + kRoom bytes that is followed by a page without access.
+// Memory for kGuard + kRoom bytes, followed by a page without access.
 class Arena {
   public:
     Arena() {
@@ -86,8 +86,8 @@ class Arena {
     // The last `size` bytes.
     std::uint8_t* last(std::size_t size) const { return begin_ + size_ - size; }
 
-    // Nothing but the last `size` bytes may be touched, to within the eight bytes that
-    // AddressSanitizer can tell apart.
+    // Allows access to the last `size` bytes only, to within the eight bytes of a granule of
+    // AddressSanitizer.
     void allow_last(std::size_t size) const {
         ASAN_POISON_MEMORY_REGION(begin_, size_);
         ASAN_UNPOISON_MEMORY_REGION(last(size), size);
@@ -103,13 +103,14 @@ struct Range {
     double high;
 };
 
-// Ranges that vector arithmetic serves, that it does not, and a few that no dtype or not all have.
+// Ranges with and without vector code, and some that not every dtype has.
 constexpr Range kRanges[] = {{-1, 1},      {0, 1},   {0, 255}, {-0.5, 0.5},  {0.1, 0.9},
                              {-1e3, 1e-3}, {0, 6e4}, {1, -1},  {-3e38, 3e38}};
 
 struct Case {
+    Binarize binarize;
     bool stacked;
-    std::size_t stack;  // only where stacked
+    std::size_t stack;  // used if stacked
     InstructionSet set;
     DType dtype;
     Range range;
@@ -122,11 +123,14 @@ struct Case {
 
 Case read_case(Input& input) {
     Case it{};
+    const std::size_t how = input.byte() % 4;
+    if (how == 1) it.binarize.how = Binarization::threshold;
+    if (how > 1) it.binarize = {Binarization::drawn, input.raw<std::uint64_t>()};
     const std::size_t kind = input.byte();
     it.stacked = kind % 2 == 1;
-    // Mostly the small stacks, each of which has code of its own; at times any, right or wrong.
+    // Mostly small stacks; sometimes any size, valid or not.
     it.stack = kind < 192 ? 1 + kind / 2 % 4 : input.byte();
-    // At times one that no processor has.
+    // Sometimes a set that no processor has.
     const std::size_t set = input.byte();
     it.set = set < 240 ? std::array{InstructionSet::portable, InstructionSet::avx2,
                                     InstructionSet::avx512}[set % 3]
@@ -139,12 +143,12 @@ Case read_case(Input& input) {
         it.range.low = input.raw<double>();
         it.range.high = input.raw<double>();
     }
-    // A thread costs as much as everything else.
+    // Rarely several: starting a thread takes as long as everything else.
     const std::size_t threads = input.byte();
     it.threads = threads < 224 ? 1 : static_cast<unsigned>(threads % 9);
     it.images.count = input.byte() % 8;
     it.images.height = input.byte() % 6;
-    // Short rows, and such as are put together in several parts.
+    // Short rows, and rows that are prepared in several parts.
     const std::size_t width = input.raw<std::uint16_t>();
     it.images.width = width < 0xF000 ? width % 72 : width % 2500;
     const std::size_t channels = input.byte();
@@ -153,7 +157,7 @@ Case read_case(Input& input) {
     return it;
 }
 
-// Padding of all kinds, or nothing where it was rightly refused.
+// Padding of all kinds, or nothing if padding_to rightly throws.
 std::optional<Padding> read_padding(Input& input, const Images& images) {
     const std::size_t kind = input.byte();
     if (kind < 64) return Padding{};
@@ -186,7 +190,7 @@ std::optional<Padding> read_padding(Input& input, const Images& images) {
 
 std::size_t item_size(DType dtype) { return dtype == DType::float32 ? 4 : 2; }
 
-// The bytes of a batch as batch_shape gives it, or nothing where it was rightly refused.
+// The bytes of a batch by batch_shape, or nothing if batch_shape rightly throws.
 std::optional<std::size_t> batch_bytes(const Case& it, const Padding& padding) {
     using Wide = unsigned __int128;
     const Wide height = Wide{padding.top} + it.images.height + padding.bottom;
@@ -195,7 +199,7 @@ std::optional<std::size_t> batch_bytes(const Case& it, const Padding& padding) {
     Wide bytes = item_size(it.dtype);
     bool fits = true;
     for (const Wide each : {Wide{it.batch_size}, height, width, Wide{it.channels()}}) {
-        // Both at most 2^63, so that the product is exact.
+        // Both are at most 2^63, so the product is exact.
         fits = fits && each <= limit && bytes * std::max(each, Wide{1}) <= limit;
         if (fits) bytes *= std::max(each, Wide{1});
     }
@@ -221,7 +225,7 @@ double too_large(DType dtype) {
     }
 }
 
-// The finite values from 0 up of a 16-bit format: each one's place is its bits.
+// The finite values from 0 up of a 16-bit format, each at the index of its bits.
 std::vector<double> finite_values(int exponent_bits) {
     const int mantissa_bits = 15 - exponent_bits;
     const int bias = (1 << (exponent_bits - 1)) - 1;
@@ -235,7 +239,7 @@ std::vector<double> finite_values(int exponent_bits) {
     return values;
 }
 
-// Looked for among all values there are: the nearest, of two that are as near the even one.
+// Searches all values for the nearest; of two at the same distance, the even one.
 UNOBSERVED std::uint32_t bits16(double value, const std::vector<double>& values) {
     const double magnitude = std::fabs(value);
     std::uint32_t bits = 0;
@@ -253,7 +257,7 @@ UNOBSERVED std::uint32_t bits16(double value, const std::vector<double>& values)
 
 using Table = std::array<std::uint32_t, 256>;
 
-// The bits that each pixel level should become.
+// The expected bits of each pixel level.
 UNOBSERVED Table expected_levels(const Range& range, DType dtype) {
     static const std::vector<double> float16 = finite_values(5);
     static const std::vector<double> bfloat16 = finite_values(8);
@@ -284,6 +288,29 @@ std::optional<Levels> make_levels(const Range& range, DType dtype) {
     return levels;
 }
 
+// SplitMix64's finaliser.
+UNOBSERVED std::uint64_t mixed(std::uint64_t z) {
+    z ^= z >> 30;
+    z *= 0xBF58476D1CE4E5B9u;
+    z ^= z >> 27;
+    z *= 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
+// The level that a pixel has in a batch: `position` counts the pixels of image `row`.
+UNOBSERVED std::uint8_t expected_level(const Binarize& binarize, std::uint8_t level,
+                                       std::uint64_t row, std::uint64_t position) {
+    constexpr std::uint64_t step = 0x9E3779B97F4A7C15u;
+    if (binarize.how == Binarization::none) return level;
+    if (binarize.how == Binarization::threshold) return level >= 128 ? 255 : 0;
+    const std::uint64_t start = mixed(binarize.key + step * (row + 1)) + step;
+    for (std::uint64_t trial = 0;; ++trial) {
+        const std::uint64_t word = mixed(start + step * (position / 8 + (trial << 40)));
+        const std::uint64_t number = word >> position % 8 * 8 & 0xFF;
+        if (number != 255) return number < level ? 255 : 0;
+    }
+}
+
 UNOBSERVED void compare(const Case& it, const Padding& padding,
                         const std::vector<std::int64_t>& indices, const Table& table,
                         const std::uint8_t* values) {
@@ -297,14 +324,17 @@ UNOBSERVED void compare(const Case& it, const Padding& padding,
                     if (y >= padding.top && y < padding.top + images.height && x >= padding.left &&
                         x < padding.left + images.width) {
                         const std::int64_t image = indices[it.stacked ? i * it.stack + c : i];
-                        std::size_t place = static_cast<std::size_t>(image);
-                        place = place * images.height + (y - padding.top);
+                        const auto row = static_cast<std::size_t>(image);
+                        std::size_t place = y - padding.top;
                         place = place * images.width + (x - padding.left);
                         place = place * images.channels + (it.stacked ? 0 : c);
-                        pixel = images.pixels[place];
+                        const std::size_t image_size =
+                            images.height * images.width * images.channels;
+                        pixel = expected_level(it.binarize, images.pixels[row * image_size + place],
+                                               row, place);
                     }
                     for (std::size_t byte = 0; byte < size; ++byte) {
-                        // Little-endian, as are all processors that have the vector code.
+                        // Little-endian, as all processors with vector code are.
                         if (*values++ != (table[pixel] >> 8 * byte & 0xFF)) std::abort();
                     }
                 }
@@ -320,7 +350,7 @@ UNOBSERVED bool untouched(const std::uint8_t* bytes, std::size_t size) {
     return true;
 }
 
-// Different from place to place, whatever the input has left.
+// Pixels that differ from place to place, also when no input is left.
 UNOBSERVED void fill_pixels(std::uint8_t* pixels, std::size_t size, Input& input) {
     for (std::size_t i = 0; i < size; ++i) {
         pixels[i] = static_cast<std::uint8_t>(input.byte() ^ (i * 0x9E3779B1u >> 13));
@@ -343,7 +373,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::size_t image_size = it.images.height * it.images.width * it.images.channels;
     if (image_size != 0) it.images.count = std::min(it.images.count, kRoom / image_size);
     std::optional<std::size_t> bytes = batch_bytes(it, *padding);
-    // Fewer images where there is no room for all; none, if not for one.
+    // Fewer images if there is no room for all, down to none.
     while (bytes && *bytes > kRoom) {
         it.batch_size /= 2;
         bytes = batch_bytes(it, *padding);
@@ -369,17 +399,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fill_pixels(pixels, pixel_bytes, input);
     it.images.pixels = pixels;
 
-    // Nothing may be written where the batch has no shape, so it needs no memory either.
+    // A batch without a shape is never written, so it needs no memory.
     const std::size_t value_bytes = bytes.value_or(0);
     std::uint8_t* values = value_arena.last(value_bytes);
     std::memset(values - kGuard, kUntouched, kGuard + value_bytes);
     const bool refused = refuses([&] {
         if (it.stacked) {
-            gather_stacked(it.images, indices.data(), it.batch_size, it.stack, *levels, *padding,
-                           it.set, it.threads, values);
+            gather_stacked(it.images, indices.data(), it.batch_size, it.stack, *levels, it.binarize,
+                           *padding, it.set, it.threads, values);
         } else {
-            gather(it.images, indices.data(), it.batch_size, *levels, *padding, it.set, it.threads,
-                   values);
+            gather(it.images, indices.data(), it.batch_size, *levels, it.binarize, *padding, it.set,
+                   it.threads, values);
         }
     });
     require(refused == !valid);

@@ -1,5 +1,5 @@
-// Any bytes are read as the format says, or refused when it says that they are no IDX file: what is
-// accepted and what is refused are both worked out again here, plainly. Seeds: corpus/idx.
+// Any bytes are parsed as the format defines, or throw if they are not an IDX file. A simple parser
+// here computes the expected result of both. Seeds: corpus/idx.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -25,7 +25,7 @@ struct Type {
 constexpr Type kTypes[] = {{0x08, 'u', 1}, {0x09, 'i', 1}, {0x0B, 'i', 2},
                            {0x0C, 'i', 4}, {0x0D, 'f', 4}, {0x0E, 'f', 8}};
 
-// What the bytes declare, or nothing when no header begins them.
+// The header at the start of the bytes, or nothing if there is none.
 std::optional<kgan::IdxHeader> declared(const std::uint8_t* data, std::size_t size) {
     constexpr std::uint64_t limit = std::numeric_limits<std::int64_t>::max();
     if (size < 4 || data[0] != 0 || data[1] != 0) return std::nullopt;
@@ -43,7 +43,7 @@ std::optional<kgan::IdxHeader> declared(const std::uint8_t* data, std::size_t si
         header.shape.push_back(dimension);
         if (dimension == 0) empty = true;
         if (dimension != 0) bytes *= dimension;
-        // At most 2^63 times 2^32 until here, so that the product was exact.
+        // At most 2^63 times 2^32, so the product was exact.
         if (bytes > limit) return std::nullopt;
     }
     header.payload_size = empty ? 0 : static_cast<std::uint64_t>(bytes);
@@ -55,7 +55,7 @@ bool refuses(Function function) {
     try {
         function();
     } catch (const std::invalid_argument& error) {
-        // What was received is in every message.
+        // Every message says what was received.
         require(std::strstr(error.what(), ". Received: ") != nullptr);
         return true;
     }

@@ -3,7 +3,8 @@
 Everything else in kgan is written in `keras.ops`. A backend's module gives:
 
 - `ImperativeSteps`: a mixin that shows Keras's trainer the `train_step` and `test_step` it wants
-  there, and calls the model's `training_step(data)` and `evaluation_step(data)`, which may assign
+  there, and calls the model`s `training_step(unpack(data, training=True))` and
+  `evaluation_step(unpack(data, training=False))`, which may assign
   to variables as they please and return the logs. The model has a `training_noise`, the
   `keras.random.SeedGenerator` of its training;
 - `gradients(fn, variables) -> (gradients, aux)`: runs `fn() -> (loss, aux)` and differentiates the

@@ -37,7 +37,9 @@ class ImperativeSteps(functions.FreshFunctions):
             self.optimizer.variables,
             self.metrics_variables,
         )
-        return _purely(self.training_step, data, variables, state)
+        return _purely(
+            lambda: self.training_step(self.unpack(data, training=True)), variables, state
+        )
 
     def test_step(self: Any, state: Any, data: Any) -> tuple[Logs, Any]:
         """What Keras's trainer calls for a batch of held-out data: `(logs, new state)`."""
@@ -46,7 +48,9 @@ class ImperativeSteps(functions.FreshFunctions):
             self.non_trainable_variables,
             self.metrics_variables,
         )
-        return _purely(self.evaluation_step, data, variables, state)
+        return _purely(
+            lambda: self.evaluation_step(self.unpack(data, training=False)), variables, state
+        )
 
     # Keras's trainer takes the values out of the variables, donates them to each step and puts back
     # the last step's results at the end of an epoch. In between, a variable would hold a deleted
@@ -87,7 +91,7 @@ def _variables_of(model: Any, part: str) -> list[Variable]:
     )
 
 
-def _purely(step: Callable[[Any], Logs], data: Any, variables: Any, state: Any) -> Any:
+def _purely(step: Callable[[], Logs], variables: Any, state: Any) -> Any:
     """Runs a step on the values in `state`, which is as `variables`, and returns the new ones."""
     pairs = [
         pair
@@ -95,7 +99,7 @@ def _purely(step: Callable[[Any], Logs], data: Any, variables: Any, state: Any) 
         for pair in zip(group, values, strict=True)
     ]
     with keras.StatelessScope(pairs) as scope:
-        logs = step(data)
+        logs = step()
     return logs, tuple([scope.get_current_value(v) for v in group] for group in variables)
 
 

@@ -1,5 +1,6 @@
 """The TensorFlow backend: gradient tapes, steps that Keras compiles as they stand, tf.data."""
 
+import functools
 import itertools
 import weakref
 from collections.abc import Callable, Hashable, Sequence
@@ -20,11 +21,11 @@ class ImperativeSteps(functions.FreshFunctions):
 
     def train_step(self: Any, data: Any) -> Logs:
         """What Keras's trainer calls for a batch of training data."""
-        return _reducible(self.training_step(data))
+        return _reducible(self.training_step(self.unpack(data, training=True)))
 
     def test_step(self: Any, data: Any) -> Logs:
         """What Keras's trainer calls for a batch of held-out data."""
-        return _reducible(self.evaluation_step(data))
+        return _reducible(self.evaluation_step(self.unpack(data, training=False)))
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras would build the model from a batch here, in a way that fails for the pairs of
@@ -191,8 +192,13 @@ def alone(call: Callable[[], Any]) -> Any:
 def _compile(model: Layer, call: Callable[..., Any], jit_compile: bool) -> Callable[..., Any]:
     del model
     # Without AutoGraph, as Keras compiles its own steps: a function means the same on each backend.
+    # TensorFlow warns of functions with the same code that are traced often, as if they were one:
+    # here each is another model's or method's. A partial has no code of its own.
     return tf.function(
-        call, reduce_retracing=True, autograph=False, jit_compile=jit_compile or None
+        functools.partial(call),
+        reduce_retracing=True,
+        autograph=False,
+        jit_compile=jit_compile or None,
     )
 
 

@@ -21,11 +21,11 @@ class ImperativeSteps(functions.FreshFunctions):
     def train_step(self: Any, data: Any) -> Logs:
         """What Keras's trainer calls for a batch of training data."""
         with _random_numbers_after(self.training_noise):
-            return self.training_step(data)
+            return self.training_step(self.unpack(data, training=True))
 
     def test_step(self: Any, data: Any) -> Logs:
         """What Keras's trainer calls for a batch of held-out data."""
-        return self.evaluation_step(data)
+        return self.evaluation_step(self.unpack(data, training=False))
 
 
 @contextmanager

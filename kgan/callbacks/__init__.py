@@ -1,7 +1,7 @@
-"""Callbacks, for `fit` and for loops of one's own through `keras.callbacks.CallbackList`.
+"""Callbacks, for `fit` and for custom loops through `keras.callbacks.CallbackList`.
 
-They ask a model for little: those that draw want `generate(n, seed=...)`, so that they serve every
-family of models.
+They find out what a model can do by the Protocols in `kgan.training.capabilities`, and what its
+logs mean from the table in `kgan.training.log_names`. So they work with every family of models.
 """
 
 from kgan.callbacks.checkpoint import BackupAndRestore, Checkpoint

@@ -1,34 +1,36 @@
-"""Signs that a GAN has collapsed, looked for after every epoch, and said in words."""
+"""Signs of collapse, looked for after every epoch."""
 
 import statistics
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import keras
 import numpy as np
 
 from kgan._arguments import integer
 from kgan.metrics.classes import class_shares
-from kgan.metrics.evaluator import DivergedError, Evaluator, as_dataset, default_features
+from kgan.metrics.datasets import as_dataset
+from kgan.metrics.evaluator import DivergedError, Evaluator, default_features
 from kgan.metrics.features import Features
 from kgan.metrics.neighbours import duplicate_distance, support_size
+from kgan.training.callback import Callback
+from kgan.training.capabilities import Generates
+from kgan.training.log_names import HELD_OUT, Gradient, describe
 
 # Healthy runs of kgan's recipes on MNIST stay well within these; see docs/evaluation.md.
-_LEAST_SPREAD = 0.25  # of that of real images
-_LEAST_CLASS_SHARE = 0.2  # of that among real images
-_LEAST_EXPECTED = 20  # samples of a class, for its absence to be no chance
-_LEAST_SUPPORT = 0.1  # of that of real images
-_CERTAIN = 0.999
-_GRADIENT_FACTOR = 100.0  # against the median of earlier epochs
+_LEAST_SPREAD = 0.25  # relative to real images
+_LEAST_CLASS_SHARE = 0.2  # relative to real images
+_LEAST_EXPECTED = 20  # samples of a class, so that its absence is not chance
+_LEAST_SUPPORT = 0.1  # relative to real images
+_GRADIENT_FACTOR = 100.0  # relative to the median of earlier epochs
 _GRADIENT_RANGE = (1e-6, 1e4)
 
 Signs = Iterator[tuple[str, str]]
 
 
 class CollapseWarning(UserWarning):
-    """A GAN shows a sign of collapse."""
+    """A model shows a sign of collapse."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,9 @@ class Alarm:
     """A sign of collapse.
 
     Args:
-        epoch: Integer, from 1, at whose end it was seen.
+        epoch: Integer, from 1, the epoch at whose end it appeared.
         sign: String, its name.
-        message: String, what was seen and what usually helps.
+        message: String, what it is and what usually helps.
     """
 
     epoch: int
@@ -46,34 +48,37 @@ class Alarm:
     message: str
 
 
-class CollapseAlarm(keras.callbacks.Callback):
+class CollapseAlarm(Callback):
     """Warns when training has gone wrong in one of the ways that losses do not show.
 
-    After every epoch it looks for cheap signs, and gives a `CollapseWarning` that names the sign
-    and what usually helps when one appears:
+    After every epoch it looks for signs that are cheap to compute. When one appears, it gives a
+    `CollapseWarning` with the name of the sign and what usually helps.
 
-    - `spread`: the samples' features vary far less than those of real images;
-    - `missing_classes`: classes that real images have are all but absent (where the features tell
-      the classes of the dataset, and few enough for 20 samples of each);
-    - `repeats`: the same images come again and again;
-    - `discriminator_certain`, `discriminator_fooled`: the discriminator tells real from fake every
-      time, or is wrong every time;
-    - `vanished_gradient of the generator`, `exploded_gradient of the discriminator` and so on:
-      against earlier epochs, or below 1e-6 or above 1e4 whatever they were;
+    Signs in samples, of models with `generate(n, seed=...)`:
+
+    - `spread`: the features of samples vary far less than those of real images;
+    - `missing_classes`: classes of the real images are nearly absent (if the features tell the
+      classes of the data set, and these are few enough for 20 samples of each);
+    - `repeats`: the same images appear again and again;
     - `diverged`: samples are NaN or infinite.
 
-    The first three ask the model for `generate(n, seed=...)`; the others read the logs of a
-    `kgan.GAN`, and are passed over where the logs have no such entries.
+    Signs in the logs, by the limits that families state in `kgan.training.log_names`:
 
-    Works in `fit`, and in a loop of one's own through `keras.callbacks.CallbackList`.
+    - `discriminator_certain`, `discriminator_fooled`: the discriminator of a GAN tells real from
+      fake every time, or is wrong every time;
+    - `posterior_collapse`: the latents of a VAE tell next to nothing about the images;
+    - `vanished_gradient of the generator`, `exploded_gradient of the discriminator` and so on:
+      relative to earlier epochs, or below 1e-6 or above 1e4 in any case.
+
+    Works in `fit`, and in a custom loop through `keras.callbacks.CallbackList`.
 
     Args:
         dataset: A `kgan.data.ImageDataset` or uint8 images: the real ones.
-        count: Integer, samples to look at.
+        count: Integer, the number of samples.
         features: See `kgan.metrics.get_features`. Defaults to those of `kgan.evaluate`, or to
-            pixels where it has none for such images.
-        patience: Integer, epochs in a row that a sign must be there.
-        stop: Whether training ends at an alarm.
+            pixels if it has none for such images.
+        patience: Integer, the number of epochs in a row that show the sign before the warning.
+        stop: Whether a warning ends training.
         seed: Integer, chooses latents and real images.
 
     `alarms` holds each `Alarm` of the training so far.
@@ -83,7 +88,7 @@ class CollapseAlarm(keras.callbacks.Callback):
 
     Example:
     ```python
-    gan.fit(train, epochs=20, callbacks=[kgan.callbacks.CollapseAlarm(train, stop=True)])
+    model.fit(train, epochs=20, callbacks=[kgan.callbacks.CollapseAlarm(train, stop=True)])
     ```
     """
 
@@ -107,30 +112,31 @@ class CollapseAlarm(keras.callbacks.Callback):
         self._norms: dict[str, list[float]] = {}
         self._seen: dict[str, int] = {}
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Makes two samples: what does not fit should show before an epoch is trained."""
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Makes two samples, so that a mismatch shows before an epoch is trained."""
         del logs
-        self._evaluator.check(self.model)
+        if isinstance(self.model, Generates):
+            self._evaluator.check(self.model)
         self.alarms.clear()
         self._norms.clear()
         self._seen.clear()
 
     def get_state(self) -> dict[str, Any]:
-        """What a resumed training goes on with: alarms, gradients, and signs that are there."""
+        """Alarms, gradients and present signs, for a resumed training."""
         alarms = [asdict(alarm) for alarm in self.alarms]
         return {"alarms": alarms, "norms": self._norms, "seen": self._seen}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Takes back what `get_state` returned."""
         self.alarms[:] = [Alarm(**alarm) for alarm in state["alarms"]]
         self._norms, self._seen = state["norms"], state["seen"]
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Looks for the signs."""
         found = {**dict(self._signs_in_samples()), **dict(self._signs_in_logs(logs or {}))}
         self._seen = {sign: self._seen.get(sign, 0) + 1 for sign in found}
         for sign, epochs in self._seen.items():
-            # Said when it appears, and again only if it had gone meanwhile.
+            # Reported when it appears, and again only if it was gone meanwhile.
             if epochs == self.patience:
                 alarm = Alarm(epoch + 1, sign, f"After epoch {epoch + 1}: {found[sign]}")
                 self.alarms.append(alarm)
@@ -139,6 +145,8 @@ class CollapseAlarm(keras.callbacks.Callback):
                     self.model.stop_training = True
 
     def _signs_in_samples(self) -> Signs:
+        if not isinstance(self.model, Generates):
+            return
         try:
             _, _, fake = self._evaluator.sample(self.model)
         except DivergedError as error:
@@ -147,31 +155,20 @@ class CollapseAlarm(keras.callbacks.Callback):
         real = self._evaluator.real
         yield from signs_in_features(real, fake, self._evaluator.num_classes)
 
-    def _signs_in_logs(self, logs: dict[str, Any]) -> Signs:
-        accuracy = logs.get("discriminator_accuracy")
-        if accuracy is not None and accuracy >= _CERTAIN:
-            yield (
-                "discriminator_certain",
-                f"the discriminator tells real from fake in {accuracy:.2%} of all pairs, so the "
-                "generator learns little from it. What helps: a lower learning rate or fewer "
-                "steps for the discriminator, dropout in it, a gradient penalty, or a loss that "
-                "does not saturate.",
-            )
-        if accuracy is not None and accuracy <= 1 - _CERTAIN:
-            yield (
-                "discriminator_fooled",
-                f"the discriminator ranks real above fake in {accuracy:.2%} of all pairs only: it "
-                "has it the wrong way round. What helps: a higher learning rate or more steps for "
-                "the discriminator; check that its loss is not negated.",
-            )
-        for name, norm in logs.items():
-            if name.endswith("_gradient_norm") and not name.startswith("val_"):
+    def _signs_in_logs(self, logs: Mapping[str, Any]) -> Signs:
+        for name, value in logs.items():
+            if name.startswith(HELD_OUT):
+                continue
+            described = describe(name)
+            for limit in described.limits:
+                if limit.is_reached(value):
+                    yield limit.sign, limit.message.format(value=value)
+            if described.gradient is not None:
                 earlier = self._norms.setdefault(name, [])
-                network = name.removesuffix("_gradient_norm")
-                signs = list(signs_in_gradient(network, norm, earlier))
+                signs = list(signs_in_gradient(described.gradient, value, earlier))
                 yield from signs
-                if not signs:  # what is wrong must not become what is usual
-                    earlier.append(norm)
+                if not signs:  # a bad value must not become the usual one
+                    earlier.append(value)
 
 
 def signs_in_features(real: Features, fake: Features, num_classes: int | None) -> Signs:
@@ -180,7 +177,7 @@ def signs_in_features(real: Features, fake: Features, num_classes: int | None) -
     Args:
         real: Features of real images.
         fake: Features of samples.
-        num_classes: Integer, how many classes the features tell, or None.
+        num_classes: Integer, the number of classes that the features tell, or None.
 
     Yields:
         `(sign, message)`.
@@ -189,45 +186,44 @@ def signs_in_features(real: Features, fake: Features, num_classes: int | None) -
     if spread < _LEAST_SPREAD:
         yield (
             "spread",
-            f"the samples vary {spread:.2f} times as much as real images. They are too much alike: "
-            "the generator may be collapsing. What helps: a lower learning rate for the generator, "
-            "a gradient penalty, the relativistic loss, showing the discriminator several samples "
+            f"the samples vary {spread:.2f} times as much as real images. They are too similar: "
+            "the model may be collapsing. What helps: a lower learning rate; for a GAN also a "
+            "gradient penalty, the relativistic loss, or a discriminator that sees several samples "
             "at once.",
         )
     if fake.classes is not None and real.classes is not None and num_classes is not None:
         expected = class_shares(real.classes, num_classes)
         shares = class_shares(fake.classes, num_classes)
-        told = expected * len(fake) >= _LEAST_EXPECTED
-        missing = np.flatnonzero(told & (shares < _LEAST_CLASS_SHARE * expected))
+        countable = expected * len(fake) >= _LEAST_EXPECTED
+        missing = np.flatnonzero(countable & (shares < _LEAST_CLASS_SHARE * expected))
         if len(missing):
             yield (
                 "missing_classes",
-                f"samples of {_listed(missing)} are all but absent: the generator has lost these "
-                "modes, or not found them yet. What helps: a lower learning rate for the "
-                "generator, a gradient penalty, the relativistic loss, larger batches, or a "
-                "conditional GAN.",
+                f"samples of {_listed(missing)} are nearly absent: the model has lost these modes, "
+                "or has not found them yet. What helps: a lower learning rate, larger batches, or "
+                "a conditional model; for a GAN also a gradient penalty or the relativistic loss.",
             )
     same = duplicate_distance(real.vectors)
-    # Fainter samples lie nearer to one another without being the same, by the root of `spread`, and
-    # blurred ones by more, since what sets the nearest apart is their detail. Copies stay copies.
+    # Fainter samples are closer to each other without being the same, by the root of `spread`.
+    # Blurred ones are closer still, since the nearest differ in their details. Copies stay copies.
     support = support_size(fake.vectors, same * min(1.0, spread))
     if support < _LEAST_SUPPORT * support_size(real.vectors, same):
         yield (
             "repeats",
             f"samples repeat so often that there can be only about {support:,.0f} different ones. "
-            "The generator ignores its latents. What helps: a gradient penalty, the relativistic "
-            "loss, showing the discriminator several samples at once; check that the latents reach "
-            "the generator.",
+            "The model ignores its latents: check that they reach the network that makes images. "
+            "What helps a GAN: a gradient penalty, the relativistic loss, or a discriminator that "
+            "sees several samples at once.",
         )
 
 
-def signs_in_gradient(network: str, norm: float, earlier: list[float]) -> Signs:
+def signs_in_gradient(gradient: Gradient, norm: float, earlier: list[float]) -> Signs:
     """Looks for a gradient that has vanished or exploded.
 
     Args:
-        network: String, whose gradient it is.
+        gradient: A `kgan.training.log_names.Gradient`.
         norm: Float, its mean length in this epoch.
-        earlier: Floats, those of earlier epochs without such a sign.
+        earlier: Floats, the lengths in earlier epochs without such a sign.
 
     Yields:
         `(sign, message)`.
@@ -239,18 +235,16 @@ def signs_in_gradient(network: str, norm: float, earlier: list[float]) -> Signs:
     before = "" if usual is None else f", and was {usual:.3g} in earlier epochs"
     if norm < low:
         yield (
-            f"vanished_gradient of the {network}",
-            f"the gradient of the {network} has vanished: its mean length is {norm:.3g}{before}. "
-            "The network no longer learns. What helps: for the generator, the non-saturating loss "
-            "and a discriminator that is less certain; for the discriminator, samples that are "
-            "not yet perfect to it: a lower learning rate for the generator.",
+            f"vanished_gradient of the {gradient.of}",
+            f"the gradient of the {gradient.of} has vanished: its mean length is {norm:.3g}"
+            f"{before}. It no longer learns. {gradient.vanished}".rstrip(),
         )
-    elif not norm <= high:  # NaN is not either
+    elif not norm <= high:  # also if it is NaN
         yield (
-            f"exploded_gradient of the {network}",
-            f"the gradient of the {network} has exploded: its mean length is {norm:.3g}{before}. "
-            "What helps: lower learning rates, clipping (`global_clipnorm=1.0` of the optimizer), "
-            "a gradient penalty on the discriminator.",
+            f"exploded_gradient of the {gradient.of}",
+            f"the gradient of the {gradient.of} has exploded: its mean length is {norm:.3g}"
+            f"{before}. What helps: lower learning rates, clipping (`global_clipnorm=1.0` of the "
+            f"optimizer). {gradient.exploded}".rstrip(),
         )
 
 

@@ -3,32 +3,35 @@
 import contextlib
 import csv
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from kgan import _backend
 from kgan._files import written_whole
+from kgan.training.callback import Callback
+from kgan.training.log_names import in_panels
+
+_PLOTTED_PANELS = 2
 
 
-class LossHistory(keras.callbacks.Callback):
-    """Writes the logs of every epoch so far to a CSV file, and draws them if asked to.
+class LossHistory(Callback):
+    """Writes the logs of every epoch so far to a CSV file, and can plot them.
 
-    Unlike Keras's `CSVLogger` it takes logs that turn up in some epochs only, and the files are
-    whole at any moment. Epochs are counted from 1. Of several processes that train a model
+    Unlike Keras's `CSVLogger` it accepts logs that appear only in some epochs, and the files are
+    complete at any moment. Epochs are counted from 1. Of several processes that train a model
     together, the chief writes.
 
     Args:
         path: The CSV file.
-        plot: A `.png` for the losses and scores. Defaults to none.
-        resume: Whether to keep the epochs that the file holds from before; those that are trained
+        plot: A `.png` file for the plot of the losses. Defaults to none.
+        resume: Whether to keep the epochs that the file already holds. Epochs that are trained
             again are replaced.
 
     Example:
     ```python
     history = kgan.callbacks.LossHistory("history.csv", plot="losses.png")
-    gan.fit(train, epochs=20, callbacks=[history])
+    model.fit(train, epochs=20, callbacks=[history])
     ```
     """
 
@@ -44,21 +47,21 @@ class LossHistory(keras.callbacks.Callback):
         self.resume = resume
         self._epochs: list[dict[str, float]] = []
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Reads the epochs before this run, if it is to go on with them."""
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Reads the epochs of earlier sessions, with `resume`."""
         del logs
         self._epochs = read_history(self.path) if self.resume and self.path.exists() else []
 
     def get_state(self) -> dict[str, int]:
-        """What a resumed training goes on with: how many epochs there were."""
+        """The number of epochs so far, for a resumed training."""
         return {"epochs": len(self._epochs)}
 
     def set_state(self, state: dict[str, int]) -> None:
-        """Goes on from there, with the epochs in the file."""
+        """Takes that many epochs from the file."""
         self._epochs = read_history(self.path)[: state["epochs"]] if self.path.exists() else []
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Writes, and draws."""
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Writes the file, and the plot."""
         if not _backend.is_chief(self.model):
             return
         row = {"epoch": epoch + 1.0, **_numbers(logs or {})}
@@ -68,8 +71,8 @@ class LossHistory(keras.callbacks.Callback):
             plot_losses(self.plot, self._epochs)
 
 
-def _numbers(logs: dict[str, Any]) -> dict[str, float]:
-    """The logs that are numbers: a loop of somebody's own may have others."""
+def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    """The logs that are numbers: a custom loop may have others."""
     numbers = {}
     for name, value in logs.items():
         with contextlib.suppress(TypeError, ValueError):
@@ -90,13 +93,17 @@ def write_history(path: str | os.PathLike[str], epochs: list[dict[str, float]]) 
 
 
 def read_history(path: str | os.PathLike[str]) -> list[dict[str, float]]:
-    """Reads what `write_history` wrote: the logs of each epoch."""
+    """Reads a file of `write_history`: the logs of each epoch.
+
+    Raises:
+        ValueError: The file is not one that kgan wrote.
+    """
     with Path(path).open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         try:
             epochs = [{name: float(n) for name, n in row.items() if n} for row in reader]
         except (TypeError, ValueError) as error:
-            raise ValueError(f"Expected {path} to hold numbers. Received: {error}") from error
+            raise ValueError(f"Expected {path} to hold numbers. Received: {error}.") from error
     if not all("epoch" in logs for logs in epochs):
         raise ValueError(
             f"Expected {path} to have a column `epoch`, filled in every row, as kgan writes it. "
@@ -106,35 +113,30 @@ def read_history(path: str | os.PathLike[str]) -> list[dict[str, float]]:
 
 
 def plot_losses(path: str | os.PathLike[str], epochs: list[dict[str, float]]) -> None:
-    """Draws losses above, the discriminator's mean scores below.
+    """Plots the first two panels of the logs: for a GAN, losses and mean scores.
 
     Args:
-        path: Where the PNG is written.
+        path: The PNG file.
         epochs: The logs of each epoch, with its number under `epoch`.
     """
     # Imported here: it takes a third of a second, and most sessions never plot.
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(8, 6), dpi=100, layout="constrained")
-    panels = figure.subplots(2, 1, sharex=True)
-    every = sorted({name for logs in epochs for name in logs})
-    shown = (
-        ("loss", [name for name in every if name.endswith("loss")]),
-        ("mean logit", [name for name in every if name.endswith(("real_score", "fake_score"))]),
-    )
-    for panel, (label, names) in zip(panels, shown, strict=True):
-        for name in names:
+    names = dict.fromkeys(name for logs in epochs for name in logs if name != "epoch")
+    plotted = list(in_panels(names).items())[:_PLOTTED_PANELS]
+    count = max(len(plotted), 1)
+    figure = Figure(figsize=(8, 3 * count), dpi=100, layout="constrained")
+    panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
+    for panel, (title, within) in zip(panels, plotted, strict=False):
+        for described in within:
+            name = described.name
             points = [(logs["epoch"], logs[name]) for logs in epochs if name in logs]
-            panel.plot(*zip(*points, strict=True), marker="o", markersize=3, label=_words(name))
-        panel.set_ylabel(label)
+            line = zip(*points, strict=True)
+            panel.plot(*line, marker="o", markersize=3, label=described.label)
+        panel.set_ylabel(title)
         panel.grid(alpha=0.3)
-        if names:
-            panel.legend(frameon=False)
+        panel.legend(frameon=False)
     panels[-1].set_xlabel("epoch")
     panels[-1].xaxis.get_major_locator().set_params(integer=True)
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png")
-
-
-def _words(name: str) -> str:
-    return name.replace("val_", "held-out ").replace("_", " ")

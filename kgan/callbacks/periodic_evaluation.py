@@ -1,45 +1,46 @@
-"""Figures of quality and variety in the logs, while a model trains."""
+"""Metrics of sample quality and variety in the logs, while a model trains."""
 
 import math
 from dataclasses import asdict, replace
 from typing import Any
 
-import keras
 import numpy as np
 
 from kgan._arguments import integer
+from kgan._typing import Pictures
 from kgan.metrics import Evaluation, Evaluator, Figure
 from kgan.metrics.evaluator import DivergedError
+from kgan.training.callback import Callback
 
 
-class PeriodicEvaluation(keras.callbacks.Callback):
-    """Evaluates the samples now and then, and puts the figures into the logs.
+class PeriodicEvaluation(Callback):
+    """Evaluates samples after some epochs, and adds the results to the logs.
 
-    They stand there under `val_` and their names in `kgan.metrics.MEASURES`: `val_fcd`, `val_kid`,
-    `val_precision`, `val_recall`, `val_density`, `val_coverage`, and those of the classes. So
-    callbacks that stand *after* this one in the list can watch them: `ModelCheckpoint` and
-    `EarlyStopping` with `monitor="val_fcd", mode="min"`, `CSVLogger`, `TensorBoard`. In the epochs
-    between they are NaN, which no watcher takes for better (but EarlyStopping counts them: give it
-    `every` times the patience); the first epoch of a `fit` is always evaluated, since watchers take
-    the first figure they see for the best so far.
+    The names in the logs are `val_` and those of `kgan.metrics.MEASURES`: `val_fcd`, `val_kid`,
+    `val_precision`, `val_recall`, `val_density`, `val_coverage`, and those of the classes.
+    Callbacks *after* this one in the list can monitor them: `ModelCheckpoint` and `EarlyStopping`
+    with `monitor="val_fcd", mode="min"`, `CSVLogger`, `TensorBoard`. In the epochs between, they
+    are NaN, which no monitor takes for an improvement (but `EarlyStopping` counts those epochs:
+    give it `every` times the patience). The first epoch of a `fit` is always evaluated, since
+    monitors take the first value for the best so far.
 
-    Works in `fit`, and in a loop of one's own through `keras.callbacks.CallbackList`, which gives
-    callbacks a copy of the logs: such a loop finds the figures in `evaluations`. Training is not
-    affected: a run with it ends in the same weights as one without.
+    Works in `fit`, and in a custom loop through `keras.callbacks.CallbackList`. That list gives
+    callbacks a copy of the logs, so a custom loop finds the results in `evaluations`. Training is
+    not affected: a run with this callback ends in the same weights as one without.
 
     Args:
         dataset: A `kgan.data.ImageDataset` or uint8 images; see `kgan.evaluate`.
         every: Integer n: the first epoch is evaluated, and every n-th.
-        count: Integer, samples, and real images beside them. Figures of fewer than 10,000 are good
-            for comparing epochs of a run; the floor is in `evaluations`.
+        count: Integer, the number of samples, and of real images. Metrics of fewer than 10,000 are
+            good for comparing epochs of a run; `evaluations` has the floors.
         seed: Integer, chooses latents and real images, the same ones each time.
         features: See `kgan.metrics.get_features`.
 
-    `evaluations` holds each `kgan.metrics.Evaluation`, by the epoch's number from 1. The last one
-    has pictures, unless the training was resumed since; those of all would fill the memory.
+    `evaluations` holds each `kgan.metrics.Evaluation`, by the epoch's number from 1. Only the last
+    one has pictures, to save memory, and only if training was not resumed since.
 
     Raises:
-        ValueError: `every` or `count` is out of range, or the dataset wants `features` to be named.
+        ValueError: `every` or `count` is out of range, or the data set needs explicit `features`.
 
     Example:
     ```python
@@ -47,7 +48,7 @@ class PeriodicEvaluation(keras.callbacks.Callback):
     best = keras.callbacks.ModelCheckpoint(
         "best.keras", monitor="val_fcd", mode="min", save_best_only=True
     )
-    gan.fit(train, epochs=20, callbacks=[evaluation, best])
+    model.fit(train, epochs=20, callbacks=[evaluation, best])
     ```
     """
 
@@ -66,14 +67,14 @@ class PeriodicEvaluation(keras.callbacks.Callback):
         self._evaluator = Evaluator(dataset, count, seed, features, thorough=False)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Makes two samples: what does not fit should show before an epoch is trained."""
+        """Makes two samples, so that a mismatch shows before an epoch is trained."""
         del logs
         self._evaluator.check(self.model)
         self.evaluations.clear()
         self._is_first = True
 
     def get_state(self) -> dict[str, Any]:
-        """What a resumed training goes on with: the evaluations, without their pictures."""
+        """The evaluations without their pictures, for a resumed training."""
         return {
             "is_first": self._is_first,
             "evaluations": [
@@ -90,7 +91,7 @@ class PeriodicEvaluation(keras.callbacks.Callback):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Takes back what `get_state` returned."""
         self._is_first = state["is_first"]
         evaluator = self._evaluator
         for kept in state["evaluations"]:
@@ -106,11 +107,11 @@ class PeriodicEvaluation(keras.callbacks.Callback):
                 real_shares=real_shares,
             )
 
-    def _no_pictures(self) -> Any:
+    def _no_pictures(self) -> Pictures:
         return np.zeros((0, *self._evaluator.dataset.image_shape), "uint8")
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Evaluates, if it is this epoch's turn, and fills the logs."""
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Evaluates, if it is this epoch's turn, and adds the results to the logs."""
         values = dict.fromkeys(self._evaluator.names_for(self.model), math.nan)
         is_turn = self._is_first or (epoch + 1) % self.every == 0
         self._is_first = False
@@ -118,14 +119,17 @@ class PeriodicEvaluation(keras.callbacks.Callback):
             try:
                 evaluation = self._evaluator.evaluate(self.model)
             except DivergedError:
-                pass  # the logs say NaN, and what watches them knows what to do
+                pass  # the logs say NaN, which callbacks know how to handle
             else:
-                if self.evaluations:
-                    before, kept = self.evaluations.popitem()  # of the others they are gone already
-                    self.evaluations[before] = replace(
-                        kept, samples=self._no_pictures(), sample_classes=None, sample_labels=None
-                    )
+                self._drop_pictures_of_last()
                 self.evaluations[epoch + 1] = evaluation
                 values = {name: figure.value for name, figure in evaluation.figures.items()}
         if logs is not None:
             logs.update({f"val_{name}": value for name, value in values.items()})
+
+    def _drop_pictures_of_last(self) -> None:
+        if self.evaluations:
+            epoch, kept = self.evaluations.popitem()  # those before it have none any more
+            self.evaluations[epoch] = replace(
+                kept, samples=self._no_pictures(), sample_classes=None, sample_labels=None
+            )

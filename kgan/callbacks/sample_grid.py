@@ -1,56 +1,82 @@
-"""Grids of samples from the same latents, as training goes on."""
+"""Grids of images that a model makes of the same inputs, while it trains."""
 
 import functools
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from kgan import _backend
 from kgan import images as pictures
 from kgan._arguments import integer
+from kgan._typing import Images, Labels, Pictures
+from kgan.training.callback import Callback
+from kgan.training.capabilities import (
+    Encodes,
+    Generates,
+    Translates,
+    classes_of,
+    is_conditional,
+)
 
 _MOST_FRAMES = 200
 _MOST_ROWS = 16
 
 
-class SampleGrid(keras.callbacks.Callback):
-    """Draws what the generator makes of the same latents, time after time.
+class SampleGrid(Callback):
+    """Draws a grid of images from the same latents, or of the same images, after every epoch.
 
     Writes `epoch_0001.png`, `epoch_0002.png`, ... into a directory (`batch_000100.png`, ... with
     `every_batches`), and at the end of training all of them as an animation. A conditional model
-    gets a row per class; if it has more classes than there are rows, they are spread over all.
+    gets a row for each class. If it has more classes than there are rows, the rows are spread
+    evenly over them.
+
+    With `inputs`, each row of these images is followed by a row of what the model makes of them:
+    reconstructions, or translations.
 
     Of several processes that train a model together, the chief draws.
 
-    Works in `fit`, and in a loop of one's own through `keras.callbacks.CallbackList`. The model
-    needs one method, `generate(n, seed=...)`, and where it has a `num_classes` that is not None,
-    `generate(n, labels=..., seed=...)`.
+    Works in `fit`, and in a custom loop through `keras.callbacks.CallbackList`. The model needs one
+    method, `generate(n, seed=...)`, and `generate(n, labels=..., seed=...)` if it has a
+    `num_classes` that is not None. With `inputs` it needs `encode` and `reconstruct(images)`, or
+    `translate(images)`.
 
     Args:
-        directory: Where the grids go; made if it is not there.
-        columns: Integer, images to a row.
-        rows: Integer, rows. Defaults to one per class, up to 16, or 8 for an unconditional model.
+        directory: The directory of the grids. It is created if necessary.
+        columns: Integer, images in a row.
+        rows: Integer, rows of samples. Defaults to one for each class, at most 16, or 8 for an
+            unconditional model.
         every_batches: Integer n: a grid after every n batches. Defaults to one after each epoch.
         seed: Integer, chooses the latents.
-        value_range: Two floats, the range of the generated images, for black and for white.
-        animation: The name of the GIF that `on_train_end` writes, within the directory unless it
-            says otherwise; None for none.
+        value_range: Two floats, the pixel values that are drawn black and white.
+        animation: The name of the GIF that `on_train_end` writes, relative to the directory; None
+            for none.
         log_dir: A TensorBoard directory that gets each grid as an image too; needs
             `pip install "kgan[tensorboard]"`.
+        inputs: Float array `(n, height, width, channels)` in `value_range`, or a tuple
+            `(images, labels)` for a conditional model: the images to reconstruct or translate.
+            Defaults to `None`: samples are drawn.
 
     Raises:
         ValueError: A size is less than 1.
+        TypeError: When training begins, the model cannot make such images.
 
     Example:
     ```python
-    gan.fit(train, epochs=20, callbacks=[kgan.callbacks.SampleGrid("samples")])
+    model.fit(train, epochs=20, callbacks=[kgan.callbacks.SampleGrid("samples")])
     ```
 
-    In a loop of one's own:
+    Reconstructions of held-out images by a VAE:
+
+    ```python
+    images, _ = test.draw(32, seed=0)
+    grid = kgan.callbacks.SampleGrid("reconstructions", inputs=images)
+    ```
+
+    In a custom loop:
 
     ```python
     callbacks = keras.callbacks.CallbackList([kgan.callbacks.SampleGrid("samples")], model=gan)
@@ -74,6 +100,7 @@ class SampleGrid(keras.callbacks.Callback):
         value_range: tuple[float, float] = (-1.0, 1.0),
         animation: str | os.PathLike[str] | None = "training.gif",
         log_dir: str | os.PathLike[str] | None = None,
+        inputs: Images | tuple[Images, Labels] | None = None,
     ) -> None:
         super().__init__()
         for name, size in (("columns", columns), ("rows", rows), ("every_batches", every_batches)):
@@ -86,26 +113,27 @@ class SampleGrid(keras.callbacks.Callback):
         self.seed = seed
         self.value_range = value_range
         self.animation = None if animation is None else self.directory / animation
+        self.inputs = inputs
         self._events = None if log_dir is None else _ImageEvents(log_dir)
         self._batches = 0
         self._batches_before_epoch = 0
         self._last = 0
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Makes a grid and throws it away: what is wrong should show before an epoch is trained."""
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Makes a grid and discards it, so that errors show before an epoch is trained."""
         del logs
         if _backend.is_chief(self.model):
             self.directory.mkdir(parents=True, exist_ok=True)
             self._grid()
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Notes where the epoch's batches begin."""
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Remembers where the epoch's batches begin."""
         del logs
-        if epoch > 0 and not self._batches:  # a resumed run goes on from its last grid
+        if epoch > 0 and not self._batches:  # a resumed run continues after its last grid
             self._batches = max(self._found(), default=0)
         self._batches_before_epoch = self._batches
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Draws, if it is this batch's turn."""
         del logs
         before, self._batches = self._batches, self._batches_before_epoch + batch + 1
@@ -114,14 +142,14 @@ class SampleGrid(keras.callbacks.Callback):
         if every is not None and self._batches // every > before // every:
             self._draw("batch", self._batches, digits=6)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Draws, if epochs are what is drawn."""
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Draws, unless grids are drawn after batches."""
         del logs
         if self.every_batches is None:
             self._draw("epoch", epoch + 1, digits=4)
 
     def get_state(self) -> dict[str, int]:
-        """What a resumed training goes on with: how many batches and grids there were."""
+        """The number of batches and grids so far, for a resumed training."""
         return {
             "batches": self._batches,
             "batches_before_epoch": self._batches_before_epoch,
@@ -129,18 +157,18 @@ class SampleGrid(keras.callbacks.Callback):
         }
 
     def set_state(self, state: dict[str, int]) -> None:
-        """Goes on from there."""
+        """Takes back what `get_state` returned."""
         self._batches = state["batches"]
         self._batches_before_epoch = state["batches_before_epoch"]
         self._last = state["last"]
 
-    def on_train_end(self, logs: Any = None) -> None:
-        """Makes the animation out of the grids in the directory."""
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Makes the animation of the grids in the directory."""
         del logs
         if not _backend.is_chief(self.model):
             return
         if self.animation is not None and (paths := self._written()):
-            # So that a long run's film stays one that people wait for; the last grid is kept.
+            # So that the film of a long run stays short; the last grid is always in it.
             chosen = np.unique(np.linspace(0, len(paths) - 1, _MOST_FRAMES).round().astype(int))
             frames = [pictures.load_picture(paths[index]) for index in chosen]
             same = [frame for frame in frames if frame.shape == frames[-1].shape]
@@ -156,23 +184,49 @@ class SampleGrid(keras.callbacks.Callback):
         path = self.directory / f"{unit}_{number:0{digits}}.png"
         pictures.save_png(path, grid)
         if self._events is not None:
-            self._events.add("samples", path.read_bytes(), grid.shape, step=number)
+            tag = "samples" if self.inputs is None else self.directory.name
+            self._events.add(tag, path.read_bytes(), grid.shape, step=number)
 
-    def _grid(self) -> np.ndarray:
-        return pictures.grid(pictures.to_uint8(self._samples(), self.value_range), self.columns)
+    def _grid(self) -> Pictures:
+        if self.inputs is None:
+            return pictures.grid(self._to_uint8(self._samples()), self.columns)
+        given = self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
+        before, after = self._to_uint8(given[0]), self._to_uint8(self._outputs(*given))
+        return pictures.paired_grid(before, after, self.columns)
 
-    def _samples(self) -> np.ndarray:
-        classes = getattr(self.model, "num_classes", None)
+    def _to_uint8(self, images: Images) -> Pictures:
+        return pictures.to_uint8(images, self.value_range)
+
+    def _samples(self) -> Images:
+        if not isinstance(self.model, Generates):
+            raise TypeError(
+                "Expected a model with `generate(n, seed=...)`. Received: "
+                f"{type(self.model).__name__}. Give `inputs` to a model that reconstructs or "
+                "translates images."
+            )
+        classes = classes_of(self.model)
         if classes is None:
             return self.model.generate((self.rows or 8) * self.columns, seed=self.seed)
         rows = self.rows or min(classes, _MOST_ROWS)
-        # With fewer rows than classes from the first class to the last, else class after class.
+        # With fewer rows than classes, evenly from the first class to the last.
         shown = np.linspace(0, classes - 1, rows).round() if rows < classes else np.arange(rows)
         labels = np.repeat(shown.astype("int32") % classes, self.columns)
-        return self.model.generate(len(labels), labels=labels, seed=self.seed)
+        options: dict[str, Any] = {"labels": labels}
+        return self.model.generate(len(labels), seed=self.seed, **options)
+
+    def _outputs(self, images: Images, labels: Labels | None = None) -> Images:
+        if isinstance(self.model, Encodes):
+            options = {"labels": labels} if is_conditional(self.model) else {}
+            return self.model.reconstruct(images, **options)
+        if isinstance(self.model, Translates):
+            return self.model.translate(images)
+        raise TypeError(
+            "Expected a model with `encode` and `reconstruct`, or with `translate`, since `inputs` "
+            f"were given. Received: {type(self.model).__name__}."
+        )
 
     def _written(self) -> list[Path]:
-        """The grids so far, in order: earlier sessions of the same run count, older runs do not."""
+        """The grids of this run, in order, with those of earlier sessions, not of older runs."""
         found = self._found()
         return [found[number] for number in sorted(found) if number <= self._last]
 
@@ -202,7 +256,7 @@ class _ImageEvents:
             ) from error
         self._event = event_pb2.Event
         self._summary = summary_pb2.Summary
-        # Made with the first image: processes that draw none are to leave no file.
+        # Made with the first image, so that processes that draw none leave no file.
         self._writer = functools.cache(lambda: EventFileWriter(str(log_dir)))
 
     def add(self, tag: str, png: bytes, shape: tuple[int, ...], step: int) -> None:
@@ -217,7 +271,7 @@ class _ImageEvents:
         self._writer().flush()
 
     def close(self) -> None:
-        """Waits until all is on disk. What is added later goes into another file."""
+        """Waits until everything is on disk. Images that are added later go into another file."""
         if self._writer.cache_info().currsize:
             self._writer().close()
             self._writer.cache_clear()

@@ -1,23 +1,25 @@
-"""Ways to end training early and cleanly: what was trained of the epoch is saved, and not lost."""
+"""Callbacks that end training early and cleanly, so that an interrupted epoch is saved."""
 
 import os
 import signal
 import time
 import weakref
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
 import keras
 
 from kgan import _interrupts
+from kgan.training.callback import Callback
 
 
-class TimeLimit(keras.callbacks.Callback):
-    """Ends training once it has taken a given time.
+class TimeLimit(Callback):
+    """Ends training after a given time.
 
     The clock starts with training; compiling the step and the work of other callbacks count. The
-    batch in hand is finished, `Checkpoint` saves the model, and the epoch's callbacks are told of
-    what there is of it. A `fit` that goes on from there trains the rest of the epoch.
+    current batch is finished, `Checkpoint` saves the model, and the callbacks of the epoch run for
+    the part that was trained. A `fit` that resumes from there trains the rest of the epoch.
 
     Args:
         seconds: Float, wall time.
@@ -34,39 +36,40 @@ class TimeLimit(keras.callbacks.Callback):
         self.reached = False
         self._start = 0.0
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Starts the clock."""
         del logs
         self.reached = False
         self._start = time.monotonic()
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Ends training if the time is over."""
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Ends training if the time is up."""
         del batch, logs
         if time.monotonic() - self._start >= self.seconds:
             self.reached = True
             self.model.stop_training = True
 
 
-class StopOnSignal(keras.callbacks.Callback):
-    """Ends training after the batch in hand when the process is interrupted.
+class StopOnSignal(Callback):
+    """Ends training after the current batch when the process is interrupted.
 
-    The first Ctrl-C (SIGINT) or SIGTERM has `Checkpoint` save the model as it is and lets the
-    epoch's callbacks run, so that grid and history are written of what there is of the epoch; the
-    second acts as if this callback were not there. A `fit` that goes on from there trains the rest
-    of the epoch. A signal that the process ignores, as of a shell's background jobs, stays ignored.
-    Signals can be caught in a process's main thread only; elsewhere the callback does nothing.
+    After the first Ctrl-C (SIGINT) or SIGTERM, `Checkpoint` saves the model as it is, and the
+    callbacks of the epoch run, so grid and history include the part of the epoch that was trained.
+    The second signal acts as if this callback were not there. A `fit` that resumes from there
+    trains the rest of the epoch. Signals that the process ignores, as a shell's background jobs do,
+    stay ignored. Python handles signals only in the main thread of a process; in others the
+    callback does nothing.
 
-    Only the process that trains listens: one that is forked meanwhile, as Keras forks workers, has
-    the handlers from before.
+    Only the process that trains reacts. A process that is forked meanwhile, such as one of Keras's
+    workers, has the handlers from before.
 
-    Handlers are put back when training ends, in an error too. `received` is the number of the
+    The handlers are restored when training ends, also in an error. `received` is the number of the
     signal that ended training, or None.
 
     Example:
     ```python
     on_signal = kgan.callbacks.StopOnSignal()
-    gan.fit(train, epochs=20, callbacks=[on_signal, kgan.callbacks.Checkpoint("gan.keras")])
+    model.fit(train, epochs=20, callbacks=[on_signal, kgan.callbacks.Checkpoint("model.keras")])
     if on_signal.received is None:
         print("Not interrupted.")
     ```
@@ -75,28 +78,28 @@ class StopOnSignal(keras.callbacks.Callback):
     def __init__(self) -> None:
         super().__init__()
         self.received: int | None = None
-        self._trained: Any = None
+        self._trained: keras.Model | None = None
         self._previous: dict[int, Any] = {}
         _ALL.add(self)
 
     @property
-    def has_interrupted(self) -> bool:
+    def has_interrupted(self) -> bool:  # type: ignore[override]
         """Whether it has ended training."""
         return self.received is not None
 
-    def set_model(self, model: Any) -> None:
-        """Notes the model, so that a signal need not ask for it.
+    def set_model(self, model: keras.Model) -> None:
+        """Remembers the model, so that a signal does not read `self.model`.
 
-        On JAX, reading `self.model` gives the model back its variables. Amid a step those are the
+        On JAX, reading `self.model` gives the model back its variables. Within a step those are the
         ones from before it, which the step has used up.
         """
         super().set_model(model)
         self._trained = model
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Listens."""
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Installs the signal handlers."""
         del logs
-        self._restore()  # what a loop of one's own that raised has left
+        self._restore()  # those that a custom loop left when it raised an error
         self.received = None
         for number in (signal.SIGINT, signal.SIGTERM):
             if _interrupts.is_ignored(number):
@@ -110,15 +113,16 @@ class StopOnSignal(keras.callbacks.Callback):
         del frame
         self._restore()
         self.received = number
-        self._trained.stop_training = True
+        if self._trained is not None:
+            self._trained.stop_training = True
 
-    def on_train_end(self, logs: Any = None) -> None:
-        """Stops listening."""
+    def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
+        """Restores the signal handlers."""
         del logs
         self._restore()
 
     def on_train_failed(self) -> None:
-        """Stops listening."""
+        """Restores the signal handlers."""
         self._restore()
 
     def _restore(self) -> None:
@@ -134,7 +138,7 @@ def _restore_all() -> None:
         each._restore()
 
 
-# At once, not when a signal comes: one that comes just before a worker waits for a lock does not
-# wake it, as far as its handler is Python's, and who waits for its end would wait forever.
+# At the fork, not when a signal arrives: a signal with a handler in Python that arrives just before
+# a worker waits for a lock does not wake it, and a process that waits for its end waits forever.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_restore_all)

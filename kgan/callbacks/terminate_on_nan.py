@@ -1,50 +1,41 @@
-"""Training that stops at the first NaN, and says where it came from."""
+"""Training that ends at the first NaN, with a message about where it came from."""
 
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-# What a step works out before what: all that is not named comes between loss and gradient.
-_FIRST = ("real_score", "fake_score", "discriminator_accuracy", "discriminator_loss")
-_LAST = ("discriminator_gradient_norm", "generator_loss", "generator_gradient_norm")
-_CAUSES = {
-    "real_score": "The discriminator gives no number for real images: look for NaN in the data.",
-    "fake_score": "The discriminator gives no number for samples: look at what the generator ends "
-    "in, and whether its weights have exploded.",
-    "discriminator_loss": "The discriminator's scores are finite, its loss is not: look at the "
-    "loss, and at regularizers.",
-    "discriminator_gradient_norm": "The losses are finite, the discriminator's gradient is not: "
-    "look for a square root or a norm that is taken of 0, as in a penalty.",
-    "generator_loss": "The discriminator's update has spoilt it: lower its learning rate.",
-    "generator_gradient_norm": "The losses are finite, the generator's gradient is not: look for a "
-    "square root or a norm that is taken of 0.",
-}
+from kgan.training.callback import Callback
+from kgan.training.log_names import describe
+
+# Attributes of models that put several updates into one log if they are above 1.
+_SEVERAL_UPDATES = ("discriminator_steps", "steps_per_execution")
 
 
 class NaNWarning(UserWarning):
-    """A loss, a penalty, a gradient or a network's weights are no longer finite."""
+    """A loss, a penalty, a gradient or the weights of a network are not finite."""
 
 
-class TerminateOnNaN(keras.callbacks.Callback):
-    """Ends training when something is NaN or infinite, and names what was so first.
+class TerminateOnNaN(Callback):
+    """Ends training when a log is NaN or infinite, and names the first one.
 
-    Keras's callback of that name looks at `loss` only, which a GAN does not have. This one looks at
-    all logs after every batch, in the order in which a training step works them out: scores, the
-    discriminator's loss, penalties, its gradient, then the generator's. It also says which
-    networks' weights are lost already. Where one log is of several updates (`discriminator_steps`,
-    `steps_per_execution`) it says so, since it cannot tell the first.
+    Keras's callback of that name looks only at `loss`, which many generative models do not have.
+    This one looks at all logs after every batch, in the order in which a training step computes
+    them (see `kgan.training.log_names`). It also names the networks whose weights are no longer
+    finite. If one log holds several updates (`discriminator_steps`, `steps_per_execution`), the
+    warning says that the first of them is not known.
 
-    Works in `fit`, and in a loop of one's own through `keras.callbacks.CallbackList`.
+    Works in `fit`, and in a custom loop through `keras.callbacks.CallbackList`.
 
-    `first` is the name of the entry in the logs that went first, or None.
+    `first` is the name of the log that was the first, or None.
 
     Example:
     ```python
-    gan.fit(train, epochs=20, callbacks=[kgan.callbacks.TerminateOnNaN()])
+    model.fit(train, epochs=20, callbacks=[kgan.callbacks.TerminateOnNaN()])
     ```
     """
 
@@ -53,48 +44,49 @@ class TerminateOnNaN(keras.callbacks.Callback):
         self.first: str | None = None
         self._epoch = 0
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         """Forgets an earlier training."""
         del logs
         self.first = None
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Notes the epoch."""
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Remembers the epoch."""
         del logs
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Looks at the logs: of this batch, or means over the epoch, which one NaN makes NaN."""
-        broken = [name for name, value in (logs or {}).items() if not _is_finite(value)]
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Checks the logs. They are of this batch, or means over the epoch, which keep a NaN."""
+        logs = logs or {}
+        broken = [name for name, value in logs.items() if not _is_finite(value)]
         if not broken or self.first is not None:
             return
-        broken.sort(key=_order)
+        broken.sort(key=lambda name: describe(name).order)
         self.first = broken[0]
         warnings.warn(
             f"Training ends at epoch {self._epoch + 1}, batch {batch + 1}: {self.first} is "
-            f"{logs[self.first]}. {self._cause(broken)} {self._what_is_lost()}",
+            f"{logs[self.first]}. {self._cause(broken)} {self._lost_weights()}",
             NaNWarning,
             stacklevel=2,
         )
         self.model.stop_training = True
 
     def _cause(self, broken: list[str]) -> str:
-        for name in ("discriminator_steps", "steps_per_execution"):
+        for name in _SEVERAL_UPDATES:
             if getattr(self.model, name, 1) > 1:
                 return (
-                    f"With {name} above 1 several updates stand in one log: which of "
-                    f"{', '.join(broken)} went first cannot be told."
+                    f"With {name} above 1 a log holds several updates, so which of "
+                    f"{', '.join(broken)} was the first is not known."
                 )
-        return _CAUSES.get(broken[0], "")
+        return describe(broken[0]).nan
 
-    def _what_is_lost(self) -> str:
+    def _lost_weights(self) -> str:
         lost = networks_with_nan(self.model)
         if not lost:
             return "The weights of all networks are still finite."
         return f"Weights that are no longer finite: {', '.join(lost)}."
 
 
-def networks_with_nan(model: Any) -> list[str]:
+def networks_with_nan(model: keras.Model) -> list[str]:
     """The names of a model's networks (its `layers`, if any) with weights that are not finite."""
     return [
         layer.name
@@ -106,11 +98,5 @@ def networks_with_nan(model: Any) -> list[str]:
 def _is_finite(value: Any) -> bool:
     try:
         return math.isfinite(value)
-    except TypeError:  # whatever else somebody's own loop puts into the logs
+    except TypeError:  # a custom loop may log values that are no numbers
         return True
-
-
-def _order(name: str) -> int:
-    if name in _FIRST:
-        return _FIRST.index(name)
-    return len(_FIRST) + 1 + _LAST.index(name) if name in _LAST else len(_FIRST)

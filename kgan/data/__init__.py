@@ -1,15 +1,25 @@
-"""Data for GANs: files, batches, and the data sets that people train on first."""
+"""Data sets: MNIST and others by name, batches of your own images, and IDX files.
 
-from kgan.data.digits import load_digits
-from kgan.data.idx import idx_header, read_idx, read_idx_images, read_idx_labels, write_idx
-from kgan.data.image_dataset import ImageDataset
-from kgan.data.mnist import load_fashion_mnist, load_kmnist, load_mnist, load_stacked_mnist
-from kgan.data.registry import DATASETS, load_dataset
-from kgan.data.stacked import StackedImageDataset
-from kgan.data.tfds import from_tfds
+Names are imported when they are first used, so that IDX files can be read without Keras.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kgan.data._checks import Binarization, DataWarning
+    from kgan.data.digits import load_digits
+    from kgan.data.idx import idx_header, read_idx, read_idx_images, read_idx_labels, write_idx
+    from kgan.data.image_dataset import ImageDataset
+    from kgan.data.mnist import load_fashion_mnist, load_kmnist, load_mnist, load_stacked_mnist
+    from kgan.data.registry import DATASETS, load_dataset
+    from kgan.data.stacked import StackedImageDataset
+    from kgan.data.tfds import from_tfds
 
 __all__ = [
     "DATASETS",
+    "Binarization",
+    "DataWarning",
     "ImageDataset",
     "StackedImageDataset",
     "from_tfds",
@@ -25,3 +35,28 @@ __all__ = [
     "read_idx_labels",
     "write_idx",
 ]
+
+_MODULES = {
+    "_checks": ("Binarization", "DataWarning"),
+    "digits": ("load_digits",),
+    "idx": ("idx_header", "read_idx", "read_idx_images", "read_idx_labels", "write_idx"),
+    "image_dataset": ("ImageDataset",),
+    "mnist": ("load_fashion_mnist", "load_kmnist", "load_mnist", "load_stacked_mnist"),
+    "registry": ("DATASETS", "load_dataset"),
+    "stacked": ("StackedImageDataset",),
+    "tfds": ("from_tfds",),
+}
+_ORIGINS = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a name when it is first used."""
+    if name not in _ORIGINS:
+        raise AttributeError(f"module 'kgan.data' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"kgan.data.{_ORIGINS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,15 @@
-"""Checks of ImageDataset's arguments: each gives the value to use, or a ValueError that helps."""
+"""Checks of ImageDataset's arguments: each returns the value to use, or raises a clear ValueError.
 
+Valid data that look like a mistake cause a `DataWarning`.
+"""
+
+import math
 import operator
-from typing import Any
+import pathlib
+import random
+import sys
+import warnings
+from typing import Any, Literal, TypeAlias, get_args
 
 import keras
 import numpy as np
@@ -9,120 +17,245 @@ import numpy.typing as npt
 
 from kgan import _core
 from kgan._arguments import integer
+from kgan._registry import did_you_mean
+from kgan._typing import Labels, Pictures
+
+Binarization: TypeAlias = Literal["dynamic", "static", "threshold"]
 
 _DTYPES = ("float32", "float16", "bfloat16")
+_PACKAGE = str(pathlib.Path(__file__).parent)
+
+# 4-bit pixels, such as scikit-learn's digits, go up to 15 or 16.
+_SUSPICIOUSLY_LOW = 16
+_IMAGES_AT_ONCE = 256
+
+
+class DataWarning(UserWarning):
+    """Data that can be used, but look like a mistake: wrong scale, axes or class numbers."""
 
 
 def drawn_seed() -> int:
-    """Draws a seed from the operating system."""
+    """Draws a seed from Python's `random`, as Keras draws its own."""
     # 32 bits, so that a person can copy it.
-    return int(np.random.SeedSequence().generate_state(1)[0])
+    return random.getrandbits(32)
 
 
-def checked_images(images: Any) -> npt.NDArray[np.uint8]:
-    """C-contiguous uint8 `(N, H, W, C)`; copied only where it is not contiguous."""
+def checked_images(images: npt.ArrayLike) -> Pictures:
+    """Returns C-contiguous uint8 images `(N, H, W, C)`, copied only if not contiguous."""
     given = type(images).__name__
     try:
-        images = np.asarray(images)
-    except ValueError:  # NumPy's own words for rows of different lengths
+        array = np.asarray(images)
+    except ValueError:  # NumPy's error for rows of different lengths
         raise ValueError(
-            "images must all have the same shape, to be one array (N, H, W) or (N, H, W, C): "
-            f"resize or pad them first. Received: a {given} of arrays of several shapes"
+            "Expected images of the same shape, as one array (N, H, W) or (N, H, W, C). Received: "
+            f"a {given} of arrays of several shapes. Resize or pad them first."
         ) from None
-    if images.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biuf":
         raise ValueError(
-            "images must be a uint8 array of shape (N, H, W) or (N, H, W, C): the pixels "
-            f"themselves, not files or batches of them. Received: a {given}, dtype {images.dtype}"
+            "Expected images as a uint8 array of shape (N, H, W) or (N, H, W, C). Received: a "
+            f"{given} of dtype {array.dtype}. Pass the pixels, not files or batches."
         )
-    if images.dtype != np.uint8:
+    if array.ndim not in {3, 4}:
         raise ValueError(
-            "images must be uint8, pixels from 0 to 255: they are normalised batch by batch. If "
-            "they are floats in [0, 1], pass (images * 255).round().astype('uint8'); if in "
-            "[-1, 1], ((images + 1) * 127.5).round().astype('uint8'). "
-            f"Received: dtype {images.dtype}"
+            f"Expected images of shape (N, H, W) or (N, H, W, C). Received: shape {array.shape}."
         )
-    if images.ndim not in {3, 4}:
-        raise ValueError(
-            f"images must have shape (N, H, W) or (N, H, W, C). Received: shape {images.shape}"
-        )
-    if images.size == 0:
-        raise ValueError(f"images must not be empty. Received: shape {images.shape}")
-    if images.ndim == 3:
-        images = images[..., np.newaxis]
-    return np.ascontiguousarray(images)
+    if array.size == 0:
+        raise ValueError(f"Expected at least one pixel. Received: images of shape {array.shape}.")
+    if array.dtype != np.uint8:
+        raise ValueError(_wrong_dtype(array))
+    _warn_of_channels_first(array.shape)
+    return np.ascontiguousarray(array[..., np.newaxis] if array.ndim == 3 else array)
 
 
-def checked_labels(labels: Any, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-    """int32 `(N,)`, as many as the images, from 0 up."""
-    labels = np.asarray(labels)
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(
-            "labels must be integers of shape (N,), one class for each image; of one-hot labels "
-            "pass labels.argmax(axis=-1). "
-            f"Received: {labels.dtype} of shape {labels.shape}"
+def _wrong_dtype(images: npt.NDArray[Any]) -> str:
+    low, high = float(images.min()), float(images.max())
+    return (
+        "Expected uint8 images, pixels from 0 to 255. "
+        f"Received: dtype {images.dtype} with values from {low:g} to {high:g}. "
+        + _conversion(low, high, images.dtype.kind)
+    )
+
+
+def _conversion(low: float, high: float, kind: str) -> str:
+    """Advises how to convert images that hold numbers from `low` to `high`, by their scale."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "Remove the values that are not finite first."
+    if low < -1 or high > 65535 or (low < 0 and high > 1):
+        scaled = f"(images {'+' if low < 0 else '-'} {abs(low):g}) * (255 / {high - low:g})"
+    elif low < 0:
+        scaled = "(images + 1) * 127.5"
+    elif high <= 1:
+        scaled = "images * 255.0"
+    elif high <= _SUSPICIOUSLY_LOW:
+        scaled = f"images * (255 / {high:g})"
+    elif high > 255:
+        scaled = "images / 257"
+    elif kind == "f":
+        scaled = "images"
+    else:
+        return "Convert them: images.astype('uint8')."
+    return f"Convert them: np.round({scaled}).astype('uint8')."
+
+
+def _warn_of_channels_first(shape: tuple[int, ...]) -> None:
+    if len(shape) == 4 and shape[1] <= 4 < min(shape[2:]):
+        _warn(
+            "Expected images (N, H, W, C), channels last. Received: shape "
+            f"{shape}, which is read as {shape[1]} x {shape[2]} pixels with {shape[3]} channels. "
+            "If the channels come first, pass images.transpose(0, 2, 3, 1)."
         )
-    if len(labels) != len(images):
-        raise ValueError(
-            "labels must be as many as images. "
-            f"Received: {len(labels)} labels for {len(images)} images"
+
+
+def warn_of_low_levels(images: Pictures) -> None:
+    """Warns if all pixels are nearly black, as they are on a scale of 0 to 1 or 0 to 16."""
+    highest = 0
+    # Images of the right scale end this after the first block.
+    for first in range(0, len(images), _IMAGES_AT_ONCE):
+        highest = max(highest, int(images[first : first + _IMAGES_AT_ONCE].max()))
+        if highest > _SUSPICIOUSLY_LOW:
+            return
+    if highest > 0:
+        scale = f"images * {255 // highest}"
+        if 255 % highest:
+            scale = f"np.round(images * (255 / {highest})).astype('uint8')"
+        _warn(
+            "Expected uint8 images with pixels from 0 (black) to 255 (white). Received: "
+            f"values from 0 to {highest}, which become nearly black. Pass {scale}."
         )
-    lowest, highest = int(labels.min()), int(np.max(labels))
+
+
+def _warn(message: str) -> None:
+    """Warns at the line outside kgan.data that made the dataset."""
+    level = 1
+    frame = sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, DataWarning, stacklevel=level)
+
+
+def checked_labels(labels: npt.ArrayLike, images: Pictures) -> Labels:
+    """Returns int32 labels `(N,)`, as many as the images, from 0."""
+    array = np.asarray(labels)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(
+            "Expected labels as integers of shape (N,) or (N, 1), one class for each image. "
+            f"Received: {array.dtype} of shape {array.shape}.{_advice_for_labels(array)}"
+        )
+    if len(array) != len(images):
+        raise ValueError(
+            "Expected as many labels as images. "
+            f"Received: {len(array)} labels for {len(images)} images."
+        )
+    lowest, highest = int(array.min()), int(array.max())
     if lowest < 0 or highest >= 2**31 - 1:
         raise ValueError(
-            "labels must count classes from 0 and fit in int32. "
-            f"Received: labels from {lowest} to {highest}"
+            "Expected labels that count classes from 0 and fit in int32. "
+            f"Received: labels from {lowest} to {highest}."
         )
-    return labels.astype(np.int32)
+    return array.astype(np.int32)
 
 
-def checked_num_classes(
-    num_classes: int | None, labels: npt.NDArray[np.int32] | None
-) -> int | None:
-    """The classes given, or counted; `None` without labels."""
+def _advice_for_labels(labels: npt.NDArray[Any]) -> str:
+    if labels.dtype.kind in "OSU":
+        return " Number the classes: np.unique(labels, return_inverse=True)[1]."
+    if _is_one_hot(labels):
+        return " Convert one-hot labels: labels.argmax(axis=-1)."
+    if labels.ndim == 1 and labels.dtype.kind in "bf" and (labels == np.floor(labels)).all():
+        return " Convert them: labels.astype('int32')."
+    return ""
+
+
+def _is_one_hot(labels: npt.NDArray[Any]) -> bool:
+    if labels.ndim != 2 or labels.dtype.kind not in "biuf":
+        return False
+    return bool(np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all())
+
+
+def checked_num_classes(num_classes: int | None, labels: Labels | None) -> int | None:
+    """Returns the classes given, or counts them; `None` without labels."""
     if labels is None:
         if num_classes is not None:
             raise ValueError(
-                "num_classes says how many classes the labels have, and there are no labels. Pass "
-                f"labels, or leave it out. Received: num_classes={num_classes!r}"
+                "Expected labels for num_classes to count. "
+                f"Received: num_classes={num_classes!r} and no labels. Pass labels or leave "
+                "num_classes out."
             )
         return None
-    highest = int(np.max(labels))
+    highest = int(labels.max())
     if num_classes is None:
+        _warn_of_missing_classes(labels, highest + 1)
         return highest + 1
     num_classes = integer("num_classes", num_classes, 1)
     if highest >= num_classes:
         raise ValueError(
-            "labels must be below num_classes. "
-            f"Received: num_classes={num_classes} and the label {highest}"
+            "Expected labels below num_classes. "
+            f"Received: num_classes={num_classes} and the label {highest}."
         )
     return num_classes
 
 
+def _warn_of_missing_classes(labels: Labels, num_classes: int) -> None:
+    classes = np.unique(labels)
+    missing = num_classes - len(classes)
+    if missing == 0:
+        return
+    first = int(np.flatnonzero(classes != np.arange(len(classes)))[0])
+    others = f" and {missing - 1} others" if missing > 1 else ""
+    lowest = int(classes[0])
+    numbered = f"labels - {lowest}"
+    if missing != lowest:  # classes are missing between others
+        numbered = "np.unique(labels, return_inverse=True)[1]"
+    _warn(
+        "Expected labels that count classes from 0, each with images. Received: labels from "
+        f"{lowest} to {num_classes - 1}, without images of class {first}{others}. Pass {numbered}, "
+        f"or num_classes={num_classes} to keep the numbers."
+    )
+
+
 def checked_value_range(value_range: Any) -> tuple[float, float]:
-    """Two floats; that they make a range is for `_core.Levels` to check."""
+    """Returns two floats; `_core.Levels` checks that they are a range."""
     try:
         low, high = (float(value) for value in value_range)
     except (TypeError, ValueError):
         raise ValueError(
-            "value_range must be a pair of floats, such as (-1, 1). "
-            f"Received: value_range={value_range!r}"
+            "Expected `value_range` to be a pair of floats, such as (-1, 1). "
+            f"Received: value_range={value_range!r}."
         ) from None
     return low, high
 
 
 def checked_dtype(dtype: Any) -> str:
-    """The name of a dtype that batches can have."""
+    """Returns the name of a dtype that batches can have."""
     try:
         name: str = keras.backend.standardize_dtype(dtype)
     except (TypeError, ValueError):
         name = ""
     if name not in _DTYPES:
-        raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}. Received: dtype={dtype!r}")
+        raise ValueError(
+            f"Expected `dtype` to be one of {', '.join(_DTYPES)}. Received: dtype={dtype!r}."
+        )
     return name
 
 
-def checked_pad_to(pad_to: Any, images: npt.NDArray[np.uint8]) -> tuple[int, int]:
-    """Height and width of the images in a batch."""
+def checked_binarize(binarize: Any) -> Binarization | None:
+    """Returns the name of a way to binarise, or `None`."""
+    ways = get_args(Binarization)
+    if binarize is None:
+        return None
+    for way in ways:
+        if isinstance(binarize, str) and binarize == way:
+            return way
+    raise ValueError(
+        f"Expected `binarize` to be None or one of {', '.join(map(repr, ways))}. "
+        f"Received: binarize={binarize!r}.{did_you_mean(binarize, ways)}"
+    )
+
+
+def checked_pad_to(pad_to: Any, images: Pictures) -> tuple[int, int]:
+    """Returns the height and width of the images in a batch."""
     own = (images.shape[1], images.shape[2])
     if pad_to is None:
         return own
@@ -132,46 +265,48 @@ def checked_pad_to(pad_to: Any, images: npt.NDArray[np.uint8]) -> tuple[int, int
         height, width = 0, 0
     if height < own[0] or width < own[1]:
         raise ValueError(
-            f"pad_to must be two ints (height, width), at least the images' own {own}. "
-            f"Received: pad_to={pad_to!r}"
+            "Expected `pad_to` to be two integers (height, width), at least those of the images, "
+            f"{own}. Received: pad_to={pad_to!r}."
         )
     return height, width
 
 
 def part_of(rows: npt.NDArray[np.int64], part: Any) -> npt.NDArray[np.int64]:
-    """The rows of part `i` of `n` equal ones, `part` being `(i, n)`."""
+    """Returns the rows of part `i` of `n` equal ones, `part` being `(i, n)`."""
     try:
         index, count = (operator.index(value) for value in part)
     except (TypeError, ValueError):
         index, count = 0, 0
     if not 0 <= index < count:
         raise ValueError(
-            "part must be two ints (i, n), the number of a part, from 0, and how many there are. "
-            f"Received: part={part!r}"
+            "Expected `part` to be two integers (i, n): the number of a part, from 0, and the "
+            f"number of parts. Received: part={part!r}."
         )
     if len(rows) % count:
         raise ValueError(
-            f"A batch must have as many images in each of its parts. Received: part={part!r} of a "
-            f"batch of {len(rows)}. Choose a batch_size that is a multiple of {count}, and "
-            "drop_remainder=True for the last batch"
+            f"Expected a batch of a multiple of {count} images, for equal parts. Received: "
+            f"part={part!r} of a batch of {len(rows)}. Choose a batch_size that is a multiple of "
+            f"{count}, and drop_remainder=True for the last batch."
         )
     size = len(rows) // count
     return rows[index * size : (index + 1) * size]
 
 
-def checked_stack(stack: Any, images: npt.NDArray[np.uint8], num_classes: int | None) -> int:
-    """How many of the images make one, such that the labels of what they make fit in int32."""
+def checked_stack(stack: Any, images: Pictures, num_classes: int | None) -> int:
+    """Returns how many images make one, such that the labels of the stacks fit in int32."""
     if images.shape[3] != 1:
         raise ValueError(
-            "images to stack must have one channel, shape (N, H, W) or (N, H, W, 1). "
-            f"Received: shape {images.shape}"
+            "Expected images to stack of one channel, shape (N, H, W) or (N, H, W, 1). "
+            f"Received: shape {images.shape}."
         )
     stack = integer("stack", stack, 1)
     if stack > _core.MAX_STACK:
-        raise ValueError(f"stack must be at most {_core.MAX_STACK}. Received: stack={stack}")
+        raise ValueError(
+            f"Expected `stack` to be at most {_core.MAX_STACK}. Received: stack={stack}."
+        )
     if num_classes is not None and num_classes**stack >= 2**31:
         raise ValueError(
-            "num_classes ** stack must fit in int32, as labels do. "
-            f"Received: num_classes={num_classes} and stack={stack}"
+            "Expected num_classes ** stack to fit in int32, as labels must. "
+            f"Received: num_classes={num_classes} and stack={stack}."
         )
     return stack

@@ -1,10 +1,10 @@
-"""Downloads that are whole or not there at all.
+"""Atomic downloads: a file is complete and checked, or it is not there.
 
-`keras.utils.get_file` writes under the final name while it downloads, so that a killed process
-leaves part of a file there; a body with the wrong digest stays; and it waits for ever for a server
-that says no more. Here a file is written in a temporary folder beside the destination, and only one
-that passed its check is renamed into place, which is atomic, also when several processes download
-the same file at once.
+`keras.utils.get_file` writes under the final name while it downloads. So a killed process leaves
+part of a file there. It also keeps a file with the wrong digest, and waits without limit for a
+silent server. Here a file is written into a temporary folder next to the destination. It is renamed
+into place once its digest is checked. The rename is atomic, even if several processes download the
+same file at once.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ import keras
 
 from kgan.data._published import PublishedFile, sha256_of
 
-TIMEOUT_SECONDS = 20.0  # in which a server must say something
+TIMEOUT_SECONDS = 20.0  # without a byte from the server
 _FOLDER = ".partial-"
 _CHUNK = 1 << 16
 
 
 def is_cached(file: PublishedFile, directory: pathlib.Path) -> bool:
-    """Whether `directory` holds `file` in its whole length."""
+    """Whether `directory` holds `file` in full length."""
     path = directory / file.name
     return path.is_file() and path.stat().st_size == file.size
 
@@ -35,16 +35,16 @@ def download(file: PublishedFile, mirrors: Sequence[str], directory: pathlib.Pat
     """Download one file from the first mirror that has it, showing progress.
 
     Args:
-        file: the file, with its pinned size and digest.
-        mirrors: URLs of folders, tried in order.
-        directory: where to put it; created when missing.
+        file: The file, with its pinned size and digest.
+        mirrors: Sequence of strings, URLs of folders, tried in order.
+        directory: Path, where to put the file. It is created if it is missing.
 
     Returns:
-        The path of the file, which has been checked.
+        The path of the checked file.
 
     Raises:
-        ConnectionError: no mirror gave the published bytes; the message has one line a mirror.
-        OSError: the directory cannot be written.
+        ConnectionError: No mirror has the published bytes. The message has a line for each mirror.
+        OSError: The directory cannot be written to.
     """
     failures = []
     with _temporary_folder(directory) as temporary:
@@ -62,10 +62,10 @@ def download(file: PublishedFile, mirrors: Sequence[str], directory: pathlib.Pat
 
 
 def _temporary_folder(directory: pathlib.Path) -> "tempfile.TemporaryDirectory[str]":
-    """A folder on the same file system as `directory`, so that a rename moves no bytes."""
+    """Creates a folder on the file system of `directory`, so that a rename copies no bytes."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for leftover in directory.glob(f"{_FOLDER}*"):  # of a process that was killed long ago
+        for leftover in directory.glob(f"{_FOLDER}*"):  # from killed processes
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - leftover.stat().st_mtime > 24 * 60 * 60:
                     shutil.rmtree(leftover, ignore_errors=True)
@@ -74,20 +74,20 @@ def _temporary_folder(directory: pathlib.Path) -> "tempfile.TemporaryDirectory[s
         raise OSError(
             error.errno,
             f"Cannot write to kgan's cache ({error.strerror}). Set the environment variable "
-            "KERAS_HOME to a directory that can be written",
+            "KERAS_HOME to a writable directory",
             str(directory),
         ) from error
 
 
 def _fetch(url: str, file: PublishedFile, folder: pathlib.Path) -> pathlib.Path:
-    """Download `url` into `folder` and check it; ConnectionError says what was wrong with it."""
+    """Downloads `url` into `folder` and checks it. A wrong file raises ConnectionError."""
     path = folder / file.name
     print(f"Downloading {url}")  # noqa: T201
     progress = keras.utils.Progbar(file.size)
     received = 0
     with contextlib.closing(_chunks(url)) as chunks, path.open("wb") as target:
         for chunk in chunks:
-            # What goes wrong here, such as a full disk, another mirror would not mend.
+            # Errors here, such as a full disk, are not the mirror's: they are not caught.
             target.write(chunk)
             received += len(chunk)
             progress.update(min(received, file.size))
@@ -101,9 +101,9 @@ def _fetch(url: str, file: PublishedFile, folder: pathlib.Path) -> pathlib.Path:
 
 
 def _chunks(url: str) -> Generator[bytes, None, None]:
-    """What is at `url`, piece by piece; whatever the network does wrong is a ConnectionError."""
+    """Yields the content of `url` in pieces. Every network error is raised as ConnectionError."""
     try:
-        # Only the URLs in kgan's own table come here, and the digest guards what they give.
+        # All URLs are from kgan's own table, and their content is checked by its digest.
         with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
             while chunk := response.read(_CHUNK):
                 yield chunk

@@ -1,4 +1,4 @@
-"""Where the files of one split lie: a given directory, `KGAN_DATA_DIR`, the cache, the network."""
+"""Finds the files of a split: in a given directory, `KGAN_DATA_DIR`, the cache or the network."""
 
 import os
 import pathlib
@@ -20,7 +20,7 @@ DATA_DIR_VARIABLE = "KGAN_DATA_DIR"
 
 
 class PathPair(NamedTuple):
-    """The images and the labels of one split, on this machine."""
+    """The image file and the label file of one split, on this machine."""
 
     images: pathlib.Path
     labels: pathlib.Path
@@ -29,21 +29,22 @@ class PathPair(NamedTuple):
 def locate(
     source: Source, split: str, data_dir: str | os.PathLike[str] | None, allow_download: bool
 ) -> PathPair:
-    """Find the two files of one split, downloading them if they are nowhere.
+    """Finds the two files of one split, and downloads them if they are missing.
 
     Args:
-        source: the data set.
-        split: a key of `source.splits`.
-        data_dir: where to look, and then nowhere else; or None.
-        allow_download: whether to download what is nowhere to be found.
+        source: The data set.
+        split: String, a key of `source.splits`.
+        data_dir: Path of the only directory to search, or None.
+        allow_download: Boolean, whether to download missing files.
 
     Returns:
         Paths of the image file and of the label file, which exist.
 
     Raises:
-        FileNotFoundError: `data_dir` lacks the files, or nothing has them and downloading is off.
-        ConnectionError: they are not here and cannot be downloaded.
-        ValueError: the files are known to be another data set's.
+        FileNotFoundError: `data_dir` lacks the files, or the files are missing and
+            `allow_download` is False.
+        ConnectionError: The files are missing and cannot be downloaded.
+        ValueError: The files are known to belong to another data set.
     """
     if data_dir is not None:
         return _in_given_directory(source, split, pathlib.Path(data_dir).expanduser())
@@ -57,7 +58,7 @@ def locate(
             found = f"it cannot be read ({error})."
         if isinstance(found, PathPair):
             return found
-        passed_over = f"\n{DATA_DIR_VARIABLE}={shared} was passed over: {found}"
+        passed_over = f"\n{DATA_DIR_VARIABLE}={shared} was not used: {found}"
     return _in_cache(source, split, allow_download, passed_over)
 
 
@@ -68,18 +69,18 @@ def _in_given_directory(source: Source, split: str, directory: pathlib.Path) -> 
             _refuse_another_source(source, pair)
             return pair
     raise FileNotFoundError(
-        f"No {source.title} ({split}) in {directory}. Looked there, and in its folders "
-        f"{' and '.join(source.folders)}, for {_names_wanted(source.splits[split])}, with or "
-        f"without .gz. {_what_is_in(directory)} Put both files there, or leave data_dir out to "
-        "have them downloaded."
+        f"Expected {source.title} ({split}) in {directory}, or in its folders "
+        f"{' and '.join(source.folders)}: {_names_wanted(source.splits[split])}, with or without "
+        f".gz. {_content_of(directory)} Put both files there, or leave data_dir out to download "
+        "them."
     )
 
 
 def _in_shared_directory(source: Source, split: str, directory: pathlib.Path) -> PathPair | str:
-    """The files in `KGAN_DATA_DIR`, or why there are none to be used.
+    """Returns the files in `KGAN_DATA_DIR`, or the reason why they cannot be used.
 
-    Every data set looks there, so that files outside a folder of their own count only when they
-    cannot be taken for another set's.
+    All data sets share this directory. So files outside the folder of a set count only if they
+    cannot belong to another set.
     """
     for folder in source.folders:
         pair = _pair_in(directory / folder, source.splits[split])
@@ -88,13 +89,13 @@ def _in_shared_directory(source: Source, split: str, directory: pathlib.Path) ->
             return pair
     pair = _pair_in(directory, source.splits[split])
     if pair is None:
-        return f"it lacks {_names_wanted(source.splits[split])}. {_what_is_in(directory)}"
+        return f"it lacks {_names_wanted(source.splits[split])}. {_content_of(directory)}"
     origin = _origin(source, pair)
     if origin is None and len(read_idx_labels(pair.labels)) == PUBLISHED_COUNTS[split]:
         return (
-            f"its {split} files hold as many images as {source.title}'s, but their bytes are not "
-            f"those published, so they may be another set's. If they are {source.title}, move "
-            f"them into its folder {source.folders[0]}, or name their directory with data_dir."
+            f"its {split} files hold as many images as {source.title}'s, but not the published "
+            f"bytes, so they may be another set's. If they are {source.title}, move them into its "
+            f"folder {source.folders[0]}, or pass their directory as data_dir."
         )
     if origin is not None and origin.name != source.name:
         return f"its {split} files are {origin.title}'s, by their SHA-256."
@@ -107,8 +108,8 @@ def _in_cache(source: Source, split: str, allow_download: bool, passed_over: str
     missing = [file for file in (files.images, files.labels) if not is_cached(file, directory)]
     if missing and not allow_download:
         raise FileNotFoundError(
-            f"{source.title} ({split}) is not on this machine, and download=False. Looked in "
-            f"{directory}.{passed_over}\n{_advice(source)}"
+            f"{source.title} ({split}) is not in {directory}, and download=False.{passed_over}\n"
+            f"{_advice(source)}"
         )
     try:
         for file in missing:
@@ -130,16 +131,20 @@ def _pair_in(directory: pathlib.Path, files: FilePair) -> PathPair | None:
 def _file_in(directory: pathlib.Path, file: PublishedFile) -> pathlib.Path | None:
     plain = file.name.removesuffix(".gz")
     dotted = plain.replace("-idx", ".idx")
-    for name in (file.name, plain, f"{dotted}.gz", dotted):
-        path = directory / name
-        if path.is_file():
-            return path
+    names = (file.name, plain, f"{dotted}.gz", dotted)
+    # Some archives hold each file in a folder of the same name.
+    for folder in (directory, *(directory / name for name in names)):
+        for name in names:
+            path = folder / name
+            if path.is_file():
+                return path
     return None
 
 
 def _origin(source: Source, pair: PathPair) -> Source | None:
-    """Whose published files these are, if any."""
-    # Its own images are not asked for: that would read all of them, and their labels tell as much.
+    """Returns the data set whose published files these are, or None."""
+    # The images of `source` itself are not checked: that would read them all, and the labels are
+    # enough.
     others = [other for other in SOURCES if other.name != source.name]
     return source_of(pair.images, others) or source_of(pair.labels, SOURCES)
 
@@ -150,7 +155,7 @@ def _refuse_another_source(source: Source, pair: PathPair) -> None:
         raise ValueError(
             f"Expected {source.title}'s files in {pair.labels.parent}. Received: {origin.title}'s, "
             f"by their SHA-256. Load them with kgan.data.load_{origin.name}(), or put "
-            f"{source.title}'s there."
+            f"{source.title}'s files there."
         )
 
 
@@ -158,24 +163,24 @@ def _names_wanted(files: FilePair) -> str:
     return f"{files.images.name} and {files.labels.name}"
 
 
-def _what_is_in(directory: pathlib.Path) -> str:
+def _content_of(directory: pathlib.Path) -> str:
     if not directory.exists():
-        return "That directory does not exist."
+        return "Received: a directory that does not exist."
     if not directory.is_dir():
-        return "That is not a directory."
-    names = sorted(path.name for path in directory.iterdir())
+        return "Received: a path that is not a directory."
+    names = sorted(path.name + "/" * path.is_dir() for path in directory.iterdir())
     if not names:
-        return "That directory is empty."
+        return "Received: a directory that is empty."
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return f"It holds {', '.join(names[:10])}{more}."
+    return f"Received: a directory with {', '.join(names[:10])}{more}."
 
 
 def _advice(source: Source) -> str:
     names = [file.name for pair in source.splits.values() for file in (pair.images, pair.labels)]
     return (
-        "To mend it, do one of these:\n"
-        f"- put {', '.join(names)} (gzipped or not) into a directory, and name it with data_dir "
-        f"(--data-dir on the command line) or with the environment variable {DATA_DIR_VARIABLE};\n"
-        "- call again when the network can be reached;\n"
-        "- use kgan.data.load_digits() (--dataset digits), which needs no download."
+        "To fix this, do one of the following:\n"
+        f"- Put {', '.join(names)} (gzipped or not) into a directory, and pass it as data_dir "
+        f"(--data-dir on the command line) or in the environment variable {DATA_DIR_VARIABLE}.\n"
+        "- Try again with a network connection.\n"
+        "- Use kgan.data.load_digits() (--dataset digits), which needs no download."
     )

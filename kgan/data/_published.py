@@ -1,7 +1,7 @@
-"""MNIST and the data sets that were published in its place: which files they are, and where.
+"""The published files of MNIST, Fashion-MNIST and KMNIST: names, sizes, digests and mirrors.
 
-All three use the same four file names, so a name does not tell which set a file belongs to; the
-SHA-256 of the published bytes does.
+All three sets use the same four file names. So a file's set is identified by the SHA-256 of the
+published bytes, not by its name.
 """
 
 import dataclasses
@@ -14,12 +14,12 @@ PUBLISHED_COUNTS = {"train": 60_000, "test": 10_000}
 
 @dataclasses.dataclass(frozen=True)
 class PublishedFile:
-    """One file as its authors published it.
+    """A file as its authors published it.
 
     Args:
-        name: file name, with `.gz`.
-        size: length in bytes.
-        sha256: digest of those bytes, in hexadecimal.
+        name: String, the file name with `.gz`.
+        size: Integer, the length in bytes.
+        sha256: String, the digest of those bytes in hexadecimal.
     """
 
     name: str
@@ -32,8 +32,8 @@ class FilePair:
     """The images and the labels of one split.
 
     Args:
-        images: the image file.
-        labels: the label file.
+        images: The image file.
+        labels: The label file.
     """
 
     images: PublishedFile
@@ -42,16 +42,18 @@ class FilePair:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """One data set of 28x28 grey images in ten classes, in four gzipped IDX files.
+    """A data set of 28x28 grey images in four gzipped IDX files.
 
     Args:
-        name: the name that kgan knows it by, also of its folder in the cache.
-        title: the name that people know it by.
-        folders: where in a data directory its files may lie, apart from the directory itself.
-        mirrors: URLs of folders that hold the files, tried in order.
-        splits: the files of `"train"` and of `"test"`.
-        inflated_labels: the label files after `gunzip`, where their digest is known.
-        num_classes: how many classes the labels name.
+        name: String, kgan's name of the set and of its folder in the cache.
+        title: String, the common name of the set.
+        folders: Tuple of strings, folders of a data directory that may hold the files, besides the
+            directory itself.
+        mirrors: Tuple of strings, URLs of folders that hold the files, tried in order.
+        splits: Mapping of `"train"` and `"test"` to their files.
+        inflated_labels: Tuple of the label files after `gunzip`, if their digests are known.
+            Defaults to `()`.
+        num_classes: Integer, the number of classes. Defaults to `10`.
     """
 
     name: str
@@ -63,14 +65,14 @@ class Source:
     num_classes: int = 10
 
     def published_files(self) -> list[PublishedFile]:
-        """Every file whose bytes are known to belong to this data set."""
+        """Returns every file whose bytes are known to belong to this data set."""
         pairs = self.splits.values()
         return [file for pair in pairs for file in (pair.images, pair.labels)] + list(
             self.inflated_labels
         )
 
 
-# Sizes and digests as tensorflow-datasets pins them, in its url_checksums/.
+# Sizes and digests are those that tensorflow-datasets pins in its url_checksums/.
 MNIST = Source(
     name="mnist",
     title="MNIST",
@@ -192,7 +194,7 @@ SOURCES = (MNIST, FASHION_MNIST, KMNIST)
 
 
 def sha256_of(path: pathlib.Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """Returns the SHA-256 of a file's bytes in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -201,9 +203,9 @@ def sha256_of(path: pathlib.Path) -> str:
 
 
 def source_of(path: pathlib.Path, among: Sequence[Source]) -> Source | None:
-    """Which of some data sets a file was published in, by its bytes; None when they are not known.
+    """Finds the data set that a file was published in, by its bytes, or None.
 
-    The sizes differ, so that only a file of a known size is read at all.
+    The published sizes differ, so only a file of a known size is read.
     """
     size = path.stat().st_size
     for source in among:

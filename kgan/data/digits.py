@@ -1,4 +1,4 @@
-"""The handwritten digits that come with scikit-learn, made to look like MNIST."""
+"""The handwritten digits of scikit-learn, made to look like MNIST."""
 
 from typing import Any
 
@@ -8,33 +8,33 @@ from PIL import Image
 
 from kgan.data.image_dataset import ImageDataset
 
-# The pictures come in the order of their writers, so that the last ones are by other hands.
+# The images are in the order of their writers, so the last ones are by other writers.
 TRAIN_COUNT = 1_500
 
-_MARGIN = 2  # cells around the 8x8 ones, so that a digit takes 20 pixels of 28, as in MNIST
-_FINE_SIZE = 120  # pixels a side while the strokes are sharpened: ten to a cell, four to a pixel
-_CANVAS_SIZE = 30  # of which the middle 28 are kept
+_MARGIN = 2  # cells around the 8x8 ones: a digit then takes 20 of 28 pixels, as in MNIST
+_FINE_SIZE = 120  # pixels a side while strokes are sharpened: 10 for a cell, 4 for a final pixel
+_CANVAS_SIZE = 30  # final pixels a side, of which the middle 28 are kept
 
 
 def load_digits(split: str = "train", **dataset_options: Any) -> ImageDataset:
-    """Handwritten digits that need no download: 1,797 of them, from scikit-learn.
+    """Loads 1,797 handwritten digits from scikit-learn, without a download.
 
-    They are 8x8 pictures with values 0 to 16 there. Here each is enlarged to fill 20 of 28 pixels,
-    smoothly, and its strokes are sharpened to the width and contrast of MNIST's, so that whatever
-    works on MNIST can be tried on them.
+    They are 8x8 images with values from 0 to 16. Each is enlarged to fill 20 of 28 pixels, and its
+    strokes are sharpened to the width and contrast of MNIST's. So you can try on them what you
+    would do with MNIST.
 
     Args:
-        split: `"train"` (the first 1,500), `"test"` (the other 297, for the most part by writers
-            who are not in `"train"`) or `"all"`.
-        **dataset_options: passed on to `kgan.data.ImageDataset`: `batch_size`, `shuffle`, `seed`,
-            `value_range`, `dtype` and so on.
+        split: String, `"train"` (the first 1,500), `"test"` (the other 297, mostly by writers who
+            are not in `"train"`) or `"all"`. Defaults to `"train"`.
+        **dataset_options: Arguments of `kgan.data.ImageDataset`: `batch_size`, `shuffle`, `seed`,
+            `value_range`, `dtype`, `binarize` and others.
 
     Returns:
-        A `kgan.data.ImageDataset` over uint8 images of shape `(N, 28, 28, 1)`, 0 for the background
-        and up to 255 for the ink, with labels 0 to 9, int32 `(N,)`.
+        A `kgan.data.ImageDataset` of uint8 images `(N, 28, 28, 1)`, 0 for the background and up to
+        255 for the ink, with int32 labels `(N,)` from 0 to 9.
 
     Raises:
-        ValueError: an unknown split.
+        ValueError: The split is unknown.
 
     Example:
     ```python
@@ -44,15 +44,13 @@ def load_digits(split: str = "train", **dataset_options: Any) -> ImageDataset:
 
     Reference:
         - [Alpaydin and Kaynak, 1998, Optical recognition of handwritten digits](
-          https://doi.org/10.24432/C50P49), whose test set this is
+          https://doi.org/10.24432/C50P49): this is its test set
     """
     parts = {"train": slice(0, TRAIN_COUNT), "test": slice(TRAIN_COUNT, None), "all": slice(None)}
     if split not in parts:
         choices = ", ".join(repr(name) for name in parts)
-        raise ValueError(
-            f"Unknown split of the digits. Expected one of {choices}. Received: {split!r}"
-        )
-    # Imported here: scikit-learn takes a second to load, which no other data set should wait for.
+        raise ValueError(f"Expected a split of the digits, one of {choices}. Received: {split!r}.")
+    # Imported here: scikit-learn takes a second to load, and no other data set needs it.
     from sklearn import datasets  # noqa: PLC0415
 
     bunch = datasets.load_digits()
@@ -63,12 +61,12 @@ def load_digits(split: str = "train", **dataset_options: Any) -> ImageDataset:
 
 
 def _enlarge(image: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """Turn (8, 8) values in [0, 16] into (28, 28) uint8 with strokes like MNIST's.
+    """Turns (8, 8) values in [0, 16] into (28, 28) uint8 with strokes like MNIST's.
 
     A cell of the original counts how many of its 4x4 pixels had ink. Half covered cells are the
-    edges of strokes: enlarging alone leaves them as grey haze, so the ramp from 0.4 to 0.8 of full
-    cover, taken at a fine resolution, becomes the edge. It leaves digits as bright on average as
-    MNIST's (33 of 255) and their loops open.
+    edges of strokes, and enlarging alone leaves a grey haze there. So the ramp from 0.4 to 0.8 of
+    full cover, at a fine resolution, becomes the edge. Digits are then as bright on average as
+    MNIST's (33 of 255), and their loops stay open.
     """
     cover = np.pad(image, _MARGIN).astype("float32") / 16.0
     fine = Image.fromarray(cover).resize((_FINE_SIZE, _FINE_SIZE), Image.Resampling.BICUBIC)

@@ -1,11 +1,11 @@
-"""IDX files: the format of MNIST and of the data sets made in its image.
+"""IDX files: the format of MNIST and similar data sets.
 
-A file is read by few passes over memory: bytes of a plain file land in the array that is returned,
-gzip data is inflated once into the buffer that the array then views, and only elements of more than
-one byte are touched again, to turn them from big-endian into this machine's order.
+Reading takes few passes over memory. The bytes of a plain file are read into the returned array.
+Gzip data is inflated once, into the buffer of the array. Only elements of more than one byte take a
+second pass, from big-endian into this machine's byte order.
 
-No file is believed. Its header is checked (in C++, `csrc/idx.cpp`) against the size of the file, or
-against the most that gzip data of its size can hold, before memory is set aside.
+Files are not trusted. `csrc/idx.cpp` checks the header against the size of the file, or against the
+most that gzip data of its size can hold, before memory is allocated.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _GZIP_LEVEL = 6
 
 @dataclasses.dataclass(frozen=True)
 class IdxInfo:
-    """What an IDX file holds, as its header says and its size confirms.
+    """The type and shape of an IDX file: its header, checked against its size.
 
     Attributes:
         dtype: NumPy dtype of the elements, in this machine's byte order.
-        shape: tuple of ints, the dimensions.
-        compressed: bool, whether the file is gzip data.
+        shape: Tuple of integers, the dimensions.
+        compressed: Boolean, whether the file is gzip data.
     """
 
     dtype: np.dtype[Any]
@@ -57,26 +57,24 @@ _Check: TypeAlias = Callable[[IdxInfo], None]
 def read_idx(source: Source) -> npt.NDArray[Any]:
     """Reads an IDX file, plain or gzipped.
 
-    All element types of the format (uint8, int8, int16, int32, float32, float64) and all ranks that
-    NumPy has are read; rank 0 gives an array of shape `()`. Whether a file is gzipped is known by
-    its content, not its name. Several gzip members in a row are read as the file that they make
-    together.
+    It reads all element types of the format (uint8, int8, int16, int32, float32, float64) and all
+    ranks of NumPy; rank 0 gives an array of shape `()`. The content tells whether a file is
+    gzipped, not its name. Several gzip members in a row are read as one file.
 
     Args:
-        source: path of a regular file (`str` or `os.PathLike`), or the file's content as a
-            bytes-like object.
+        source: Path of a regular file (`str` or `os.PathLike`), or its content as a bytes-like
+            object.
 
     Returns:
         A C-contiguous NumPy array in this machine's byte order. From a file it is new and
-        writable. From plain bytes of one-byte elements it is a view of `source`, and read-only
-        where `source` is (`bytes` is).
+        writable. From plain bytes of one-byte elements it is a view of `source`, and read-only if
+        `source` is, as `bytes` is.
 
     Raises:
-        ValueError: When the content is not one whole IDX file: wrong magic number, unknown element
-            type, dimensions that overflow or do not fit the content, content cut off or followed by
-            more, corrupt gzip data, not a regular file. The message names the file, what was
-            expected and what was received.
-        OSError: When the file cannot be read: `FileNotFoundError`, `IsADirectoryError`, ...
+        ValueError: The content is not one complete IDX file: wrong magic number, unknown element
+            type, dimensions that overflow or do not fit the content, missing or additional bytes,
+            corrupt gzip data, or not a regular file. The message names the file.
+        OSError: The file cannot be read: `FileNotFoundError`, `IsADirectoryError` and others.
 
     Example:
     ```python
@@ -84,58 +82,58 @@ def read_idx(source: Source) -> npt.NDArray[Any]:
     ```
 
     Reference:
-        - [The MNIST database](http://yann.lecun.com/exdb/mnist/), which defines the format
+        - [The MNIST database](http://yann.lecun.com/exdb/mnist/), the definition of the format
     """
     return _read(source, _accept)
 
 
 def read_idx_images(source: Source) -> npt.NDArray[np.uint8]:
-    """Reads an IDX file that must hold images.
+    """Reads an IDX file of images.
 
     Args:
-        source: as for `read_idx`.
+        source: Path or bytes, as for `read_idx`.
 
     Returns:
         A uint8 array of shape `(N, H, W)` or `(N, H, W, C)`.
 
     Raises:
-        ValueError: As for `read_idx`, and when the file holds anything else, such as labels.
+        ValueError: As for `read_idx`, or the file holds something else, such as labels.
         OSError: As for `read_idx`.
     """
     return _read(source, _expect_images)
 
 
 def read_idx_labels(source: Source) -> npt.NDArray[np.uint8]:
-    """Reads an IDX file that must hold labels.
+    """Reads an IDX file of labels.
 
     Args:
-        source: as for `read_idx`.
+        source: Path or bytes, as for `read_idx`.
 
     Returns:
         A uint8 array of shape `(N,)`.
 
     Raises:
-        ValueError: As for `read_idx`, and when the file holds anything else, such as images.
+        ValueError: As for `read_idx`, or the file holds something else, such as images.
         OSError: As for `read_idx`.
     """
     return _read(source, _expect_labels)
 
 
 def idx_header(source: Source) -> IdxInfo:
-    """Says what an IDX file holds, without holding its elements.
+    """Reads the type and shape of an IDX file, without its elements.
 
-    Of a plain file only the header is read, and the file's size compared with what it declares. Of
-    a gzipped file the header is inflated, and the length at the gzip data's end compared; its
-    elements are not checked, which only `read_idx` does.
+    For a plain file, only the header is read, and compared with the size of the file. For a gzipped
+    file, the header is inflated, and compared with the length at the end of the gzip data. Only
+    `read_idx` checks the elements.
 
     Args:
-        source: as for `read_idx`.
+        source: Path or bytes, as for `read_idx`.
 
     Returns:
         An `IdxInfo`: `dtype`, `shape` and `compressed`.
 
     Raises:
-        ValueError: As for `read_idx`, as far as that can be known so.
+        ValueError: As for `read_idx`, for faults that the header or the size shows.
         OSError: As for `read_idx`.
     """
     with _naming(source):
@@ -155,18 +153,18 @@ def idx_header(source: Source) -> IdxInfo:
 def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
     """Writes an array as an IDX file.
 
-    The file is gzipped where its name ends in ".gz"; the same array always gives the same bytes. It
-    is written beside `path` under another name and then moved there, so that no one sees half a
-    file, and an error leaves what was there.
+    The file is gzipped if its name ends in ".gz". The same array always gives the same bytes. The
+    write is atomic: a file that was at `path` is replaced once the new one is complete, and an
+    error keeps it.
 
     Args:
-        path: where to write.
-        array: a uint8, int8, int16, int32, float32 or float64 array of any rank, no dimension
-            above 2^32 - 1.
+        path: Path of the file to write.
+        array: Array of dtype uint8, int8, int16, int32, float32 or float64, of any rank, with
+            dimensions up to 2^32 - 1.
 
     Raises:
-        ValueError: When the format has no type for the array's dtype, or a dimension is too large.
-        OSError: When the file cannot be written.
+        ValueError: The format has no type for the array's dtype, or a dimension is too large.
+        OSError: The file cannot be written.
 
     Example:
     ```python
@@ -177,13 +175,14 @@ def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
     code = _TYPE_CODES.get(array.dtype.newbyteorder("=").name)
     if code is None:
         raise ValueError(
-            f"IDX has no type for {array.dtype}: expected one of {', '.join(_TYPE_CODES)}. "
-            "Convert the array first, for example with array.astype('uint8') for pixels and "
-            f"labels up to 255 or array.astype('int32') for other integers. "
-            f"Received: dtype {array.dtype}"
+            f"Expected an array of {', '.join(_TYPE_CODES)}, the types of IDX. Received: dtype "
+            f"{array.dtype}. Convert it: array.astype('uint8') for pixels and labels up to 255, "
+            "array.astype('int32') for other integers."
         )
     if any(dimension >= 2**32 for dimension in array.shape):
-        raise ValueError(f"IDX dimensions must be below 2^32. Received: shape {array.shape}")
+        raise ValueError(
+            f"Expected dimensions below 2^32, as IDX has. Received: shape {array.shape}."
+        )
     header = bytes([0, 0, code, array.ndim]) + np.array(array.shape, ">u4").tobytes()
     elements = np.ascontiguousarray(array, array.dtype.newbyteorder(">")).reshape(-1)
     payload = elements.view(np.uint8).data
@@ -239,7 +238,7 @@ def _view(content: memoryview | bytearray, header: _core.IdxHeader) -> npt.NDArr
 
 
 def _checked_header(head: Buffer, size: int) -> _core.IdxHeader:
-    """Parses a header that a file of `size` bytes begins with, and checks that size."""
+    """Parses the header of a file of `size` bytes, and checks that size."""
     if size == 0:
         raise ValueError("expected an IDX file. Received: an empty file")
     header = _core.parse_idx_header(head)
@@ -249,14 +248,14 @@ def _checked_header(head: Buffer, size: int) -> _core.IdxHeader:
 
 
 def _gzip_header(data: bytes) -> _core.IdxHeader:
-    """Parses the header inside gzip data, and checks that the data can hold what it declares."""
+    """Parses the header inside gzip data, and checks that the data can hold the elements."""
     header = _core.parse_idx_header(_inflate.inflate_prefix(data, _core.MAX_IDX_HEADER_SIZE))
     _check_rank(header)
     most = len(data) * _inflate.MAX_EXPANSION
     if header.offset + header.payload_size > most:
         raise ValueError(
             f"the IDX dimensions {header.shape} need {header.payload_size} bytes of elements: "
-            f"expected at most {most}, which is all that {len(data)} bytes of gzip data can hold. "
+            f"expected at most {most}, all that {len(data)} bytes of gzip data can hold. "
             f"Received: {header.payload_size}"
         )
     return header
@@ -266,7 +265,7 @@ def _gzip_info(data: bytes) -> IdxInfo:
     header = _gzip_header(data)
     size = header.offset + header.payload_size
     if not _inflate.claims_size(data, size):
-        # Several members, or a fault: only all of the data can tell.
+        # Several members or a fault: all of the data must be inflated to know.
         received = 0
         for piece in _inflate.inflated_pieces(data):
             received += len(piece)
@@ -279,7 +278,7 @@ def _gzip_info(data: bytes) -> IdxInfo:
 def _check_rank(header: _core.IdxHeader) -> None:
     if len(header.shape) > _MAX_RANK:
         raise ValueError(
-            f"expected rank {_MAX_RANK} at most, which is all that NumPy {np.__version__} has. "
+            f"expected rank {_MAX_RANK} at most, the limit of NumPy {np.__version__}. "
             f"Received: rank {len(header.shape)}"
         )
 
@@ -318,7 +317,7 @@ def _is_gzip(head: Buffer) -> bool:
 
 @contextlib.contextmanager
 def _naming(source: Source) -> Iterator[None]:
-    """Puts the file's name before what a ValueError says."""
+    """Puts the file's name in front of the message of a ValueError."""
     is_path = isinstance(source, (str, os.PathLike))
     name = os.fspath(source) if is_path else "<bytes>"  # type: ignore[arg-type]
     try:
@@ -332,8 +331,8 @@ def _as_bytes(source: Buffer) -> memoryview:
         view = memoryview(source)
     except TypeError:
         raise TypeError(
-            "source must be a path or a bytes-like object. "
-            f"Received: source={source!r} of type {type(source).__name__}"
+            "Expected `source` to be a path or a bytes-like object. "
+            f"Received: source={source!r} of type {type(source).__name__}."
         ) from None
     if not view.c_contiguous:
         raise ValueError("expected contiguous bytes. Received: a memoryview with gaps")
@@ -341,13 +340,13 @@ def _as_bytes(source: Buffer) -> memoryview:
 
 
 def _regular_file(path: str | os.PathLike[str]) -> pathlib.Path:
-    # Asked before the file is opened: to open a pipe waits for its other end.
+    # Checked before the file is opened: opening a pipe waits for its other end.
     path = pathlib.Path(path)
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
         raise ValueError(
             "expected a regular file, whose size is known. Received: a pipe or device. Read it "
-            "yourself and pass its bytes."
+            "first and pass its bytes."
         )
     return path
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import math
 import operator
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import keras
 import numpy as np
@@ -18,53 +20,93 @@ from kgan.data import _checks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A batch near the border of two passes may be asked for after one of the next.
+    from kgan._typing import Images, Labels, Pictures
+    from kgan.data._checks import Binarization
+
+Rows: TypeAlias = npt.NDArray[np.int64]
+
+STATIC_BINARIZATION_SEED = 2011
+"""The seed of `binarize="static"`: these draws are those of every data set, seed and epoch."""
+
+# Near the border of two passes, a batch of the first may be asked for after one of the second.
 _CACHED_PERMUTATIONS = 2
+
+# Keeps the random numbers of binarisation apart from those of the orders.
+_BINARIZATION_KEY = 2**31
 
 
 class ImageDataset(keras.utils.PyDataset):
-    """Shuffled batches of normalised images, with or without labels, from uint8 images.
+    """Shuffled batches of normalised images, with or without labels, made from uint8 images.
 
-    Works in `fit` on every Keras backend and in a plain `for` loop, which goes through one epoch
-    and leaves the dataset at the next. A batch is made when it is asked for, by native code that
-    holds no lock meanwhile: images `(B, H, W, C)` of `dtype` in `value_range`, pixel 0 exactly at
-    its low end and pixel 255 exactly at its high end, each of the 256 levels rounded once. With
-    labels it is the tuple `(images, labels)`, the labels int32 `(B,)`.
+    It works in `fit` on every Keras backend. In a plain `for` loop it gives the batches of one
+    epoch, and then moves to the next epoch. Native code makes each batch when it is asked for, and
+    holds no lock meanwhile. A batch holds images `(B, H, W, C)` of `dtype` in `value_range`. Pixel
+    0 becomes exactly the low end and pixel 255 exactly the high end; each of the 256 levels is
+    rounded once. With labels, a batch is the tuple `(images, labels)`, the labels int32 `(B,)`.
 
-    Batch `index` of epoch `epoch` depends on `seed`, `epoch` and `index` alone. So the same seed
-    gives the same batches in the same order, whatever `workers` is, in any process, and an epoch
-    can be repeated or resumed by setting `epoch`. Two things about `fit` are Keras's: its default
-    `shuffle=True` permutes the order of the batches by Python's global random numbers (pass
-    `fit(..., shuffle=False)` for the dataset's own order; the images are shuffled anyway), and its
-    `steps_per_epoch` with several workers repeats and drops batches (give `steps_per_epoch` here
-    instead).
+    Batch `index` of epoch `epoch` depends on `seed`, `epoch` and `index` alone. The same seed gives
+    the same batches in the same order in any process, whatever `workers` is. Set `epoch` to repeat
+    or resume an epoch. Two defaults of Keras's `fit` can change the order:
 
-    The images are not copied, unless they are not C-contiguous: then once. Do not write to them
-    while the dataset is in use.
+    - `fit(shuffle=True)`, the default, permutes the batches of other Keras models by Python's
+      global random numbers. Pass `fit(..., shuffle=False)` to keep the dataset's own order; its
+      images are shuffled anyway.
+    - `fit(steps_per_epoch=...)` with several workers repeats and drops batches. Give
+      `steps_per_epoch` to the dataset instead.
+
+    With `binarize`, every pixel becomes exactly the low or the high end of `value_range`, as
+    Bernoulli likelihoods need. Likelihoods on data that was binarised in different ways cannot be
+    compared, so name the way with every figure:
+
+    - `"dynamic"`: a pixel of level v is on with probability v / 255, drawn again in each pass. The
+      draw depends on `seed`, the number of the pass, the image's row in `images` and the pixel's
+      position alone. Batch size, `part`, `workers` and processor do not change it.
+    - `"static"`: the same draw, but once and for all: it depends on the image's row and the pixel's
+      position alone. Every dataset of the same images has the same pixels, whatever its `seed`. It
+      is not the file that Larochelle and Murray published, which needs a download; figures on that
+      file are close, not equal.
+    - `"threshold"`: a pixel is on if its level is above 127. This set is much easier to model than
+      the other two.
+
+    The images are not copied, unless they are not C-contiguous. Do not write to them while the
+    dataset is in use.
 
     Args:
-        images: uint8 array of shape `(N, H, W)` or `(N, H, W, C)`.
-        labels: integer array of shape `(N,)`, from 0 up, or `None`.
-        batch_size: int of at least 1.
-        shuffle: bool, whether each pass over the images takes them in a new random order.
-        seed: int of at least 0. `None` draws one from the operating system, kept in `seed`.
-        value_range: pair of floats, what pixels 0 and 255 become.
-        dtype: `"float32"`, `"float16"` or `"bfloat16"`.
-        drop_remainder: bool, whether to leave out the last, short batch of a pass.
-        pad_to: pair of ints `(height, width)`, at least the images'. They are centred, the odd
-            pixel after them, among pixels of level 0. `None` pads nothing.
-        num_classes: int, above every label. `None` takes the highest label plus 1.
-        steps_per_epoch: int of at least 1, the batches in an epoch. Epochs then share passes or
-            span several, and every image still comes once in each pass. `None` makes an epoch one
-            pass.
-        workers: int, threads (or processes) that Keras makes batches with in `fit`. Since a batch
-            takes well under a millisecond, more than 1 seldom helps.
-        use_multiprocessing: bool, whether they are processes.
-        max_queue_size: int, batches that Keras keeps ready when there are several workers.
+        images: Integer, uint8 array of shape `(N, H, W)` or `(N, H, W, C)`.
+        labels: Integer array of shape `(N,)` or `(N, 1)`, classes from 0. Defaults to `None`: no
+            labels.
+        batch_size: Integer of at least 1. Defaults to `128`.
+        shuffle: Boolean, whether each pass over the images takes them in a new random order.
+            Defaults to `True`.
+        seed: Integer of at least 0. Defaults to `None`: drawn from Python's `random`, as Keras
+            draws its seeds, so that `keras.utils.set_random_seed` makes it reproducible. Several
+            processes that train one model need an explicit seed.
+        value_range: Pair of floats, the values of pixels 0 and 255. Defaults to `(-1, 1)`.
+        dtype: String, `"float32"`, `"float16"` or `"bfloat16"`. Defaults to `"float32"`.
+        drop_remainder: Boolean, whether to leave out the last, short batch of a pass. Defaults to
+            `True`.
+        pad_to: Pair of integers `(height, width)`, at least those of the images. The images are
+            centred in pixels of level 0; an odd row or column comes after them. Defaults to `None`:
+            no padding.
+        num_classes: Integer above every label. Defaults to `None`: the highest label plus 1.
+        steps_per_epoch: Integer of at least 1, the batches in an epoch. Epochs then share passes or
+            span several, and every image still comes once in each pass. Defaults to `None`: an
+            epoch is one pass.
+        workers: Integer, the threads (or processes) in which Keras makes batches during `fit`. A
+            batch takes well under a millisecond, so more than 1 seldom helps. Defaults to `1`.
+        use_multiprocessing: Boolean, whether the workers are processes. Defaults to `False`.
+        max_queue_size: Integer, the batches that Keras keeps ready when there are several workers.
+            Defaults to `10`.
+        binarize: String, `"dynamic"`, `"static"` or `"threshold"`. Defaults to `None`: pixels keep
+            their levels.
 
     Raises:
-        ValueError: When an argument is outside what is said above, `labels` are not as many as
-            `images`, or `drop_remainder` leaves no batch.
+        ValueError: An argument is outside the limits above, the numbers of images and labels
+            differ, or `drop_remainder` leaves no batch.
+
+    Warns:
+        DataWarning: The data look like a mistake: no pixel is above 16, channels seem to come
+            first, or, without `num_classes`, a class below the highest label has no image.
 
     Example:
     ```python
@@ -73,11 +115,17 @@ class ImageDataset(keras.utils.PyDataset):
     for batch in train:  # float32 (128, 28, 28, 1) in [-1, 1]
         ...
     ```
+
+    Reference:
+        - [Salakhutdinov and Murray, 2008, On the quantitative analysis of deep belief networks](
+          https://doi.org/10.1145/1390156.1390266), which binarises MNIST by random draws
+        - [Larochelle and Murray, 2011, The neural autoregressive distribution estimator](
+          https://proceedings.mlr.press/v15/larochelle11a.html), which fixes them
     """
 
     def __init__(
         self,
-        images: npt.NDArray[np.uint8],
+        images: npt.ArrayLike,
         labels: npt.ArrayLike | None = None,
         batch_size: int = 128,
         shuffle: bool = True,
@@ -91,6 +139,7 @@ class ImageDataset(keras.utils.PyDataset):
         workers: int = 1,
         use_multiprocessing: bool = False,
         max_queue_size: int = 10,
+        binarize: Binarization | None = None,
     ) -> None:
         super().__init__(
             workers=workers, use_multiprocessing=use_multiprocessing, max_queue_size=max_queue_size
@@ -106,6 +155,10 @@ class ImageDataset(keras.utils.PyDataset):
         self._value_range = _checks.checked_value_range(value_range)
         self._dtype = _checks.checked_dtype(dtype)
         self._pad_to = _checks.checked_pad_to(pad_to, self._images)
+        self._binarize = _checks.checked_binarize(binarize)
+        # (0, 255) keeps pixels as they are, whatever they mean.
+        if self._binarize is not None or self._value_range != (0, 255):
+            _checks.warn_of_low_levels(self._images)
         self._batches_per_pass = self._count_batches()
         self._length = (
             self._batches_per_pass
@@ -116,41 +169,41 @@ class ImageDataset(keras.utils.PyDataset):
         self._set_up()
 
     def _set_up(self) -> None:
-        """Makes what cannot be pickled."""
+        """Makes the parts that cannot be pickled."""
         self._lock = threading.Lock()
         self._levels = _core.Levels(*self._value_range, self._dtype)
-        self._permutations: dict[int, npt.NDArray[np.int64]] = {}
+        self._permutations: dict[int, Rows] = {}
         self._served: set[int] = set()
         self._in_keras_epoch = False
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         made_again = {"_lock", "_levels", "_permutations", "_served", "_in_keras_epoch"}
         return {name: value for name, value in vars(self).items() if name not in made_again}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
         self._set_up()
 
     @property
-    def images(self) -> npt.NDArray[np.uint8]:
-        """The images, uint8 `(N, H, W, C)`, before padding."""
+    def images(self) -> Pictures:
+        """The images before padding and binarisation, uint8 `(N, H, W, C)`."""
         return self._images
 
     @property
-    def labels(self) -> npt.NDArray[np.int32] | None:
+    def labels(self) -> Labels | None:
         """The labels, int32 `(N,)`, or `None`."""
         return self._labels
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """`(H, W, C)` of the images in a batch, so after padding."""
+        """`(H, W, C)` of the images in a batch, after padding."""
         height, width = self._pad_to
         return height, width, self._images.shape[3]
 
     @property
     def num_classes(self) -> int | None:
-        """Number of classes, or `None` where there are no labels."""
+        """Number of classes, or `None` if there are no labels."""
         return self._num_classes
 
     @property
@@ -165,17 +218,17 @@ class ImageDataset(keras.utils.PyDataset):
 
     @property
     def seed(self) -> int:
-        """The seed of all orders, given or drawn."""
+        """The seed of all orders and dynamic binarisation, given or drawn."""
         return self._seed
 
     @property
     def is_reproducible(self) -> bool:
-        """Whether another dataset, made alike, has the same batches: not if its seed was drawn."""
-        return self._seed_was_given or not self._shuffle
+        """Whether other processes make the same batches: the seed was given, or is not used."""
+        return self._seed_was_given or not (self._shuffle or self._binarize == "dynamic")
 
     @property
     def value_range(self) -> tuple[float, float]:
-        """What pixels 0 and 255 become."""
+        """The values of pixels 0 and 255."""
         return self._value_range
 
     @property
@@ -184,18 +237,31 @@ class ImageDataset(keras.utils.PyDataset):
         return self._dtype
 
     @property
+    def binarize(self) -> Binarization | None:
+        """How pixels are binarised, or `None` if they keep their levels."""
+        return self._binarize
+
+    def unbinarized(self) -> ImageDataset:
+        """Returns the same data set with the levels of its pixels, or itself if it has them."""
+        if self._binarize is None:
+            return self
+        other = copy.copy(self)
+        other._binarize = None
+        return other
+
+    @property
     def drop_remainder(self) -> bool:
         """Whether the last, short batch of a pass is left out."""
         return self._drop_remainder
 
     @property
     def batches_per_pass(self) -> int:
-        """Batches in which each image is given once, but for those that are left out."""
+        """Batches in a pass over the images."""
         return self._batches_per_pass
 
     @property
     def epoch(self) -> int:
-        """The epoch whose batches are given now, from 0. Set it to repeat or resume one."""
+        """The present epoch, from 0. Set it to repeat or resume an epoch."""
         return self._epoch
 
     @epoch.setter
@@ -213,17 +279,17 @@ class ImageDataset(keras.utils.PyDataset):
         """Batches in an epoch."""
         return self._length
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int) -> Images | tuple[Images, Labels]:
         """Makes a batch of the present epoch.
 
         Args:
-            index: int from 0 to `len(self) - 1`.
+            index: Integer from 0 to `len(self) - 1`.
 
         Returns:
             Images `(B, H, W, C)`, or the tuple `(images, labels)`.
 
         Raises:
-            IndexError: When `index` is outside that range.
+            IndexError: `index` is outside that range.
         """
         index = self._checked_index(index)
         with self._lock:
@@ -235,27 +301,29 @@ class ImageDataset(keras.utils.PyDataset):
         index = operator.index(index)
         if not 0 <= index < self._length:
             raise IndexError(
-                f"index must be at least 0 and below {self._length}, the number of batches. "
+                f"Expected an index of at least 0 and below {self._length}, the number of batches. "
                 f"Received: index={index}"
             )
         return index
 
-    def batch(self, epoch: int, index: int, part: tuple[int, int] = (0, 1)) -> Any:
-        """Makes any epoch's batch, or a part of it, whatever `epoch` the dataset is at.
+    def batch(
+        self, epoch: int, index: int, part: tuple[int, int] = (0, 1)
+    ) -> Images | tuple[Images, Labels]:
+        """Makes a batch of any epoch, or a part of it, whatever `epoch` the dataset is at.
 
         Args:
-            epoch: int, from 0.
-            index: int from 0 to `len(self) - 1`.
-            part: pair of ints `(i, n)`: of n equal parts of the batch, number i from 0. Only its
-                images are made. Datasets made alike in n processes, with the same `seed`, so give
-                together the batches that one would.
+            epoch: Integer of at least 0.
+            index: Integer from 0 to `len(self) - 1`.
+            part: Pair of integers `(i, n)`: the batch has n equal parts, and the one with number i,
+                from 0, is made. If n processes make their parts from datasets of the same
+                arguments and `seed`, the parts together are the whole batch. Defaults to `(0, 1)`.
 
         Returns:
             Images `(B, H, W, C)`, or the tuple `(images, labels)`.
 
         Raises:
-            IndexError: When `index` is outside that range.
-            ValueError: When the batch does not have n equal parts, or there is no part i.
+            IndexError: `index` is outside that range.
+            ValueError: The batch does not have n equal parts, or i is not one of them.
 
         Example:
         ```python
@@ -266,25 +334,27 @@ class ImageDataset(keras.utils.PyDataset):
         pass_number, position = divmod(number, self._batches_per_pass)
         first = position * self._batch_size
         rows = self._permutation(pass_number)[first : first + self._batch_size]
-        images, labels = self._pick(_checks.part_of(rows, part))
+        rows = _checks.part_of(rows, part)
+        images, labels = self._pick(rows, self._binarization_key(self._seed, pass_number))
         return images if labels is None else (images, labels)
 
-    def draw(self, count: int, seed: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32] | None]:
-        """Draws images at random, all different, to measure a model against.
+    def draw(self, count: int, seed: int) -> tuple[Images, Labels | None]:
+        """Draws different images at random, to measure a model against.
 
-        What is drawn depends on `seed` alone: not on the dataset's own seed, epoch, batch size or
-        shuffling. The first images of a larger draw are those of a smaller one.
+        The draw depends on `seed` alone, not on the dataset's own seed, epoch, batch size or
+        shuffling; so does dynamic binarisation. A larger draw begins with the images of a smaller
+        one.
 
         Args:
-            count: int from 1 to the number of images.
-            seed: int of at least 0.
+            count: Integer from 1 to the number of images.
+            seed: Integer of at least 0.
 
         Returns:
-            The tuple `(images, labels)`: the images `(count, H, W, C)` as in a batch, the labels
-            int32 `(count,)`, or `None` where there are none.
+            The tuple `(images, labels)`: images `(count, H, W, C)` as in a batch, and labels int32
+            `(count,)` or `None`.
 
         Raises:
-            ValueError: When there are fewer than `count` images, or an argument is no such int.
+            ValueError: There are fewer than `count` images, or an argument is not such an integer.
 
         Example:
         ```python
@@ -292,10 +362,11 @@ class ImageDataset(keras.utils.PyDataset):
         ```
         """
         count = integer("count", count, 1)
-        return self._pick(self._drawn(count, integer("seed", seed, 0)))
+        seed = integer("seed", seed, 0)
+        return self._pick(self._drawn(count, seed), self._binarization_key(seed))
 
-    def __iter__(self) -> Iterator[Any]:
-        """Goes through the present epoch, and then moves to the next one."""
+    def __iter__(self) -> Iterator[Images | tuple[Images, Labels]]:
+        """Gives the batches of the present epoch, and then moves to the next epoch."""
         epoch = self._epoch
         for index in range(self._length):
             yield self.batch(epoch, index)
@@ -308,15 +379,16 @@ class ImageDataset(keras.utils.PyDataset):
     def on_epoch_end(self) -> None:
         """Moves to the next epoch. Keras calls it when an epoch ends, and at other times too.
 
-        Keras also calls it before the first epoch of each `fit`, having looked at two batches, and
-        with `fit(steps_per_epoch=...)` in the middle of a pass that goes on afterwards. The epoch
-        is over only when all its batches have been asked for: so two fits of one epoch see what one
-        fit of two epochs sees, and batches that were prefetched never come from two epochs' orders.
+        Keras also calls it before the first epoch of each `fit`, after it has looked at two
+        batches, and with `fit(steps_per_epoch=...)` in the middle of a pass. So the epoch ends only
+        when all its batches have been asked for. Then two fits of one epoch see the same batches as
+        one fit of two epochs, and prefetched batches never mix the orders of two epochs.
         """
         with self._lock:
             if not self._in_keras_epoch:
                 self._served.clear()
-            # Worker processes have their own copy of the dataset: what they gave is not known here.
+            # Worker processes have their own copies of the dataset: their batches are not counted
+            # here.
             elif self.use_multiprocessing or len(self._served) == self._length:
                 self._epoch += 1
                 self._served.clear()
@@ -328,18 +400,18 @@ class ImageDataset(keras.utils.PyDataset):
             return math.ceil(count / self._batch_size)
         if count < self._batch_size:
             raise ValueError(
-                f"{count} images do not fill one batch of {self._batch_size}, and "
-                "drop_remainder=True leaves out short batches. Lower batch_size or pass "
-                f"drop_remainder=False. Received: batch_size={self._batch_size}"
+                "Expected images for at least one batch, since drop_remainder=True leaves out "
+                f"short ones. Received: {count} images and batch_size={self._batch_size}. Lower "
+                "batch_size or pass drop_remainder=False."
             )
         return count // self._batch_size
 
-    def _permutation(self, pass_number: int) -> npt.NDArray[np.int64]:
+    def _permutation(self, pass_number: int) -> Rows:
         number = pass_number if self._shuffle else 0
         permutation = self._permutations.get(number)
         if permutation is None:
             with self._lock:
-                # Another thread may have made it meanwhile: asked again, under the lock.
+                # Ask again under the lock: another thread may have made it meanwhile.
                 permutation = self._permutations.get(number)
                 if permutation is None:
                     while len(self._permutations) >= _CACHED_PERMUTATIONS:
@@ -348,52 +420,68 @@ class ImageDataset(keras.utils.PyDataset):
                     self._permutations[number] = permutation
         return permutation
 
-    def _pick(
-        self, rows: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32] | None]:
-        images = self._gather(rows)
+    def _binarization_key(self, seed: int, *pass_number: int) -> int:
+        """Selects the draws of a pass of the dataset, or of `draw`."""
+        if self._binarize == "static":
+            return random_key(STATIC_BINARIZATION_SEED, _BINARIZATION_KEY)
+        if self._binarize == "dynamic":
+            return random_key(seed, _BINARIZATION_KEY, *pass_number)
+        return 0
+
+    def _pick(self, rows: Rows, key: int) -> tuple[Images, Labels | None]:
+        how = "drawn" if self._binarize in {"dynamic", "static"} else self._binarize
+        images = self._gather(rows, how, key)
         if self._dtype == "bfloat16":
             images = images.view(_bfloat16())
         return images, self._labels_at(rows)
 
-    # What rows are is for the methods below alone to know. A dataset that picks its images in
-    # another way overrides them.
+    # Only the methods below know what rows are. A dataset that picks its images in another way
+    # overrides them.
 
-    def _new_permutation(self, pass_number: int) -> npt.NDArray[np.int64]:
+    def _new_permutation(self, pass_number: int) -> Rows:
         """The rows of a pass, in its order."""
         if not self._shuffle:
             return np.arange(len(self._images), dtype=np.int64)
         return random_order(random_generator(self._seed, pass_number), len(self._images))
 
-    def _drawn(self, count: int, seed: int) -> npt.NDArray[np.int64]:
+    def _drawn(self, count: int, seed: int) -> Rows:
         """The rows that `draw` takes."""
         if count > len(self._images):
             raise ValueError(
-                f"count must be at most {len(self._images)}, the number of images, since all that "
-                f"are drawn are different. Received: count={count}"
+                f"Expected `count` to be at most {len(self._images)}, the number of images, since "
+                f"a draw holds each image once. Received: count={count}"
             )
         return random_order(random_generator(seed), len(self._images))[:count]
 
-    def _gather(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        return _core.gather(self._images, rows, self._levels, pad_to=self._pad_to)
+    def _gather(self, rows: Rows, binarize: str | None, key: int) -> Images:
+        """Makes the images of a batch; `binarize` and `key` are those of `_core.gather`."""
+        return _core.gather(
+            self._images, rows, self._levels, pad_to=self._pad_to, binarize=binarize, key=key
+        )
 
-    def _labels_at(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32] | None:
+    def _labels_at(self, rows: Rows) -> Labels | None:
         return None if self._labels is None else self._labels[rows]
 
 
 def random_generator(seed: int, *key: int) -> np.random.Generator:
-    """Random numbers of their own for each seed and key."""
+    """Independent random numbers for each seed and key."""
     sequence = np.random.SeedSequence(seed, spawn_key=key)
     return np.random.Generator(np.random.Philox(sequence))
 
 
-def random_order(generator: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
+def random_order(generator: np.random.Generator, count: int) -> Rows:
     """The numbers below `count`, shuffled."""
     return generator.permutation(count).astype(np.int64, copy=False)
 
 
+@functools.lru_cache(maxsize=8)
+def random_key(seed: int, *key: int) -> int:
+    """64 independent random bits for each seed and key."""
+    return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)[0])
+
+
 def _bfloat16() -> Any:
-    # Comes with Keras's backends; NumPy has no bfloat16 of its own.
+    # NumPy has no bfloat16. Keras's backends install ml_dtypes.
     import ml_dtypes  # noqa: PLC0415
 
     return ml_dtypes.bfloat16

@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST, KMNIST and Stacked-MNIST, from files on disk or downloaded."""
+"""Loaders of MNIST, Fashion-MNIST, KMNIST and Stacked-MNIST, from local files or a download."""
 
 import os
 from typing import Any, TypeVar
@@ -19,41 +19,43 @@ def load_mnist(
     download: bool = True,
     **dataset_options: Any,
 ) -> ImageDataset:
-    """Handwritten digits: 60,000 to train with and 10,000 to test with.
+    """Loads MNIST: handwritten digits, 60,000 for training and 10,000 for testing.
 
-    The four files are looked for in
+    The loader searches these places for the files:
 
-    1. `data_dir`, when it is given, and then nowhere else;
-    2. the directory that the environment variable `KGAN_DATA_DIR` names;
-    3. kgan's cache, `datasets/kgan/mnist` under `$KERAS_HOME`, else under `~/.keras`.
+    1. `data_dir`. If it is given, no other place is searched.
+    2. The directory in the environment variable `KGAN_DATA_DIR`.
+    3. kgan's cache, `datasets/kgan/mnist` under `$KERAS_HOME` or, by default, `~/.keras`.
 
-    When none has them they are downloaded into the cache, with progress, and checked against
-    pinned SHA-256 digests; an interrupted download leaves no file of that name there.
+    Missing files are downloaded into the cache and checked against pinned SHA-256 digests. An
+    interrupted download leaves no file of that name.
 
     A directory may hold the files itself, or in a folder `mnist/` or `MNIST/raw/` (torchvision's
-    layout). They may be gzipped (`train-images-idx3-ubyte.gz`), plain (`train-images-idx3-ubyte`),
-    or spelt with a dot (`train-images.idx3-ubyte`). Fashion-MNIST and KMNIST use the same names:
-    a file that is known to belong to one of them is refused, and in `KGAN_DATA_DIR`, which all
-    three share, files of as many images outside a folder of their own are passed over when they
-    cannot be told. Those of other numbers are taken for what is asked for.
+    layout). Files may be gzipped (`train-images-idx3-ubyte.gz`), plain (`train-images-idx3-ubyte`),
+    or have a dot in their names (`train-images.idx3-ubyte`). Each may be in a folder of its own
+    name, as some archives have them.
+
+    Fashion-MNIST and KMNIST use the same file names. A file that is known to belong to one of them
+    raises an error. All sets share `KGAN_DATA_DIR`: there, files of 60,000 or 10,000 images whose
+    bytes are unknown count only in the folder of a set. Files with another number of images are
+    taken as your own version of the set.
 
     Args:
-        split: `"train"` (60,000 images) or `"test"` (10,000).
-        data_dir: directory that holds the files, or None to look in the places above.
-        download: whether to download what is nowhere to be found.
-        **dataset_options: passed on to `kgan.data.ImageDataset`: `batch_size`, `shuffle`, `seed`,
-            `value_range`, `dtype` and so on.
+        split: String, `"train"` (60,000 images) or `"test"` (10,000). Defaults to `"train"`.
+        data_dir: Path of the directory that holds the files. Defaults to None: the places above.
+        download: Boolean, whether to download missing files. Defaults to `True`.
+        **dataset_options: Arguments of `kgan.data.ImageDataset`: `batch_size`, `shuffle`, `seed`,
+            `value_range`, `dtype`, `binarize` and others.
 
     Returns:
-        A `kgan.data.ImageDataset` over uint8 images of shape `(N, 28, 28, 1)`, 0 for the background
-        and 255 for the ink, with labels 0 to 9, int32 `(N,)`. An unconditional GAN ignores the
-        labels.
+        A `kgan.data.ImageDataset` of uint8 images `(N, 28, 28, 1)`, 0 for the background and 255
+        for the ink, with int32 labels `(N,)` from 0 to 9. Unconditional models ignore the labels.
 
     Raises:
-        FileNotFoundError: `data_dir` lacks the files, or nothing has them and `download=False`.
-        ConnectionError: the files are not here and cannot be downloaded.
-        ValueError: an unknown split; a file that is damaged, not what its name says, or another
-            data set's; images and labels of different numbers.
+        FileNotFoundError: `data_dir` lacks the files, or they are missing and `download=False`.
+        ConnectionError: The files are missing and cannot be downloaded.
+        ValueError: The split is unknown, a file is damaged or of the wrong kind or belongs to
+            another data set, or the numbers of images and labels differ.
 
     Example:
     ```python
@@ -75,26 +77,27 @@ def load_fashion_mnist(
     download: bool = True,
     **dataset_options: Any,
 ) -> ImageDataset:
-    """Pictures of clothes: 60,000 to train with and 10,000 to test with.
+    """Loads Fashion-MNIST: images of clothes, 60,000 for training and 10,000 for testing.
 
     The classes are T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag and
-    ankle boot, in this order. Files are found as by `kgan.data.load_mnist`, with the folders
+    ankle boot, in this order. Files are searched as by `kgan.data.load_mnist`, in the folders
     `fashion_mnist/` and `FashionMNIST/raw/`.
 
     Args:
-        split: `"train"` (60,000 images) or `"test"` (10,000).
-        data_dir: directory that holds the files, or None to look where `load_mnist` does.
-        download: whether to download what is nowhere to be found.
-        **dataset_options: passed on to `kgan.data.ImageDataset`.
+        split: String, `"train"` (60,000 images) or `"test"` (10,000). Defaults to `"train"`.
+        data_dir: Path of the directory that holds the files. Defaults to None: the places that
+            `load_mnist` searches.
+        download: Boolean, whether to download missing files. Defaults to `True`.
+        **dataset_options: Arguments of `kgan.data.ImageDataset`.
 
     Returns:
-        A `kgan.data.ImageDataset` over uint8 images of shape `(N, 28, 28, 1)`, 0 for the
-        background, with labels 0 to 9, int32 `(N,)`.
+        A `kgan.data.ImageDataset` of uint8 images `(N, 28, 28, 1)`, 0 for the background, with
+        int32 labels `(N,)` from 0 to 9.
 
     Raises:
-        FileNotFoundError: `data_dir` lacks the files, or nothing has them and `download=False`.
-        ConnectionError: the files are not here and cannot be downloaded.
-        ValueError: as for `kgan.data.load_mnist`.
+        FileNotFoundError: `data_dir` lacks the files, or they are missing and `download=False`.
+        ConnectionError: The files are missing and cannot be downloaded.
+        ValueError: As for `kgan.data.load_mnist`.
 
     Example:
     ```python
@@ -115,25 +118,26 @@ def load_kmnist(
     download: bool = True,
     **dataset_options: Any,
 ) -> ImageDataset:
-    """Cursive Japanese characters (Kuzushiji): 60,000 to train with and 10,000 to test with.
+    """Loads KMNIST: cursive Japanese characters, 60,000 for training and 10,000 for testing.
 
-    The classes are the hiragana o, ki, su, tsu, na, ha, ma, ya, re and wo, in this order. Files
-    are found as by `kgan.data.load_mnist`, with the folders `kmnist/` and `KMNIST/raw/`.
+    The classes are the hiragana o, ki, su, tsu, na, ha, ma, ya, re and wo, in this order. Files are
+    searched as by `kgan.data.load_mnist`, in the folders `kmnist/` and `KMNIST/raw/`.
 
     Args:
-        split: `"train"` (60,000 images) or `"test"` (10,000).
-        data_dir: directory that holds the files, or None to look where `load_mnist` does.
-        download: whether to download what is nowhere to be found.
-        **dataset_options: passed on to `kgan.data.ImageDataset`.
+        split: String, `"train"` (60,000 images) or `"test"` (10,000). Defaults to `"train"`.
+        data_dir: Path of the directory that holds the files. Defaults to None: the places that
+            `load_mnist` searches.
+        download: Boolean, whether to download missing files. Defaults to `True`.
+        **dataset_options: Arguments of `kgan.data.ImageDataset`.
 
     Returns:
-        A `kgan.data.ImageDataset` over uint8 images of shape `(N, 28, 28, 1)`, 0 for the background
-        and 255 for the ink, with labels 0 to 9, int32 `(N,)`.
+        A `kgan.data.ImageDataset` of uint8 images `(N, 28, 28, 1)`, 0 for the background and 255
+        for the ink, with int32 labels `(N,)` from 0 to 9.
 
     Raises:
-        FileNotFoundError: `data_dir` lacks the files, or nothing has them and `download=False`.
-        ConnectionError: the files are not here and cannot be downloaded.
-        ValueError: as for `kgan.data.load_mnist`.
+        FileNotFoundError: `data_dir` lacks the files, or they are missing and `download=False`.
+        ConnectionError: The files are missing and cannot be downloaded.
+        ValueError: As for `kgan.data.load_mnist`.
 
     Example:
     ```python
@@ -154,28 +158,30 @@ def load_stacked_mnist(
     download: bool = True,
     **dataset_options: Any,
 ) -> StackedImageDataset:
-    """Three digits of MNIST as the three channels of one image: 1,000 classes.
+    """Loads Stacked-MNIST: three digits of MNIST as the channels of one image, 1,000 classes.
 
-    The benchmark of mode collapse: a generator is asked for images, a classifier of digits reads
-    their channels, and what counts is how many of the 1,000 numbers occur and how evenly. Digits
-    are drawn for each channel and each pass anew, by `kgan.data.StackedImageDataset`. Files are
-    found as by `kgan.data.load_mnist`.
+    It is the usual benchmark of mode collapse. A classifier of digits reads the channels of
+    generated images, and the metrics are how many of the 1,000 numbers occur and how evenly.
+    `kgan.data.StackedImageDataset` draws new digits for each channel in each pass. Files are
+    searched as by `kgan.data.load_mnist`.
 
     Args:
-        split: `"train"` (from 60,000 digits) or `"test"` (from 10,000).
-        data_dir: directory that holds MNIST's files, or None to look where `load_mnist` does.
-        download: whether to download what is nowhere to be found.
-        **dataset_options: passed on to `kgan.data.StackedImageDataset`: `batch_size`, `seed`,
-            `stack` and so on.
+        split: String, `"train"` (from 60,000 digits) or `"test"` (from 10,000). Defaults to
+            `"train"`.
+        data_dir: Path of the directory that holds MNIST's files. Defaults to None: the places that
+            `load_mnist` searches.
+        download: Boolean, whether to download missing files. Defaults to `True`.
+        **dataset_options: Arguments of `kgan.data.StackedImageDataset`: `batch_size`, `seed`,
+            `stack` and others.
 
     Returns:
-        A `kgan.data.StackedImageDataset` that makes images of shape `(28, 28, 3)`, with labels 0 to
-        999: three digits a, b and c have the label 100a + 10b + c.
+        A `kgan.data.StackedImageDataset` of images `(28, 28, 3)` with labels from 0 to 999: the
+        digits a, b and c have the label 100a + 10b + c.
 
     Raises:
-        FileNotFoundError: `data_dir` lacks the files, or nothing has them and `download=False`.
-        ConnectionError: the files are not here and cannot be downloaded.
-        ValueError: as for `kgan.data.load_mnist`.
+        FileNotFoundError: `data_dir` lacks the files, or they are missing and `download=False`.
+        ConnectionError: The files are missing and cannot be downloaded.
+        ValueError: As for `kgan.data.load_mnist`.
 
     Example:
     ```python
@@ -186,7 +192,7 @@ def load_stacked_mnist(
         - [Metz et al., 2017, Unrolled generative adversarial networks](
           https://arxiv.org/abs/1611.02163)
         - [Lin et al., 2018, PacGAN: the power of two samples in generative adversarial networks](
-          https://arxiv.org/abs/1712.04086), whose protocol is the usual one
+          https://arxiv.org/abs/1712.04086), the usual protocol
     """
     return _load(StackedImageDataset, MNIST, split, data_dir, download, dataset_options)
 
@@ -201,9 +207,7 @@ def _load(
 ) -> _Dataset:
     if split not in source.splits:
         choices = " or ".join(repr(name) for name in source.splits)
-        raise ValueError(
-            f"Unknown split of {source.title}. Expected {choices}. Received: {split!r}"
-        )
+        raise ValueError(f"Expected {choices}, the splits of {source.title}. Received: {split!r}.")
     images_path, labels_path = locate(source, split, data_dir, download)
     images = read_idx_images(images_path)
     labels = read_idx_labels(labels_path)
@@ -211,8 +215,8 @@ def _load(
         raise ValueError(
             "Expected as many images as labels. "
             f"Received: {len(images)} images in {images_path} and {len(labels)} labels in "
-            f"{labels_path}. Take both files from one place."
+            f"{labels_path}. Take both files from one source."
         )
-    # Named, not counted, so that a batch or a small split without some digit has the same classes.
+    # Not counted from the labels: a small set may lack a digit.
     dataset_options.setdefault("num_classes", source.num_classes)
     return kind(images, labels, **dataset_options)

@@ -1,7 +1,7 @@
 """Data sets by name, for the command line and for recipes.
 
-To add one, write its loader, `load_x(split, **dataset_options)` with `data_dir` if it reads files,
-and give it a line in `DATASETS`.
+To add one, write its loader `load_x(split, **dataset_options)`, with `data_dir` if it reads files.
+Then add a line to `DATASETS`.
 """
 
 import inspect
@@ -32,20 +32,21 @@ def load_dataset(
     data_dir: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> ImageDataset:
-    """Load a data set by its name.
+    """Loads a data set by its name.
 
     Args:
-        name: a key of `kgan.data.DATASETS`, or `"tfds:NAME"` for NAME of tensorflow-datasets.
-        split: the split to load, as its loader names it.
-        data_dir: directory with its files, for those that read files; None to leave it to the
-            loader.
-        **options: passed on to the loader.
+        name: String, a key of `kgan.data.DATASETS`, or `"tfds:NAME"` for the data set NAME of
+            tensorflow-datasets.
+        split: String, a split that its loader knows. Defaults to `"train"`.
+        data_dir: Path of the directory with its files, for data sets that read files. Defaults to
+            None: the loader's own places.
+        **options: Arguments of the loader, such as `batch_size` and `binarize`.
 
     Returns:
         A `kgan.data.ImageDataset`.
 
     Raises:
-        ValueError: an unknown name, or a `data_dir` for a data set that reads no files.
+        ValueError: The name is unknown, or `data_dir` is given for a data set that reads no files.
 
     Example:
     ```python
@@ -58,7 +59,7 @@ def load_dataset(
     if name not in DATASETS:
         choices = ", ".join(repr(known) for known in DATASETS)
         raise ValueError(
-            f"Unknown data set. Expected one of {choices} or 'tfds:NAME' for NAME of "
+            f"Expected the name of a data set: {choices} or 'tfds:NAME' for NAME of "
             f"tensorflow-datasets. Received: {name!r}.{did_you_mean(name, DATASETS)}"
         )
     loader = DATASETS[name]
@@ -66,7 +67,7 @@ def load_dataset(
         return loader(split, **options)
     if "data_dir" not in inspect.signature(loader).parameters:
         raise ValueError(
-            f"The data set {name!r} reads no files: leave data_dir (--data-dir) out. "
-            f"Received: data_dir={os.fspath(data_dir)!r}"
+            f"Expected no data_dir, since the data set {name!r} reads no files. "
+            f"Received: data_dir={os.fspath(data_dir)!r}. Leave data_dir (--data-dir) out."
         )
     return loader(split, data_dir=data_dir, **options)

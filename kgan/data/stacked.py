@@ -1,4 +1,4 @@
-"""Images whose channels are images: a data set with as many modes as one could want."""
+"""Images whose channels are images: a data set with many classes, to measure mode collapse."""
 
 from __future__ import annotations
 
@@ -14,32 +14,39 @@ from kgan.data.image_dataset import ImageDataset, random_generator, random_order
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from kgan._typing import Images, Labels
+    from kgan.data.image_dataset import Rows
+
 
 class StackedImageDataset(ImageDataset):
-    """Batches of images whose channels are grey images, each drawn for itself.
+    """Batches of images whose channels are grey images, each drawn on its own.
 
-    A set of n classes becomes one of `n ** stack` classes that are about equally frequent: how many
-    of them a generator makes tells how far it has collapsed.
+    A set of n classes becomes a set of `n ** stack` classes that are about equally frequent. The
+    number of classes that a generator makes tells how far it has collapsed.
 
-    It is a `kgan.data.ImageDataset` in all respects, and everything said there holds. A pass has
-    as many stacked images as there are grey ones, and each grey image comes once in each channel:
-    every channel goes through them in an order of its own. Nothing is stacked before it is asked
-    for, so the set takes no more memory than its grey images; `images` and `labels` are theirs.
+    All that holds for `kgan.data.ImageDataset` holds here. A pass has as many stacked images as
+    there are grey ones. Each grey image comes once in each channel, and every channel has its own
+    order. Images are stacked when a batch is made, so the set takes no more memory than its grey
+    images. The properties `images` and `labels` are those of the grey images.
 
-    With `shuffle=False` all passes have the same stacked images in the same order, whatever the
+    With `shuffle=False`, all passes have the same stacked images in the same order, whatever the
     seed: those of `draw(len(images), seed=0)`.
 
+    With `binarize`, the grey images are binarised and then stacked. A grey image has the same
+    pixels in all channels of a pass.
+
     Args:
-        images: uint8 array of shape `(N, H, W)` or `(N, H, W, 1)`.
-        labels: integer array of shape `(N,)`, from 0 up, or `None`. The label of a stacked image
-            is that of its first channel, times n, plus that of the second, times n, and so on: of
-            the digits 3, 0 and 7 it is 307.
-        stack: int from 1 to 64, how many grey images make one.
-        **options: as for `kgan.data.ImageDataset`; `num_classes` is n, the classes of one channel.
+        images: Integer, uint8 array of shape `(N, H, W)` or `(N, H, W, 1)`.
+        labels: Integer array of shape `(N,)` or `(N, 1)`, classes from 0. The label of a stacked
+            image has the labels of its channels as digits in base n: the digits 3, 0 and 7 make
+            307. Defaults to `None`: no labels.
+        stack: Integer from 1 to 64, the grey images in one stacked image. Defaults to `3`.
+        **options: Other arguments of `kgan.data.ImageDataset`; `num_classes` is n, the classes of
+            one channel.
 
     Raises:
-        ValueError: When `images` have several channels, `stack` is outside its bounds, the labels
-            would not fit in int32, or `ImageDataset` refuses an argument.
+        ValueError: `images` have several channels, `stack` is outside its limits, the labels would
+            not fit in int32, or `ImageDataset` does not accept an argument.
 
     Example:
     ```python
@@ -51,7 +58,7 @@ class StackedImageDataset(ImageDataset):
 
     def __init__(
         self,
-        images: npt.NDArray[np.uint8],
+        images: npt.ArrayLike,
         labels: npt.ArrayLike | None = None,
         stack: int = 3,
         **options: Any,
@@ -66,38 +73,38 @@ class StackedImageDataset(ImageDataset):
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """`(H, W, C)` of the images in a batch, so after stacking and padding."""
+        """`(H, W, C)` of the images in a batch, after stacking and padding."""
         height, width = self._pad_to
         return height, width, self._stack
 
     @property
     def num_classes(self) -> int | None:
-        """Number of classes of the stacked images, or `None` where there are no labels."""
+        """Number of classes of the stacked images, or `None` if there are no labels."""
         return None if self._num_classes is None else self._num_classes**self._stack
 
-    def draw(self, count: int, seed: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32] | None]:
+    def draw(self, count: int, seed: int) -> tuple[Images, Labels | None]:
         """Draws stacked images at random, to measure a model against.
 
-        What is drawn depends on `seed` alone: not on the dataset's own seed, epoch, batch size or
-        shuffling. The first images of a larger draw are those of a smaller one. Each channel goes
-        through the grey images in a random order, and when it has had all, in another.
+        The draw depends on `seed` alone, not on the dataset's own seed, epoch, batch size or
+        shuffling. A larger draw begins with the images of a smaller one. Each channel goes through
+        all grey images in a random order before one comes again.
 
         Args:
-            count: int of at least 1. It may be far above the number of grey images.
-            seed: int of at least 0.
+            count: Integer of at least 1. It may be far above the number of grey images.
+            seed: Integer of at least 0.
 
         Returns:
-            The tuple `(images, labels)`: the images `(count, H, W, C)` as in a batch, the labels
-            int32 `(count,)`, or `None` where there are none.
+            The tuple `(images, labels)`: images `(count, H, W, C)` as in a batch, and labels int32
+            `(count,)` or `None`.
 
         Raises:
-            ValueError: When an argument is no such int.
+            ValueError: An argument is not such an integer.
         """
         return super().draw(count, seed)
 
-    # A row is the numbers of the grey images in the channels: rows have shape (count, stack).
+    # A row holds the numbers of the grey images in the channels: rows have shape (count, stack).
 
-    def _new_permutation(self, pass_number: int) -> npt.NDArray[np.int64]:
+    def _new_permutation(self, pass_number: int) -> Rows:
         size = len(self._images)
         if not self._shuffle:
             return self._drawn(size, seed=0)
@@ -107,7 +114,7 @@ class StackedImageDataset(ImageDataset):
         )
         return np.stack(list(channels), axis=1)
 
-    def _drawn(self, count: int, seed: int) -> npt.NDArray[np.int64]:
+    def _drawn(self, count: int, seed: int) -> Rows:
         size = len(self._images)
         rows = np.empty((count, self._stack), np.int64)
         for channel in range(self._stack):
@@ -116,10 +123,12 @@ class StackedImageDataset(ImageDataset):
             rows[:, channel] = np.concatenate(orders)[:count]
         return rows
 
-    def _gather(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        return _core.gather_stacked(self._images, rows, self._levels, pad_to=self._pad_to)
+    def _gather(self, rows: Rows, binarize: str | None, key: int) -> Images:
+        return _core.gather_stacked(
+            self._images, rows, self._levels, pad_to=self._pad_to, binarize=binarize, key=key
+        )
 
-    def _labels_at(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32] | None:
+    def _labels_at(self, rows: Rows) -> Labels | None:
         labels = super()._labels_at(rows)
         if labels is None or self._num_classes is None:
             return None

@@ -1,4 +1,4 @@
-"""Image data sets of tensorflow-datasets."""
+"""Loads image data sets of tensorflow-datasets."""
 
 import difflib
 import os
@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from kgan.data.image_dataset import ImageDataset
 
-UNLABELLED = -1  # what tensorflow-datasets gives as the label where nobody knows it
-_READ_SIZE = 256  # images taken from tensorflow-datasets at a time
+UNLABELLED = -1  # the label of tensorflow-datasets for images whose class is unknown
+_READ_SIZE = 256  # images read at a time
 
 
 def from_tfds(
@@ -24,36 +24,38 @@ def from_tfds(
     download: bool = True,
     **dataset_options: Any,
 ) -> ImageDataset:
-    """Any image data set of tensorflow-datasets, held in memory as kgan's data sets are.
+    """Loads an image data set of tensorflow-datasets into memory.
 
-    Its images must be uint8 and of one size. They are read once, straight into one array, so
-    that afterwards each batch costs what it costs for MNIST.
+    Its images must be uint8 and of one size. They are read once into one array, so a batch takes as
+    little time as a batch of MNIST.
 
-    Needs tensorflow-datasets: `pip install "kgan[tfds]"`.
+    This needs tensorflow-datasets: `pip install "kgan[tfds]"`.
 
     Args:
-        name: name in tensorflow-datasets, with configuration and version where wanted:
+        name: String, the name in tensorflow-datasets, with a configuration or version if needed:
             `"svhn_cropped"`, `"mnist_corrupted/fog"`, `"cifar10:3.0.2"`.
-        split: a split of it, or a part of one: `"train"`, `"train[:10%]"`, `"train+test"`.
-        data_dir: where tensorflow-datasets keeps its data; None for its own default, which is
+        split: String, a split, a part of one or a sum: `"train"`, `"train[:10%]"`,
+            `"train+test"`. Defaults to `"train"`.
+        data_dir: Path of the directory where tensorflow-datasets keeps its data. Defaults to None:
             `~/tensorflow_datasets`.
-        image_key: name of the feature that holds the images.
-        label_key: name of the feature that holds the labels, or None for no labels. The default
-            may be missing from the data set, which then has none.
-        download: whether to download and prepare the data set when it is not in `data_dir`.
-        **dataset_options: passed on to `kgan.data.ImageDataset`: `batch_size`, `shuffle`, `seed`,
-            `value_range`, `dtype` and so on.
+        image_key: String, the feature that holds the images. Defaults to `"image"`.
+        label_key: String, the feature that holds the labels, or None for no labels. Defaults to
+            `"label"`, if the data set has it.
+        download: Boolean, whether to download and prepare a data set that is not in `data_dir`.
+            Defaults to `True`.
+        **dataset_options: Arguments of `kgan.data.ImageDataset`: `batch_size`, `shuffle`, `seed`,
+            `value_range`, `dtype`, `binarize` and others.
 
     Returns:
-        A `kgan.data.ImageDataset` over uint8 images of shape `(N, H, W, C)`, in
-        tensorflow-datasets' order, with int32 labels `(N,)`, or None where there are
-        none or all are unknown (-1).
+        A `kgan.data.ImageDataset` of uint8 images `(N, H, W, C)` in the order of
+        tensorflow-datasets, with int32 labels `(N,)`. It has no labels if the data set has none or
+        all are unknown (-1).
 
     Raises:
         ImportError: tensorflow-datasets is not installed.
-        FileNotFoundError: the data set is not prepared, and `download=False`.
-        ValueError: an unknown name or split; a data set without such images or labels; images
-            of several sizes.
+        FileNotFoundError: The data set is not prepared, and `download=False`.
+        ValueError: The name or split is unknown, the data set has no such images or labels, or the
+            images have several sizes.
 
     Example:
     ```python
@@ -74,8 +76,8 @@ def from_tfds(
         builder.download_and_prepare()
     elif not builder.is_prepared():
         raise FileNotFoundError(
-            f"{name!r} is not prepared in {builder.data_path}, and download=False. Call with "
-            "download=True, or name the data_dir that tensorflow-datasets prepared it in."
+            f"{name!r} is not prepared in {builder.data_path}, and download=False. Pass "
+            "download=True, or the data_dir in which tensorflow-datasets prepared it."
         )
     keys = {key: True for key in (image_key, label_key) if key is not None}
     columns = _read(tfds, builder, split, shape, keys)
@@ -92,8 +94,8 @@ def _import_tfds() -> ModuleType:
         import tensorflow_datasets  # noqa: PLC0415
     except ImportError as error:
         raise ImportError(
-            "from_tfds needs tensorflow-datasets, which could not be imported "
-            f'({error}). Install it with: pip install "kgan[tfds]"'
+            f"from_tfds needs tensorflow-datasets, but cannot import it ({error}). "
+            'Install it: pip install "kgan[tfds]".'
         ) from error
     return tensorflow_datasets
 
@@ -102,20 +104,20 @@ def _builder(tfds: ModuleType, name: str, data_dir: str | os.PathLike[str] | Non
     try:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
-        # Its own message lists every data set that there is.
+        # The original message lists all data sets.
         known = tfds.list_builders()
         near = difflib.get_close_matches(name.partition("/")[0], known, n=3, cutoff=0.5)
         advice = f" Did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
         raise ValueError(
-            f"tensorflow-datasets knows no data set {name!r}.{advice} All of them: "
-            "https://www.tensorflow.org/datasets/catalog"
+            "Expected the name of a data set from https://www.tensorflow.org/datasets/catalog. "
+            f"Received: {name!r}.{advice}"
         ) from error
 
 
 def _image_shape(
     name: str, features: Any, image_key: str, tfds: ModuleType
 ) -> tuple[int | None, ...]:
-    """The shape (H, W, C) that the data set declares, with None where it varies."""
+    """Returns the declared shape (H, W, C), with None for lengths that vary."""
     kinds = dict(features) if isinstance(features, tfds.features.FeaturesDict) else {}
     feature = kinds.get(image_key)
     if not isinstance(feature, tfds.features.Image):
@@ -128,7 +130,7 @@ def _image_shape(
     if feature.np_dtype != np.uint8:
         raise ValueError(
             f"Expected images of uint8 in {name!r}. Received: {np.dtype(feature.np_dtype).name}. "
-            "Convert them and build an ImageDataset of the array."
+            "Convert them and make an ImageDataset of the array."
         )
     return tuple(feature.shape)
 
@@ -138,14 +140,14 @@ def _checked_label_key(name: str, features: Any, label_key: str | None) -> str |
         return None
     if label_key not in features:
         raise ValueError(
-            f"{name!r} has no feature {label_key!r} to take labels from. "
+            f"Expected a feature {label_key!r} of {name!r} for the labels. "
             f"Received: features {', '.join(sorted(features))}. Pass one of them as label_key, or "
             "None for no labels."
         )
     feature = features[label_key]
     if feature.shape != () or not np.issubdtype(feature.np_dtype, np.integer):
         raise ValueError(
-            f"Expected one integer an image in the feature {label_key!r} of {name!r}. "
+            f"Expected one integer for each image in the feature {label_key!r} of {name!r}. "
             f"Received: {feature!r}. Pass another label_key, or None for no labels."
         )
     return label_key
@@ -158,14 +160,16 @@ def _read(
     shape: tuple[int | None, ...],
     keys: dict[str, bool],
 ) -> dict[str, npt.NDArray[Any]]:
-    """Read the features `keys` of a split, each into one array of N rows.
+    """Reads the features `keys` of a split, each into one array of N rows.
 
-    tensorflow-datasets checks that a split has as many examples as its metadata say.
+    tensorflow-datasets checks that the number of examples is that of its metadata.
     """
     count = builder.info.splits[split].num_examples
     if count == 0:
-        raise ValueError(f"The split {split!r} of {builder.name!r} is empty. Name another one.")
-    # Images of unknown size come one at a time, since only equal ones can be stacked.
+        raise ValueError(
+            f"Expected a split with images. Received: {split!r} of {builder.name!r} is empty."
+        )
+    # Images of unknown size are read one at a time: only equal sizes can be batched.
     read_size = 1 if None in shape else _READ_SIZE
     dataset = builder.as_dataset(
         split=split,
@@ -183,7 +187,7 @@ def _read(
                 raise ValueError(
                     f"Expected images of one size in {builder.name!r}. Received: "
                     f"{_size(columns[key])} and, at image {filled}, {_size(values)}. Resize them "
-                    "to one size and build an ImageDataset of the array."
+                    "to one size and make an ImageDataset of the array."
                 )
             columns[key][filled : filled + len(values)] = values
         filled += read_size

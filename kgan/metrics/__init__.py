@@ -1,6 +1,8 @@
-"""How good are the samples? Features once, then every figure from them.
+"""Metrics of generative models: samples, likelihoods, reconstructions.
 
-`kgan.evaluate` does it all; the functions here take plain arrays of features `(N, D)`.
+`kgan.evaluate` measures samples with all metrics at once. `likelihood` and `reconstruction` measure
+models that have a likelihood or an encoder. The other functions take plain arrays of features
+`(N, D)`.
 """
 
 from kgan.metrics.bootstrap import bootstrap_interval
@@ -10,6 +12,7 @@ from kgan.metrics.evaluation import Evaluation
 from kgan.metrics.evaluator import Evaluator, evaluate
 from kgan.metrics.features import (
     ChannelFeatures,
+    Extractor,
     FeatureExtractor,
     Features,
     PixelFeatures,
@@ -18,6 +21,7 @@ from kgan.metrics.features import (
 )
 from kgan.metrics.features import get as get_features
 from kgan.metrics.figures import MEASURES, Figure, Measure
+from kgan.metrics.likelihood import LikelihoodEvaluation, LikelihoodFloor, likelihood
 from kgan.metrics.neighbours import (
     authenticity,
     compare_neighbours,
@@ -27,17 +31,27 @@ from kgan.metrics.neighbours import (
     precision_recall,
     support_size,
 )
+from kgan.metrics.reconstruction import (
+    ReconstructionEvaluation,
+    ReconstructionFloor,
+    reconstruction,
+)
 
 __all__ = [
     "MEASURES",
     "ChannelFeatures",
     "Evaluation",
     "Evaluator",
+    "Extractor",
     "FeatureExtractor",
     "Features",
     "Figure",
+    "LikelihoodEvaluation",
+    "LikelihoodFloor",
     "Measure",
     "PixelFeatures",
+    "ReconstructionEvaluation",
+    "ReconstructionFloor",
     "authenticity",
     "bootstrap_interval",
     "class_divergence",
@@ -50,10 +64,12 @@ __all__ = [
     "get_features",
     "inception_score",
     "kernel_distance",
+    "likelihood",
     "mnist_features",
     "mode_coverage",
     "nearest_neighbours",
     "precision_recall",
+    "reconstruction",
     "stacked_mnist_features",
     "support_size",
 ]

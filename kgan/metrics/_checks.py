@@ -1,4 +1,4 @@
-"""Checks of what the metrics are given: each returns the array to use, or raises a ValueError."""
+"""Checks of arguments of metrics. Each returns the array to use, or raises a ValueError."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ Array = npt.NDArray[np.float64]
 
 
 def feature_pair(real: Any, fake: Any, least: int = 2) -> tuple[Array, Array]:
-    """Two float64 arrays `(N, D)` and `(M, D)` of finite numbers, each of `least` rows or more."""
+    """Returns float64 features `(N, D)` and `(M, D)`, finite, with at least `least` rows each."""
     real, fake = features("real", real, least), features("fake", fake, least)
     if real.shape[1] != fake.shape[1]:
         raise ValueError(
@@ -20,11 +20,11 @@ def feature_pair(real: Any, fake: Any, least: int = 2) -> tuple[Array, Array]:
 
 
 def features(name: str, array: Any, least: int = 2) -> Array:
-    """A float64 array `(N, D)` of finite numbers, N being `least` or more."""
+    """Returns float64 features `(N, D)`, finite and with at least `least` rows."""
     array = np.asarray(array, "float64")
     if array.ndim != 2:
         raise ValueError(
-            f"Expected `{name}` to be features, a row for each image: (N, D). "
+            f"Expected `{name}` to be features, one row for each image: (N, D). "
             f"Received: shape {array.shape}."
         )
     if len(array) < least:
@@ -41,7 +41,7 @@ def features(name: str, array: Any, least: int = 2) -> Array:
 
 
 def classes(name: str, array: Any, num_classes: int) -> npt.NDArray[np.int64]:
-    """An int64 array `(N,)` of at least one class, each from 0 to `num_classes - 1`."""
+    """Returns int64 classes `(N,)`, at least one, each from 0 to `num_classes - 1`."""
     array = np.asarray(array)
     if array.ndim != 1 or not len(array) or not np.issubdtype(array.dtype, np.integer):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""How sure is a figure?"""
+"""Bootstrap confidence intervals."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,21 +16,21 @@ def bootstrap_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """A confidence interval for any figure, by drawing the samples anew from themselves.
+    """Computes a confidence interval of any statistic by resampling with replacement.
 
-    It is the basic bootstrap interval: the resamples' deviations are laid off to the other side of
-    the figure, since a figure such as the Fréchet distance, which is too high for few samples, is
-    higher once more for samples that repeat.
+    It is the basic bootstrap interval, which mirrors the deviations of the resamples about the
+    value of the statistic. This corrects for bias: the Fréchet distance, for example, is too high
+    for few samples, and higher still for resamples, which repeat samples.
 
     Args:
-        statistic: Takes as many arrays as there are samples, and returns a float.
-        *samples: Arrays; each is resampled along its first axis by itself.
+        statistic: Function of as many arrays as there are `samples`. It returns a float.
+        *samples: Arrays. Each is resampled independently along its first axis.
         resamples: Integer.
-        level: Float in (0, 1), the share of such intervals that hold the true value.
+        level: Float in (0, 1), the share of such intervals that contain the true value.
         seed: Integer.
 
     Returns:
-        `(low, high)`, floats. Not finite where the figure of many resamples is not.
+        `(low, high)`, floats. They are not finite if the statistic of many resamples is not.
 
     Raises:
         ValueError: `resamples` or `level` is out of range.
@@ -52,7 +52,7 @@ def bootstrap_interval(
     for _ in range(resamples):
         drawn = [array[generator.integers(len(array), size=len(array))] for array in arrays]
         values.append(statistic(*drawn))
-    with np.errstate(invalid="ignore"):  # between infinities nothing can be interpolated
+    with np.errstate(invalid="ignore"):  # quantiles between infinities are NaN
         low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     value = statistic(*arrays)
     return float(2 * value - high), float(2 * value - low)

@@ -1,27 +1,27 @@
-"""Features of real images, kept on disk: they are the same at every evaluation."""
+"""A cache on disk for features of real images, which every evaluation needs."""
 
 import hashlib
 import zipfile
-from typing import Any
 
 import numpy as np
 
 from kgan._files import cache_directory, written_whole
-from kgan.metrics.features import Features, Images
+from kgan._typing import Pictures
+from kgan.metrics.features import Extractor, Features
 
 
-def cached_features(extractor: Any, images: Images) -> Features:
-    """Takes features, or reads them where the same ones of the same images were taken before.
+def cached_features(extractor: Extractor, images: Pictures) -> Features:
+    """Computes features, or reads them if they are in the cache.
 
-    They are found by the content of the images and of the extractor, so nothing has to be declared
-    stale. A cache that cannot be read or written costs time, not the evaluation.
+    The key is a digest of the images and of the extractor, so entries cannot be out of date. If the
+    cache cannot be read or written, the features are computed.
 
     Args:
         extractor: See `kgan.metrics.get_features`.
         images: uint8 `(N, H, W, C)`.
 
     Returns:
-        What `extractor(images)` does.
+        `extractor(images)`.
     """
     fingerprint = extractor.fingerprint()
     if fingerprint is None:
@@ -30,10 +30,10 @@ def cached_features(extractor: Any, images: Images) -> Features:
     digest.update(np.ascontiguousarray(images).tobytes())
     try:
         path = cache_directory("features") / f"{digest.hexdigest()}.npz"
-    except OSError:  # there is no home directory
+    except OSError:  # no home directory
         return extractor(images)
     try:
-        # Opened here: of a damaged file, NumPy forgets to close it.
+        # Opened here, since NumPy does not close a damaged file.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return Features(**{name: file[name] for name in file.files})
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):

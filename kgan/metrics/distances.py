@@ -1,4 +1,4 @@
-"""Distances between two sets of images, as distributions of their features."""
+"""Distances between the distributions of two sets of features."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,23 +8,22 @@ from kgan.metrics import _checks
 
 
 def frechet_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
-    """The Fréchet distance between the Gaussians with the features' means and covariances.
+    """Computes the Fréchet distance between Gaussians with the features' means and covariances.
 
-    With the features of InceptionV3 it is the FID; with those of another classifier it is called
-    FCD here. It falls with the number of samples even where the distributions stay the same, in
-    inverse proportion to N and the more the more features there are; so only figures of the same N
-    are to be compared, and the real-against-real floor tells how far down they can go.
+    With the features of InceptionV3 it is the FID. With those of kgan's classifier of digits it is
+    called FCD here. It has a bias that is in inverse proportion to N, and larger for more features.
+    So compare distances of the same N only, and with the floor: the distance between real images.
 
     Args:
         real: Features, float `(N, D)`.
         fake: Features from the same extractor, float `(M, D)`.
 
     Returns:
-        Float of at least 0, in squared units of the features. Covariances of any rank will do:
-        it is 0 for identical sets and never complex or NaN.
+        Float of at least 0, in squared units of the features. Covariances may have any rank: the
+        distance is 0 for identical sets, and never complex or NaN.
 
     Raises:
-        ValueError: The arrays are no features of one kind, hold fewer than 2 samples or NaN.
+        ValueError: The arrays are not features of one kind, or hold fewer than 2 samples or NaN.
 
     Example:
     ```python
@@ -39,16 +38,16 @@ def frechet_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
     offset = real.mean(axis=0) - fake.mean(axis=0)
     real_factor, fake_factor = _covariance_factor(real), _covariance_factor(fake)
     # With C = F F^T for both, the trace of the square root of C_real C_fake is the sum of the
-    # singular values of F_real^T F_fake. No square root of a nearly singular matrix is taken.
+    # singular values of F_real^T F_fake. This avoids the square root of a nearly singular matrix.
     overlap = np.sum(np.linalg.svd(real_factor.T @ fake_factor, compute_uv=False))
     spread = np.sum(real_factor**2) + np.sum(fake_factor**2)
     return float(max(offset @ offset + spread - 2.0 * overlap, 0.0))
 
 
 def _covariance_factor(features: _checks.Array) -> _checks.Array:
-    """A matrix F for which F F^T is the covariance of the features, with D rows."""
+    """Returns a matrix F with D rows for which F F^T is the covariance of the features."""
     count, size = features.shape
-    if count <= size:  # the samples themselves are such a matrix, and the smaller one
+    if count <= size:  # the centred samples are such a matrix, with fewer columns
         return (features - features.mean(axis=0)).T / np.sqrt(count - 1)
     values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(features, rowvar=False)))
     return vectors * np.sqrt(np.maximum(values, 0.0))
@@ -64,28 +63,28 @@ def kernel_distance(
     coefficient: float = 1.0,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """The kernel distance (KID): squared maximum mean discrepancy, unbiased, over random subsets.
+    """Computes the kernel distance (KID): the unbiased squared maximum mean discrepancy.
 
     The kernel of two features is `(gamma * x.y + coefficient) ** degree`. Unlike the Fréchet
-    distance it does not depend on the number of samples, and is around 0, below it too, where the
-    distributions are the same.
+    distance, its expected value does not depend on the number of samples. It is 0 on average if the
+    distributions are the same, and can be negative.
 
     Args:
         real: Features, float `(N, D)`.
         fake: Features from the same extractor, float `(M, D)`.
-        subsets: Integer, how many pairs of random subsets are compared.
-        subset_size: Integer, samples in a subset. Defaults to 1000, or as many as there are.
-        degree: Integer, of the polynomial.
+        subsets: Integer, the number of pairs of random subsets to compare.
+        subset_size: Integer, samples in a subset. Defaults to 1000, or all if there are fewer.
+        degree: Integer, the degree of the polynomial.
         gamma: Float. Defaults to `1 / D`.
         coefficient: Float.
-        seed: Integer, chooses the subsets.
+        seed: Integer, selects the subsets.
 
     Returns:
         `(mean, spread)`: the mean over the subsets, and their standard deviation.
 
     Raises:
-        ValueError: The arrays are no features of one kind, hold fewer samples than a subset, or
-            NaN.
+        ValueError: The arrays are not features of one kind, or hold fewer samples than a subset
+            or NaN.
 
     Reference:
         [Bińkowski et al., 2018](https://arxiv.org/abs/1801.01401).
@@ -95,10 +94,10 @@ def kernel_distance(
     size = min(1000, fewest) if subset_size is None else subset_size
     if not isinstance(size, (int, np.integer)) or not 2 <= size <= fewest:
         raise ValueError(
-            f"Expected `subset_size` to be an integer from 2 to {fewest}, the samples there are. "
+            f"Expected `subset_size` to be an integer from 2 to {fewest}, the number of samples. "
             f"Received: subset_size={subset_size!r}."
         )
-    # Subsets that are the whole set are all the same one.
+    # All subsets of the size of the set are the set itself.
     whole = size == len(real) == len(fake)
     count = 1 if whole else integer("subsets", subsets)
     generator = np.random.default_rng(seed)

@@ -1,81 +1,90 @@
-"""What an evaluation found: figures with what it takes to read them, and samples to look at."""
+"""The result of an evaluation: scores with what it takes to read them, and samples to look at."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from kgan.metrics.features import Images
-from kgan.metrics.figures import MEASURES, Figure, Measure, notes_on
+from kgan._typing import Config, Pictures
+from kgan.metrics._json import plain
+from kgan.metrics.figures import MEASURES, Figure, notes_on, title_of
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good a generator is, as far as figures tell.
+    """The quality, variety, modes and copies of a generator's samples.
 
-    `print` shows them as a table; `evaluation["fcd"]` is a figure's value.
+    `print` shows a table of the scores. `evaluation["fcd"]` is the value of one.
 
     Args:
-        figures: Dictionary of `Figure`s; `kgan.metrics.MEASURES` says what each is.
+        figures: Dictionary of `Figure`s, one for each score. `kgan.metrics.MEASURES` describes
+            them.
         features: String, the name of the extractor.
-        seed: Integer, which chose latents and real images.
+        seed: Integer, which selected the latents and the real images.
         samples: uint8 `(n, H, W, C)`, some of the samples.
-        sample_classes: Integer `(n,)`, the classes the extractor sees in them, or None.
-        sample_labels: Integer `(n,)`, the classes that were asked for, or None.
-        neighbours: uint8 `(m, H, W, C)`, the training images nearest to the first m samples, pixel
-            by pixel, or None.
-        sample_shares: Float `(K,)`, how all samples are spread over the classes, or None.
-        real_shares: Likewise for the real images.
+        sample_classes: Integer `(n,)`, the classes that the extractor sees in them, or None.
+        sample_labels: Integer `(n,)`, the requested classes, or None.
+        neighbours: uint8 `(m, H, W, C)`, the training images that are nearest to the first m
+            samples in pixels, or None.
+        sample_shares: Float `(K,)`, the share of each class among all samples, or None.
+        real_shares: Float `(K,)`, the share of each class among the real images, or None.
     """
 
     figures: dict[str, Figure]
     features: str
     seed: int
-    samples: Images = field(repr=False)
-    sample_classes: np.ndarray | None = field(default=None, repr=False)
-    sample_labels: np.ndarray | None = field(default=None, repr=False)
-    neighbours: Images | None = field(default=None, repr=False)
-    sample_shares: np.ndarray | None = None
-    real_shares: np.ndarray | None = None
+    samples: Pictures = field(repr=False)
+    sample_classes: npt.NDArray[np.integer] | None = field(default=None, repr=False)
+    sample_labels: npt.NDArray[np.integer] | None = field(default=None, repr=False)
+    neighbours: Pictures | None = field(default=None, repr=False)
+    sample_shares: npt.NDArray[np.floating] | None = None
+    real_shares: npt.NDArray[np.floating] | None = None
 
     def __getitem__(self, name: str) -> float:
         return self.figures[name].value
 
-    def to_dict(self) -> dict[str, Any]:
-        """The figures and shares, without the images, as JSON takes them."""
+    def title(self, name: str) -> str:
+        """Returns the printed title of a score, which names the features where it matters."""
+        return title_of(name, self.features)
+
+    def to_dict(self) -> Config:
+        """Returns the scores and shares, without the images, as JSON takes them."""
         return {
             "features": self.features,
             "seed": self.seed,
-            "figures": {name: _plain(asdict(figure)) for name, figure in self.figures.items()},
-            "sample_shares": _plain(self.sample_shares),
-            "real_shares": _plain(self.real_shares),
+            "figures": {name: plain(asdict(figure)) for name, figure in self.figures.items()},
+            "sample_shares": plain(self.sample_shares),
+            "real_shares": plain(self.real_shares),
         }
 
     def __str__(self) -> str:
         heads = ("", "samples", "N", "real", "N", "")
-        rows = [heads, *(_row(MEASURES[name], figure) for name, figure in self.figures.items())]
+        rows = [heads, *(self._row(name, figure) for name, figure in self.figures.items())]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [f"Features: {self.features}. `real`: real images in the samples' place."]
+        lines = [f"Features: {self.features}. `real`: real images in place of the samples."]
         for title, *numbers, note in rows:
             cells = [cell.rjust(width) for cell, width in zip(numbers, widths[1:-1], strict=True)]
             lines.append("  ".join([title.ljust(widths[0]), *cells, note]).rstrip())
+        lines += self._note_on_floors()
         return "\n".join(lines)
 
+    def _row(self, name: str, figure: Figure) -> tuple[str, ...]:
+        measure = MEASURES[name]
+        floor, floor_count = "", ""
+        if figure.floor is not None:
+            floor, floor_count = measure.format(figure.floor), f"{figure.floor_count:,}"
+        value, notes = measure.format(figure.value), ", ".join(notes_on(measure, figure))
+        return self.title(name), value, f"{figure.count:,}", floor, floor_count, notes
 
-def _row(measure: Measure, figure: Figure) -> tuple[str, ...]:
-    floor, floor_count = "", ""
-    if figure.floor is not None:
-        floor, floor_count = measure.format(figure.floor), f"{figure.floor_count:,}"
-    value, notes = measure.format(figure.value), ", ".join(notes_on(measure, figure))
-    return measure.title, value, f"{figure.count:,}", floor, floor_count, notes
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list | np.ndarray):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    # JSON knows no infinity: a support that is too large to tell is null.
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    def _note_on_floors(self) -> list[str]:
+        """Returns a line about a floor of another N than the samples', if there is one."""
+        figure = self.figures.get("fcd")
+        if figure is None or figure.floor_count is None or figure.floor_count == figure.count:
+            return []
+        share = figure.floor_count / figure.count
+        # Between real images the distance is all bias, which is in proportion to 1 / N.
+        return [
+            f"The data set has too few images for a floor of N = {figure.count:,}. The Fréchet "
+            f"distance falls with N: its floor would be about "
+            f"{MEASURES['fcd'].format(share * (figure.floor or 0.0))} there."
+        ]

@@ -1,78 +1,101 @@
 """How good is a generator?"""
 
 import functools
-from collections.abc import Callable
+import warnings
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from kgan._arguments import integer
-from kgan.data import ImageDataset, StackedImageDataset
+from kgan._typing import Labels, Pictures, Say
 from kgan.images import to_uint8
 from kgan.metrics import features as extractors
 from kgan.metrics import neighbours
+from kgan.metrics._progress import silent, to_standard_error
+from kgan.metrics._sources import (
+    SampleSource,
+    Source,
+    as_floats,
+    as_source,
+    check_samples,
+    range_problem,
+)
 from kgan.metrics.cache import cached_features
 from kgan.metrics.classes import class_shares
+from kgan.metrics.datasets import Data, Drawable, Stacked, all_pictures, as_dataset, available
 from kgan.metrics.evaluation import Evaluation
-from kgan.metrics.features import Features, Images
+from kgan.metrics.features import Extractor, Features
 from kgan.metrics.figures import MEASURES, Figure, compare, support_figure
 
-FEWEST = 20  # below this, neighbours and covariances say nothing
-# Pixels are many: nearest neighbours among all training images are sought for this many samples.
+FEWEST = 20  # fewer samples say nothing about neighbours and covariances
+# Nearest neighbours in pixels among all training images take long: only this many samples get them.
 _COPIES_SOUGHT = 1000
-# Enough for whoever wants to look, without holding on to all of them.
+# Enough samples to look at, without keeping all of them in memory.
 _KEPT_SAMPLES = 1000
 _KEPT_NEIGHBOURS = 24
-# The share of real images whose labels a classifier must see, for its classes to be the dataset's:
-# of those that are not, such as Fashion-MNIST's, it is about one in as many as there are.
+# The classes of a classifier are those of the data set if it agrees with at least this share of
+# the labels. A classifier of other classes agrees by chance, with about one label in K.
 _LEAST_ACCURACY = 0.5
+# Evaluations of more than this many products, count squared times features, take minutes.
+_LONG_WORK = 2.5e10
 
 
 class DivergedError(ValueError):
-    """Samples are NaN or infinite."""
+    """Raised for samples or likelihoods that are NaN or infinite."""
 
 
 def evaluate(
-    model: Any,
-    dataset: Any,
+    model: SampleSource,
+    dataset: Data,
     count: int = 10_000,
     seed: int = 0,
     features: Any = None,
     bootstrap: int = 0,
-    say: Callable[[str], None] | None = None,
+    say: Say | None = None,
 ) -> Evaluation:
-    """Says how good a generator is: quality, variety, modes, copies.
+    """Measures the quality, variety, modes and copies of a generator's samples.
 
-    Samples and real images are compared as 8-bit pictures. Real images and latents are chosen by
-    `seed`: the same model and dataset give the same figures. Beside each figure stands its floor,
-    what other real images of the dataset get in the samples' place; where the dataset has fewer
-    than twice `count` images, the floor is taken between the two halves of those compared.
+    It compares samples with real images, both as 8-bit pictures. `seed` selects the real images and
+    the latents, so the same model and data set give the same scores. Each score comes with its
+    floor: the score of other real images of the data set in place of the samples. If the data set
+    has fewer than twice `count` images, the floor compares two halves of the real images, and the
+    printed table says so.
+
+    It checks two samples before any work.
 
     Args:
-        model: Anything with `generate(n, seed=...)` that returns float images `(n, H, W, C)` in the
-            dataset's `value_range`. If it has a `num_classes` that is not None, or a true
-            `is_conditional`, it is asked for the classes of the real images,
-            `generate(n, labels=..., seed=...)`.
-        dataset: A `kgan.data.ImageDataset`, or uint8 images `(N, H, W)` or `(N, H, W, C)` for a
-            model in [-1, 1]. The training set, as a rule: copies are sought in it.
-        count: Integer, how many samples are compared with as many real images; fewer if the dataset
-            has fewer. Figures of different counts are not to be compared.
+        model: Where the samples come from, float images `(n, H, W, C)` in the data set's
+            `value_range` or uint8 images. One of:
+
+            - an object with `generate(n, seed=...)`, such as every kgan model. If it is conditional
+              (`num_classes` is not None, or `is_conditional` is true), it gets the classes of the
+              real images: `generate(n, labels=..., seed=...)`;
+            - a `keras.Model` from latents `(batch, d)` to images. It gets standard normal latents;
+            - a function from n to n images, which `seed` does not affect;
+            - an array of samples. If it has fewer than `count`, as many real images are compared.
+        dataset: A `kgan.data.ImageDataset`, or uint8 images `(N, H, W)` or `(N, H, W, C)` for
+            samples in [-1, 1]. Use the training set: it is searched for copies.
+        count: Integer, how many samples to compare with as many real images; fewer if the data set
+            has fewer. Do not compare scores of different counts.
         seed: Integer.
-        features: What distances are taken in: see `kgan.metrics.get_features`. Defaults to kgan's
-            classifier of digits for grey images and for Stacked-MNIST: of grey images that are no
-            digits, distances in it tell little and classes nothing. Where the dataset's labels
-            show that, no class is named. Photographs need a model such as InceptionV3, in a
-            `kgan.metrics.FeatureExtractor`.
-        bootstrap: Integer, how many resamples 95% intervals are taken from; 0 for no intervals.
-        say: Called with a line of text about each step of the work.
+        features: The features in which distances are measured, see `kgan.metrics.get_features`.
+            Defaults to kgan's classifier of digits for grey images and for Stacked-MNIST. On grey
+            images that are not digits, its distances say little and its classes nothing. If the
+            labels of the data set show that, no score uses its classes. Photographs need a model
+            such as InceptionV3, in a `kgan.metrics.FeatureExtractor`.
+        bootstrap: Integer, the number of resamples for 95% intervals, or 0 for no intervals.
+        say: Called with a line of text about each step of the work. Defaults to writing them to
+            standard error if the work takes minutes, as with many features, and to nothing
+            otherwise.
 
     Returns:
-        A `kgan.metrics.Evaluation`: `print` it, or take `evaluation["fcd"]`.
+        A `kgan.metrics.Evaluation`: `print` it, or read `evaluation["fcd"]`.
 
     Raises:
-        ValueError: The images are not finite or not of the dataset's shape, or the dataset wants
-            `features` to be named, or holds too few images.
+        TypeError: `model` is not a source of samples.
+        ValueError: Samples are not finite or not of the data set's shape, the data set needs
+            `features`, or it has too few images.
 
     Example:
     ```python
@@ -81,23 +104,34 @@ def evaluate(
     assert evaluation["coverage"] > 0.5
     ```
     """
-    return Evaluator(dataset, count, seed, features, bootstrap, say=say).evaluate(model)
+    integer("count", count, least=FEWEST)
+    dataset = as_dataset(dataset)
+    source = as_source(model)
+    if source.most is not None:
+        count = integer("the number of samples", min(count, source.most), least=FEWEST)
+    _first_samples(source, dataset, seed)
+    evaluator = Evaluator(dataset, count, seed, features, bootstrap, say=say)
+    if say is None and evaluator.is_long:
+        evaluator.say = to_standard_error
+    return evaluator.evaluate(model)
 
 
 class Evaluator:
-    """`kgan.evaluate` for many models, or one at many times: real features are taken once.
+    """`kgan.evaluate` for several models, or for one model at several times.
+
+    It computes the features of the real images once.
 
     Args:
-        dataset: As for `kgan.evaluate`, like the others.
+        dataset: See `kgan.evaluate`, as for the other arguments.
         count: Integer.
         seed: Integer.
-        features: An extractor, or what one is made of.
+        features: An extractor, or anything that `kgan.metrics.get_features` accepts.
         bootstrap: Integer.
         thorough: Whether to look for copies and estimate the support too, which takes longer.
-        say: Called with lines of text, or None.
+        say: Called with lines of text. Defaults to nothing.
 
-    `num_classes` is how many classes of the dataset the features tell, or None: not those of
-    another dataset, by which most real images are not what their labels say.
+    `num_classes` is the number of classes that the features tell, or None. It is None too if the
+    labels of most real images differ from what the features tell: the data set has other classes.
 
     Raises:
         ValueError: As `kgan.evaluate`.
@@ -105,41 +139,32 @@ class Evaluator:
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: Data,
         count: int = 10_000,
         seed: int = 0,
         features: Any = None,
         bootstrap: int = 0,
         thorough: bool = True,
-        say: Callable[[str], None] | None = None,
+        say: Say | None = None,
     ) -> None:
         integer("count", count, least=FEWEST)
-        dataset = as_dataset(dataset)
-        self.dataset = dataset
+        self.dataset = as_dataset(dataset)
         self.seed = seed
         self.bootstrap = integer("bootstrap", bootstrap, least=0)
         self.thorough = thorough
-        if features is None:
-            features = default_features(dataset)
-        if features is None:
-            raise ValueError(
-                "kgan's own features are of handwritten digits. Expected `features` for other "
-                "images, such as kgan.metrics.FeatureExtractor(keras.applications.InceptionV3"
-                "(include_top=False, pooling='avg'), image_size=(299, 299)), or 'pixels'. "
-                f"Received: features=None for images of shape {dataset.image_shape}."
-            )
-        self.extractor = extractors.get(features)
-        self._say = say or _say_nothing
-        there = 2 * count if isinstance(dataset, StackedImageDataset) else len(dataset.images)
+        self.extractor = _extractor(features, self.dataset)
+        self.say = say or silent
+        self._has_warned = False
+        there = available(self.dataset, 2 * count)
         if there < FEWEST:
             raise ValueError(f"Expected at least {FEWEST} real images. Received: {there}.")
         self.count = min(count, there)
-        images, labels = dataset.draw(min(2 * self.count, there), seed)
-        self._images = to_uint8(images, dataset.value_range)
+        images, labels = self.dataset.draw(min(2 * self.count, there), seed)
+        self._images = to_uint8(images, self.dataset.value_range)
         self._labels = labels
-        self._say(f"features of {self.count:,} real images")
+        self.say(f"features of {self.count:,} real images")
         self.real = cached_features(self.extractor, self._images[: self.count])
-        self._training = _training_images(dataset) if thorough else None
+        self._training = all_pictures(self.dataset, seed) if thorough else None
         seen = self.real.classes
         if seen is None or labels is None:
             is_theirs = True
@@ -147,39 +172,39 @@ class Evaluator:
             is_theirs = bool(np.mean(seen == labels[: self.count]) >= _LEAST_ACCURACY)
         self.num_classes: int | None = self.extractor.num_classes if is_theirs else None
 
-    def evaluate(self, model: Any) -> Evaluation:
-        """Evaluates a generator.
+    def evaluate(self, model: SampleSource) -> Evaluation:
+        """Evaluates samples.
 
         Args:
-            model: As for `kgan.evaluate`.
+            model: See `kgan.evaluate`. An array has at least `count` samples.
 
         Returns:
             An `Evaluation`.
 
         Raises:
-            ValueError: The images are not of the real ones' shape.
-            DivergedError: They are not finite.
+            TypeError: It is not a source of samples.
+            ValueError: Samples do not have the real images' shape.
+            DivergedError: Samples are not finite.
         """
-        floors = self.floors
         images, labels, fake = self.sample(model)
-        self._say("figures")
-        figures = self._figures(self.real, fake, labels, self.bootstrap)
+        floors = self.floors
+        figures = self._figures(self.real, fake, labels, self.say, self.bootstrap)
         nearest = None
         if self._training is not None:
-            self._say("nearest training images")
+            self.say("nearest training images")
             figures["authenticity"] = _authenticity(images, self._training)
             _, places = neighbours.nearest_neighbours(images[:_KEPT_NEIGHBOURS], self._training)
             nearest = self._training[places[:, 0]]
         shares, seen = self._shares(fake), fake.classes
         return Evaluation(
             figures={
-                name: _beside(name, figures[name], floors.get(name))
+                name: _with_floor(name, figures[name], floors.get(name))
                 for name in MEASURES
                 if name in figures
             },
             features=self.extractor.name,
             seed=self.seed,
-            samples=images[:_KEPT_SAMPLES].copy(),  # a view would hold all of them
+            samples=images[:_KEPT_SAMPLES].copy(),  # a view would keep all of them in memory
             sample_classes=None if seen is None or shares is None else seen[:_KEPT_SAMPLES],
             sample_labels=None if labels is None else labels[:_KEPT_SAMPLES],
             neighbours=nearest,
@@ -187,68 +212,81 @@ class Evaluator:
             real_shares=self._shares(self.real),
         )
 
-    def sample(self, model: Any) -> tuple[Images, Any, Features]:
-        """Makes samples.
+    def sample(self, model: SampleSource) -> tuple[Pictures, Labels | None, Features]:
+        """Generates samples.
 
         Args:
-            model: As for `kgan.evaluate`.
+            model: See `kgan.evaluate`.
 
         Returns:
-            `(images, labels, features)`: the samples as uint8 pictures, the classes they were asked
-            for or None, and their features.
+            `(images, labels, features)`: uint8 samples, the requested classes or None, and the
+            features of the samples.
 
         Raises:
-            ValueError: The images are not of the real ones' shape.
-            DivergedError: They are not finite.
+            TypeError: It is not a source of samples.
+            ValueError: Samples do not have the real images' shape.
+            DivergedError: Samples are not finite.
         """
-        self._say(f"{self.count:,} samples and their features")
-        images, labels = self._generate(model, self.count)
+        source = self._source(model)
+        self.say(f"{self.count:,} samples and their features")
+        labels = self._labels_for(source)
+        images = _samples(source, self.dataset, self.count, labels, self.seed)
         broken = ~np.isfinite(images).reshape(self.count, -1).all(axis=1)
         if broken.any():
             raise DivergedError(
-                f"Expected samples that are finite. Received: NaN or infinity in {broken.sum():,} "
-                f"of {self.count:,}. The training has diverged: evaluate a model from before that."
+                f"Expected finite samples. Received: NaN or infinity in {broken.sum():,} of "
+                f"{self.count:,}. The training has diverged: evaluate an earlier checkpoint."
             )
-        pictures = to_uint8(images, self.dataset.value_range)
+        self._check_range(images)
+        pictures = to_uint8(as_floats(images, self.dataset.value_range), self.dataset.value_range)
         return pictures, labels, self.extractor(pictures)
 
-    def check(self, model: Any) -> None:
-        """Makes two samples: what does not fit should show before an epoch is trained.
+    def check(self, model: SampleSource) -> None:
+        """Generates two samples, to find what does not fit before any work.
 
         Raises:
-            ValueError: They are no images as the dataset has them.
+            TypeError: It is not a source of samples.
+            ValueError: The samples do not have the data set's shape, or an array has too few.
         """
-        self._generate(model, 2)
+        _first_samples(self._source(model), self.dataset, self.seed, self._labels)
 
-    def _generate(self, model: Any, count: int) -> tuple[np.ndarray, Any]:
-        """Samples, and the labels they were asked for or None."""
-        labels = self._labels[:count] if self._asks_for_labels(model) else None
-        told = {} if labels is None else {"labels": labels}
-        images = np.asarray(model.generate(count, seed=self.seed, **told))
-        expected = (count, *self._images.shape[1:])
-        if images.shape != expected or not np.issubdtype(images.dtype, np.floating):
+    def _source(self, model: SampleSource) -> Source:
+        source = as_source(model)
+        if source.most is not None and source.most < self.count:
             raise ValueError(
-                f"Expected generate({count}) to give float images as the dataset has them, "
-                f"{expected} in {self.dataset.value_range}. "
-                f"Received: {images.dtype} of shape {images.shape}."
+                f"Expected at least count={self.count} samples. Received: {source.most}. Give the "
+                "Evaluator a smaller `count`."
             )
-        return images, labels
+        return source
 
-    def names_for(self, model: Any) -> list[str]:
-        """The names of the figures that `evaluate(model)` gives."""
-        unasked = () if self._asks_for_labels(model) else ("label_accuracy",)
-        return [name for name in MEASURES if name in self.floors and name not in unasked]
+    def names_for(self, model: SampleSource) -> list[str]:
+        """Returns the names of the scores that `evaluate(model)` gives."""
+        absent = ("label_accuracy",) if self._labels_for(as_source(model)) is None else ()
+        return [name for name in MEASURES if name in self.floors and name not in absent]
 
-    def _asks_for_labels(self, model: Any) -> bool:
-        is_conditional = getattr(model, "is_conditional", False)
-        knows_classes = getattr(model, "num_classes", None) is not None
-        return self._labels is not None and (is_conditional or knows_classes)
+    def _labels_for(self, source: Source) -> Labels | None:
+        """Returns the classes to request from a source, or None if it takes no labels."""
+        if self._labels is None or not source.takes_labels:
+            return None
+        return self._labels[: self.count]
+
+    def _check_range(self, images: np.ndarray) -> None:
+        """Warns, once, of samples that seem to have another range than the data set."""
+        problem = range_problem(images, self.dataset.value_range)
+        if problem is not None and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(problem, stacklevel=4)
 
     def _figures(
-        self, real: Features, fake: Features, labels: Any, resamples: int = 0
+        self,
+        real: Features,
+        fake: Features,
+        labels: Labels | None,
+        say: Say,
+        resamples: int = 0,
     ) -> dict[str, Figure]:
-        # Labels of other classes than the extractor's cannot be held against what it sees. How the
-        # images are spread over its own classes can still be compared.
+        # Labels of other classes than the extractor's cannot be compared with what it sees. The
+        # shares of its own classes can still be compared.
         figures = compare(
             real,
             fake,
@@ -256,23 +294,29 @@ class Evaluator:
             labels=None if self.num_classes is None else labels,
             resamples=resamples,
             seed=self.seed,
+            say=say,
         )
         if self.thorough:
+            say("support")
             figures["support"] = support_figure(real, fake)
         return figures
 
+    @property
+    def is_long(self) -> bool:
+        """Whether an evaluation takes minutes, as it does with thousands of features."""
+        return self.count**2 * self.real.vectors.shape[1] > _LONG_WORK
+
     @functools.cached_property
     def floors(self) -> dict[str, Figure]:
-        """The figures that real images get in the samples' place."""
+        """The scores of real images in place of the samples."""
         if len(self._images) == 2 * self.count:
             first = self.count
             real, others = self.real, cached_features(self.extractor, self._images[first:])
         else:
             first = self.count // 2
             real, others = _rows(self.real, 0, first), _rows(self.real, first, 2 * first)
-        self._say("the floors: figures of real images")
         labels = None if self._labels is None else self._labels[first : first + len(others)]
-        figures = self._figures(real, others, labels)
+        figures = self._figures(real, others, labels, lambda text: self.say(f"floors: {text}"))
         if self._training is not None:
             figures["authenticity"] = _authenticity_of_held_out(self._images, self._training)
         return figures
@@ -283,48 +327,51 @@ class Evaluator:
         return class_shares(features.classes, self.num_classes)
 
 
-def _say_nothing(text: str) -> None:
-    del text
-
-
-def as_dataset(images: Any) -> Any:
-    """The dataset that was given, or one of the images that were."""
-    if hasattr(images, "draw"):
-        return images
-    if not hasattr(images, "__array__") and not isinstance(images, list | tuple):
-        raise ValueError(
-            "Expected a kgan.data.ImageDataset, or uint8 images (N, H, W) or (N, H, W, C). Put "
-            "the images of other datasets into one such array: of batches of floats in [-1, 1], "
-            "((numpy.concatenate(batches) + 1) * 127.5).round().astype('uint8'). "
-            f"Received: {type(images).__name__}."
-        )
-    return ImageDataset(images, batch_size=1)
-
-
-def default_features(dataset: Any) -> Any:
-    """The features for a dataset, by name or object, or None where kgan has none of its own."""
-    if isinstance(dataset, StackedImageDataset):
+def default_features(dataset: Drawable) -> Any:
+    """Returns the features for a data set, by name or object, or None if kgan has none for it."""
+    if isinstance(dataset, Stacked):
         return extractors.stacked_mnist_features(dataset.stack)
     return "mnist" if dataset.image_shape[2] == 1 else None
 
 
-def _training_images(dataset: Any) -> Images | None:
-    """All images a generator may have copied, padded as it saw them; None if they are endless."""
-    if isinstance(dataset, StackedImageDataset):
-        return None
-    images: Images = dataset.images
-    extra = [dataset.image_shape[axis] - images.shape[axis + 1] for axis in (0, 1)]
-    around = [(pixels // 2, pixels - pixels // 2) for pixels in extra]
-    return np.pad(images, ((0, 0), *around, (0, 0))) if any(extra) else images
+def _extractor(features: Any, dataset: Drawable) -> Extractor:
+    if features is None:
+        features = default_features(dataset)
+    if features is None:
+        raise ValueError(
+            "kgan's own features are of handwritten digits. Expected `features` for other images, "
+            "such as kgan.metrics.FeatureExtractor(keras.applications.InceptionV3"
+            "(include_top=False, pooling='avg'), image_size=(299, 299)), or 'pixels'. "
+            f"Received: features=None for images of shape {dataset.image_shape}."
+        )
+    return extractors.get(features)
 
 
-def _authenticity(images: Images, training: Images) -> Figure:
+def _samples(
+    source: Source, dataset: Drawable, count: int, labels: Labels | None, seed: int
+) -> np.ndarray:
+    images = source.samples(count, labels, seed)
+    check_samples(images, count, dataset.image_shape, dataset.value_range)
+    return images
+
+
+def _first_samples(
+    source: Source, dataset: Drawable, seed: int, labels: Labels | None = None
+) -> None:
+    """Generates two samples and checks their shape."""
+    if source.takes_labels and labels is None:
+        _, labels = dataset.draw(2, seed)
+    given = labels[:2] if source.takes_labels and labels is not None else None
+    _samples(source, dataset, 2, given, seed)
+
+
+def _authenticity(images: Pictures, training: Pictures) -> Figure:
     sought = images[:_COPIES_SOUGHT]
     return Figure(neighbours.authenticity(sought, training), len(sought))
 
 
-def _authenticity_of_held_out(images: Images, training: Images) -> Figure:
-    """The same for some of the training images, as if they were not in the training set."""
+def _authenticity_of_held_out(images: Pictures, training: Pictures) -> Figure:
+    """Returns the authenticity of some training images, as if they were not in the training set."""
     sought = images[: min(_COPIES_SOUGHT, len(images) // 2)]
     distances, places = neighbours.nearest_neighbours(sought, training)
     return _authenticity(sought, np.delete(training, places[distances[:, 0] == 0, 0], axis=0))
@@ -335,8 +382,8 @@ def _rows(features: Features, first: int, last: int) -> Features:
     return Features(**parts)
 
 
-def _beside(name: str, figure: Figure, floor: Figure | None) -> Figure:
-    # The inception score rises with N: that of fewer images is no floor.
+def _with_floor(name: str, figure: Figure, floor: Figure | None) -> Figure:
+    # The inception score rises with N: the score of fewer images is not its floor.
     if floor is None or (name == "inception_score" and floor.count < figure.count):
         return figure
     return replace(figure, floor=floor.value, floor_count=floor.count)

@@ -1,9 +1,9 @@
-"""Features of images, in which distances between sets of them are taken."""
+"""Features of images. Most metrics compare the features of two sets of images."""
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -11,18 +11,18 @@ import numpy.typing as npt
 from keras import ops
 
 from kgan import _backend
+from kgan._registry import did_you_mean
+from kgan._typing import Network, Pictures, Tensor
 from kgan.metrics.mnist_classifier import load_mnist_classifier
-
-Images = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Features:
-    """What an extractor makes of images.
+    """The features of images.
 
     Args:
         vectors: Float32 `(N, D)`.
-        classes: Int64 `(N,)`, the likeliest class, or None where the extractor tells none.
+        classes: Int64 `(N,)`, the likeliest class, or None if the extractor is not a classifier.
         probabilities: Float32 `(N, K)` of the classes, or None.
     """
 
@@ -34,24 +34,37 @@ class Features:
         return len(self.vectors)
 
 
-class FeatureExtractor:
-    """Takes features with any `keras.Model`.
+class Extractor(Protocol):
+    """Computes features of uint8 images."""
 
-    Called with uint8 images `(N, H, W, C)`, as `kgan.images.to_uint8` makes them of what a
-    generator gives, it brings them to the size, the channels and the range of values that the
-    model wants, and returns their `Features`.
+    name: str
+    num_classes: int | None
+
+    def __call__(self, images: Pictures) -> Features:
+        """Returns the features of uint8 images `(N, H, W, C)`."""
+
+    def fingerprint(self) -> str | None:
+        """Returns a digest of everything that determines the features; None disables the cache."""
+
+
+class FeatureExtractor:
+    """Computes features with any `keras.Model`.
+
+    Call it with uint8 images `(N, H, W, C)`, as `kgan.images.to_uint8` makes them from the output
+    of a generator. It converts them to the size, channels and value range of the model's input, and
+    returns their `Features`.
 
     Args:
         model: `keras.Model` from images `(batch, height, width, channels)` to features
             `(batch, D)`, or to the tuple `(features, logits)`, the logits `(batch, K)` of classes.
-        value_range: Two floats, what the model wants for pixels 0 and 255.
-        image_size: Two integers, the height and width it wants. Defaults to those of its input.
-        name: String, which stands in reports. Defaults to the model's.
+        value_range: Two floats, the model's inputs for pixels 0 and 255.
+        image_size: Two integers, height and width. Defaults to those of the model's input.
+        name: String, printed in reports. Defaults to the model's name.
         batch_size: Integer, images at a time.
 
     Raises:
-        ValueError: The model's input has no fixed size and none is given, or its output is not
-            such features.
+        ValueError: The model's input has no fixed size and `image_size` is not given, or its
+            output has another form.
 
     Example:
     ```python
@@ -63,7 +76,7 @@ class FeatureExtractor:
 
     def __init__(
         self,
-        model: Any,
+        model: Network,
         value_range: tuple[float, float] = (-1.0, 1.0),
         image_size: tuple[int, int] | None = None,
         name: str | None = None,
@@ -82,21 +95,21 @@ class FeatureExtractor:
         self.image_size = image_size or (height, width)
         if None in self.image_size:
             raise ValueError(
-                f"The input of {self.name} has no fixed size: give image_size=(height, width). "
-                f"Received: an input of shape {model.input_shape}."
+                f"Expected {self.name} to have an input of a fixed size. "
+                f"Received: an input of shape {model.input_shape}. Give image_size=(height, width)."
             )
         outputs = model.output_shape if isinstance(model.output_shape, list | tuple) else ()
         shapes = [outputs] if all(isinstance(n, int | None) for n in outputs) else list(outputs)
         if len(shapes) not in {1, 2} or any(len(shape) != 2 for shape in shapes):
             raise ValueError(
-                f"Expected {self.name} to give features (batch, D), or the tuple of them and of "
-                "logits (batch, K); keras.applications do with include_top=False, pooling='avg'. "
-                f"Received: outputs of shape {model.output_shape}."
+                f"Expected {self.name} to return features (batch, D), or the tuple of features and "
+                f"logits (batch, K). Received: outputs of shape {model.output_shape}. "
+                "keras.applications return features with include_top=False, pooling='avg'."
             )
         self.num_classes: int | None = shapes[1][1] if len(shapes) == 2 else None
 
-    def __call__(self, images: Images) -> Features:
-        """Takes the features of uint8 images `(N, H, W, C)`."""
+    def __call__(self, images: Pictures) -> Features:
+        """Returns the features of uint8 images `(N, H, W, C)`."""
         vectors, logits = [], []
         for first in range(0, len(images), self.batch_size):
             batch = images[first : first + self.batch_size]
@@ -109,17 +122,17 @@ class FeatureExtractor:
         probabilities = _softmax(np.concatenate(logits))
         return Features(np.concatenate(vectors), probabilities.argmax(axis=1), probabilities)
 
-    def _run(self, batch: Any) -> list[npt.NDArray[np.float32]]:
+    def _run(self, batch: Tensor) -> list[npt.NDArray[np.float32]]:
         outputs = keras.tree.flatten(_backend.predict_on_batch(self.model, batch))
         return [np.asarray(output, "float32") for output in outputs]
 
-    def _prepared(self, batch: Images) -> Any:
+    def _prepared(self, batch: Pictures) -> npt.NDArray[np.float32]:
         low, high = self.value_range
         x = batch.astype("float32") * np.float32((high - low) / 255.0) + np.float32(low)
         if x.shape[3] != self.channels:
             if x.shape[3] != 1:
                 raise ValueError(
-                    f"Expected images of {self.channels} channels for {self.name}, or grey ones. "
+                    f"Expected images of {self.channels} channels for {self.name}, or grey images. "
                     f"Received: images of shape {batch.shape[1:]}."
                 )
             x = np.repeat(x, self.channels, axis=3)
@@ -127,16 +140,16 @@ class FeatureExtractor:
             x = ops.convert_to_numpy(
                 ops.image.resize(x, self.image_size, antialias=True, data_format="channels_last")
             )
-        # Batches of one size: each other one would be compiled anew.
+        # All batches have one size, since each other size would be compiled.
         missing = self.batch_size - len(x)
         return np.pad(x, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else x
 
     def fingerprint(self) -> str:
-        """Digest of everything that the features of an image hang on, in hexadecimal."""
+        """Returns a hexadecimal digest of everything that determines the features."""
         digest = hashlib.sha256(repr((self.name, self.value_range, self.image_size)).encode())
         for variable in self.model.weights:
             digest.update(np.ascontiguousarray(ops.convert_to_numpy(variable)).tobytes())
-        # Of models with the same weights, what they make of an image tells one from another.
+        # Models of the same weights can differ: outputs for a fixed image tell them apart.
         shape = (2, *self.image_size, self.channels)
         probe = np.random.default_rng(0).uniform(*self.value_range, shape).astype("float32")
         for output in keras.tree.flatten(self.model(probe, training=False)):
@@ -145,27 +158,27 @@ class FeatureExtractor:
 
 
 class ChannelFeatures:
-    """Takes the features of each channel by itself: how Stacked-MNIST is judged.
+    """Computes the features of each channel separately, as for Stacked-MNIST.
 
-    An image's features are those of its channels, one after the other; its class is made of their
-    classes as a number is of digits, so that three digits give a mode from 0 to 999.
+    The features of an image are those of its channels, concatenated. The classes of the channels
+    are the digits of its class, so three digits give a mode from 0 to 999.
 
     Args:
-        extractor: A `FeatureExtractor` for grey images whose model tells classes.
-        channels: Integer, how many channels the images have.
+        extractor: A `FeatureExtractor` for grey images, with a classifier.
+        channels: Integer, the number of channels of the images.
     """
 
     def __init__(self, extractor: FeatureExtractor, channels: int = 3) -> None:
         if extractor.num_classes is None:
-            raise ValueError(f"Expected a model that tells classes. Received: {extractor.name}.")
+            raise ValueError(f"Expected a classifier. Received: {extractor.name}.")
         self.extractor = extractor
         self.channels = channels
         self._base = extractor.num_classes
         self.name = f"{extractor.name}, each of {channels} channels"
         self.num_classes: int | None = extractor.num_classes**channels
 
-    def __call__(self, images: Images) -> Features:
-        """Takes the features of uint8 images `(N, H, W, channels)`."""
+    def __call__(self, images: Pictures) -> Features:
+        """Returns the features of uint8 images `(N, H, W, channels)`."""
         if images.shape[3] != self.channels:
             raise ValueError(
                 f"Expected images of {self.channels} channels. Received: shape {images.shape[1:]}."
@@ -177,60 +190,64 @@ class ChannelFeatures:
         return Features(np.concatenate([part.vectors for part in parts], axis=1), classes)
 
     def fingerprint(self) -> str:
-        """Digest of everything that the features of an image hang on, in hexadecimal."""
+        """Returns a hexadecimal digest of everything that determines the features."""
         return f"{self.extractor.fingerprint()}x{self.channels}"
 
 
 class PixelFeatures:
-    """Takes the pixels themselves as features: of any images, but blind to what they show."""
+    """Uses the pixels as features. They suit any images, but distances ignore the content."""
 
     name = "pixels"
     num_classes: int | None = None
 
-    def __call__(self, images: Images) -> Features:
-        """Takes the pixels of uint8 images `(N, H, W, C)`, as floats in [0, 1]."""
+    def __call__(self, images: Pictures) -> Features:
+        """Returns the pixels of uint8 images `(N, H, W, C)`, as floats in [0, 1]."""
         return Features(images.reshape(len(images), -1).astype("float32") / np.float32(255.0))
 
     def fingerprint(self) -> None:
-        """None: what is so quick to take is not kept."""
+        """Returns None: these features need no cache."""
 
 
 def mnist_features() -> FeatureExtractor:
-    """The features of kgan's own classifier of handwritten digits: 128 of them, and 10 classes."""
+    """Returns kgan's classifier of handwritten digits: 128 features and 10 classes."""
     return FeatureExtractor(load_mnist_classifier())
 
 
 def stacked_mnist_features(stack: int = 3) -> ChannelFeatures:
-    """The features of kgan's own classifier for each channel: of 3, 384 and 1,000 classes."""
+    """Returns kgan's classifier for each channel: 384 features and 1,000 classes for 3 channels."""
     return ChannelFeatures(mnist_features(), stack)
 
 
-EXTRACTORS: dict[str, Callable[[], Any]] = {
+EXTRACTORS: dict[str, Callable[[], Extractor]] = {
     "mnist": mnist_features,
     "stacked_mnist": stacked_mnist_features,
     "pixels": PixelFeatures,
 }
 
 
-def get(features: Any) -> Any:
+def get(features: Any) -> Extractor:
     """Finds an extractor.
 
     Args:
-        features: A key of `EXTRACTORS`, a `keras.Model` for images in [-1, 1], or an extractor,
-            which is returned as it is: a callable from uint8 images to `Features`, with a `name`, a
-            `num_classes` and a `fingerprint()` of all that the features hang on, or None.
+        features: One of:
+
+            - `"mnist"`, kgan's classifier of digits; `"stacked_mnist"`, the same for each channel;
+              `"pixels"`, the pixels themselves;
+            - a `keras.Model` for images in [-1, 1], see `FeatureExtractor`;
+            - an `Extractor`, which is returned as it is.
 
     Returns:
-        An extractor.
+        An `Extractor`.
 
     Raises:
-        ValueError: There is none of that name.
+        ValueError: The name is unknown, or the object is not an extractor.
     """
     if isinstance(features, str):
         if features not in EXTRACTORS:
             raise ValueError(
-                f"Unknown features. Expected one of {', '.join(map(repr, EXTRACTORS))}, a "
+                f"Expected features by name, one of {', '.join(map(repr, EXTRACTORS))}, a "
                 f"keras.Model or an extractor. Received: {features!r}."
+                f"{did_you_mean(features, EXTRACTORS)}"
             )
         return EXTRACTORS[features]()
     if isinstance(features, keras.Model):
@@ -241,7 +258,8 @@ def get(features: Any) -> Any:
             "Expected features by name, a keras.Model or an extractor. "
             f"Received: {features!r}, which lacks {', '.join(lacking) or 'a call'}."
         )
-    return features
+    extractor: Extractor = features
+    return extractor
 
 
 def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""All figures that the features of two sets of images give, from one pass over them."""
+"""All metrics of two sets of images, computed from their features."""
 
 import math
 from collections.abc import Callable
@@ -7,29 +7,32 @@ from typing import Any
 
 import numpy as np
 
+from kgan._typing import Say
+from kgan.metrics._progress import silent
 from kgan.metrics.bootstrap import bootstrap_interval
 from kgan.metrics.classes import class_divergence, inception_score, mode_coverage
 from kgan.metrics.distances import frechet_distance, kernel_distance
 from kgan.metrics.features import Features
+from kgan.metrics.mnist_classifier import CLASSIFIER_NAME
 from kgan.metrics.neighbours import compare_neighbours, duplicate_distance, support_size
 
 _KID_SUBSETS = 100
 _KID_SUBSET_SIZE = 1000
-_HALVES = 40  # what is known of a spread from them is good to a ninth
-# More classes than this are modes: no one reads their names, and their shares among the real images
-# are themselves mostly chance.
+_HALVES = 40  # they give a standard deviation to within a ninth
+# More classes than this are modes: too many to list, and with shares among the real images that are
+# mostly chance.
 FEW_CLASSES = 100
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What a figure is, whatever its value.
+    """Describes a metric.
 
     Args:
-        title: String, for people.
-        better: `"lower"`, `"higher"` or `"floor"`: the nearer to the floor.
-        digits: Integer, decimals that are worth printing.
-        explanation: String, one plain sentence about what it tells.
+        title: String, printed.
+        better: `"lower"`, `"higher"` or `"floor"`: the nearer to the floor the better.
+        digits: Integer, how many decimals to print.
+        explanation: String, one sentence about what it measures.
     """
 
     title: str
@@ -38,23 +41,23 @@ class Measure:
     explanation: str = ""
 
     def format(self, value: float) -> str:
-        """The value as people read it."""
+        """Returns the value as a string with `digits` decimals."""
         return f"{value:,.{self.digits}f}"
 
 
 MEASURES = {
     "fcd": Measure(
-        "Fréchet classifier distance",
+        "Fréchet distance",
         "lower",
         2,
-        "How far the features of samples are from those of real images, on the whole: 0 where they "
-        "are spread alike.",
+        "The distance between the features of samples and of real images: 0 if means and "
+        "covariances are the same.",
     ),
     "kid": Measure(
         "kernel distance",
         "lower",
-        explanation="The same, whatever shape the spread has: 0 where samples cannot be told from "
-        "real images.",
+        explanation="Another distance between these features: 0 on average if their distributions "
+        "are the same, for any N.",
     ),
     "precision": Measure(
         "precision",
@@ -69,68 +72,68 @@ MEASURES = {
     "density": Measure(
         "density",
         "higher",
-        explanation="How closely the samples keep to where real images are many: fidelity that odd "
-        "real images cannot raise.",
+        explanation="How densely real images surround the samples: fidelity that outliers among "
+        "the real images cannot raise.",
     ),
     "coverage": Measure(
         "coverage",
         "higher",
-        explanation="The share of real images with a sample close by: variety that odd samples "
-        "cannot raise.",
+        explanation="The share of real images with a sample nearby: variety that outliers among "
+        "the samples cannot raise.",
     ),
     "label_accuracy": Measure(
         "label accuracy",
         "higher",
         4,
-        "The share of samples in which the classifier sees the class that was asked for.",
+        "The share of samples in which the classifier sees the requested class.",
     ),
     "class_divergence": Measure(
         "KL of class shares to real",
         "lower",
         4,
-        "How far the shares of the classes are from those among real images: 0 where they are the "
-        "same.",
+        "The divergence of the classes' shares among samples from those among real images: 0 if "
+        "they are the same.",
     ),
-    "modes": Measure("modes", "higher", 0, "How many of the classes have a sample at all."),
+    "modes": Measure("modes", "higher", 0, "The number of classes that have a sample."),
     "mode_divergence": Measure(
         "KL of modes to uniform",
         "lower",
         4,
-        "How unevenly the samples are spread over the modes: 0 where each has as many.",
+        "How unevenly the samples are distributed over the modes: 0 if each has the same number.",
     ),
     "inception_score": Measure(
         "inception score",
         "floor",
         2,
-        "High where each sample is clearly of one class and all classes are there; blind to real "
-        "images.",
+        "High if each sample clearly belongs to one class and all classes occur. It ignores the "
+        "real images.",
     ),
     "support": Measure(
         "support (birthday paradox)",
         "higher",
         0,
-        "How many different images there seem to be, judged by how often two samples are the same.",
+        "An estimate of the number of different images, from how often two samples are the same.",
     ),
     "authenticity": Measure(
         "authenticity (no copies)",
         "floor",
-        explanation="The share of samples whose nearest training image has a fellow that is "
-        "nearer still.",
+        explanation="The share of samples that are not closer to a training image than that "
+        "image's own nearest neighbour.",
     ),
 }
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One result, with what it takes to read it.
+    """One score, with what it takes to read it.
 
     Args:
         value: Float.
-        count: Integer N, the samples that it was taken from.
+        count: Integer N, the number of samples.
         spread: Float, the standard deviation over subsets, or None.
-        interval: Two floats, a 95% interval, or None where none was asked for or can be had.
-        floor: Float, the same figure of real images in the samples' place, or None.
-        floor_count: Integer, the N of that.
+        interval: Two floats, a 95% interval, or None if it was not requested or is not available.
+        floor: Float, the score of real images in place of the samples, or None.
+        floor_count: Integer, the N of the floor.
     """
 
     value: float
@@ -141,8 +144,23 @@ class Figure:
     floor_count: int | None = None
 
 
+def title_of(name: str, features: str) -> str:
+    """Returns the printed title of a metric, which names the features where they decide it.
+
+    Args:
+        name: String, a key of `MEASURES`.
+        features: String, the name of the extractor.
+    """
+    title = MEASURES[name].title
+    if name != "fcd":
+        return title
+    if features.startswith(CLASSIFIER_NAME):
+        return "Fréchet classifier distance"  # FCD
+    return f"{title} ({features})"
+
+
 def notes_on(measure: Measure, figure: Figure) -> list[str]:
-    """How sure a figure is, as people read it: its spread and its interval, if it has them."""
+    """Returns how certain a score is, as text: its spread and its interval, if it has them."""
     notes = []
     if figure.spread is not None:
         notes.append(f"± {measure.format(figure.spread)}")
@@ -159,21 +177,25 @@ def compare(
     labels: Any = None,
     resamples: int = 0,
     seed: int = 0,
+    say: Say | None = None,
 ) -> dict[str, Figure]:
-    """Works out the figures that are quick, for `PeriodicEvaluation` too.
+    """Computes the scores that need only features, also for `PeriodicEvaluation`.
 
     Args:
         real: Features of N real images.
         fake: Features of M samples, from the same extractor.
         num_classes: Integer, how many classes the extractor tells, or None.
-        labels: Integer `(M,)`, the classes that were asked for, or None.
-        resamples: Integer, for the intervals, or 0 for none. Those of the kernel distance and of
-            what nearest neighbours tell are of subsets, whose number is fixed.
-        seed: Integer, for subsets and resamples.
+        labels: Integer `(M,)`, the requested classes, or None.
+        resamples: Integer, the number of resamples for intervals, or 0 for no intervals. Intervals
+            of the kernel distance and of the neighbour-based scores come from a fixed number of
+            subsets instead.
+        seed: Integer, selects subsets and resamples.
+        say: Called with a line of text about each step. Defaults to nothing.
 
     Returns:
-        Some of `MEASURES`, without floors.
+        Dictionary of some of `MEASURES`, without floors.
     """
+    say = say or silent
 
     def figure(
         statistic: Callable[..., float], *samples: Any, most: float = math.inf, drawn: bool = True
@@ -186,13 +208,14 @@ def compare(
         return Figure(value, len(fake), interval=interval)
 
     fewest, size = min(len(real), len(fake)), real.vectors.shape[1]
-    figures = {
-        # A covariance of no more samples than features is not of full rank, and that of a resample
-        # of them is of a lower one: what that does to the distance is no measure of chance.
-        "fcd": figure(frechet_distance, real.vectors, fake.vectors, drawn=fewest > size),
-        "kid": _kernel_figure(real, fake, with_interval=resamples > 0, seed=seed),
-        **_neighbour_figures(real, fake, with_intervals=resamples > 0, seed=seed),
-    }
+    # With no more samples than features, a covariance does not have full rank. Resamples have lower
+    # ranks still, so their distances do not measure chance.
+    say("Fréchet distance")
+    figures = {"fcd": figure(frechet_distance, real.vectors, fake.vectors, drawn=fewest > size)}
+    say("kernel distance")
+    figures["kid"] = _kernel_figure(real, fake, with_interval=resamples > 0, seed=seed)
+    say("precision, recall, density and coverage")
+    figures |= _neighbour_figures(real, fake, with_intervals=resamples > 0, seed=seed)
     if fake.classes is not None and real.classes is not None and num_classes is not None:
         modes, to_uniform = mode_coverage(fake.classes, num_classes)
         figures["modes"] = Figure(modes, len(fake))
@@ -214,12 +237,12 @@ def compare(
 
 def _kernel_figure(real: Features, fake: Features, with_interval: bool, seed: int) -> Figure:
     fewest = min(len(real), len(fake))
-    size = min(_KID_SUBSET_SIZE, fewest // 2)  # of the whole set there would be one subset only
+    size = min(_KID_SUBSET_SIZE, fewest // 2)  # the whole set has only one subset
     mean, spread = kernel_distance(real.vectors, fake.vectors, _KID_SUBSETS, size, seed=seed)
     interval = None
     if with_interval:
-        # The variance of a mean falls with its number, from subsets' size to that of the sets; and
-        # subsets that hold much of their set differ less than new sets of their size would.
+        # The variance of a mean falls in proportion to the number, from the size of the subsets to
+        # that of the sets. Subsets that hold much of their set differ less than new sets would.
         error = 1.96 * spread * math.sqrt(size / fewest / (1 - size / fewest))
         interval = (mean - error, mean + error)
     return Figure(mean, len(fake), spread, interval)
@@ -231,8 +254,9 @@ def _neighbour_figures(
     values = _neighbour_values(real.vectors, fake.vectors)
     intervals = dict.fromkeys(values)
     if with_intervals:
-        # Resamples with repeats would have neighbours at no distance. Halves of both sets, which
-        # share half of their samples, differ as much as new sets of the whole size would.
+        # Resamples with repeats have neighbours at distance 0, so take random halves of both sets.
+        # Two halves share half of their samples, so they differ as much as new sets of the whole
+        # size do.
         generator = np.random.default_rng(seed)
         halves = [
             _neighbour_values(*(_half(x.vectors, generator) for x in (real, fake)))
@@ -262,11 +286,11 @@ def _half(array: Any, generator: np.random.Generator) -> Any:
 
 
 def _within(low: float, high: float, most: float) -> tuple[float, float]:
-    """An interval of what is at least 0 and at most `most`."""
+    """Returns an interval clipped to [0, most]."""
     return min(max(low, 0.0), most), min(max(high, 0.0), most)
 
 
 def support_figure(real: Features, fake: Features) -> Figure:
-    """Estimates how many different images the samples come from."""
+    """Estimates how many different images the generator makes."""
     same = duplicate_distance(real.vectors)
     return Figure(support_size(fake.vectors, same), len(fake))

@@ -1,32 +1,33 @@
-"""A small classifier of handwritten digits, whose features distances between images are taken in.
+"""A small classifier of handwritten digits. Its features are those of most metrics of kgan.
 
-`tools/train_mnist_classifier.py` trains it and writes the weights beside this file.
+`tools/train_mnist_classifier.py` trains it and writes its weights next to this file.
 """
 
 import functools
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 from kgan import _backend
+from kgan._typing import Network, Tensor
 
 WEIGHTS = Path(__file__).with_name("mnist_classifier.npz")
-# Distances are only comparable between runs that took them in the same features.
+# Distances are only comparable if their features are the same.
 WEIGHTS_SHA256 = "9fa2842783458c6ec353a96ed4df246b83bad6675c4472e22444b4e36cf9a8e9"
 
+CLASSIFIER_NAME = "mnist_classifier"
 IMAGE_SIZE = (28, 28)
 NUM_FEATURES = 128
 NUM_CLASSES = 10
 
 
-def build_mnist_classifier(initializer: str = "zeros") -> Any:
-    """Makes the network, with weights that know nothing yet.
+def build_mnist_classifier(initializer: str = "zeros") -> Network:
+    """Builds the untrained network.
 
-    Whatever the user's settings, it is made in float32 and channels last, and draws nothing from
-    global random state: evaluating must not change what is trained, nor the other way round.
+    It computes in float32 and channels last, whatever Keras's settings are. It does not use global
+    random state, so that evaluation does not change training and training does not change it.
 
     Args:
         initializer: String, for the kernels.
@@ -47,10 +48,10 @@ def build_mnist_classifier(initializer: str = "zeros") -> Any:
     features = keras.layers.Dense(NUM_FEATURES, "relu", name="features", **options)(x)
     dropped = keras.layers.Dropout(0.3, seed=0, dtype="float32")(features)
     logits = keras.layers.Dense(NUM_CLASSES, name="logits", **options)(dropped)
-    return keras.Model(images, (features, logits), name="mnist_classifier")
+    return keras.Model(images, (features, logits), name=CLASSIFIER_NAME)
 
 
-def _convolution(x: Any, filters: int, kernel_size: int, initializer: str) -> Any:
+def _convolution(x: Tensor, filters: int, kernel_size: int, initializer: str) -> Tensor:
     x = keras.layers.Conv2D(
         filters,
         kernel_size,
@@ -63,16 +64,16 @@ def _convolution(x: Any, filters: int, kernel_size: int, initializer: str) -> An
     return keras.layers.ReLU(dtype="float32")(keras.layers.BatchNormalization(dtype="float32")(x))
 
 
-def _pooling(x: Any) -> Any:
+def _pooling(x: Tensor) -> Tensor:
     return keras.layers.MaxPooling2D(data_format="channels_last", dtype="float32")(x)
 
 
 @functools.cache
-def load_mnist_classifier() -> Any:
-    """The trained network, as `build_mnist_classifier` makes it; the same object every time.
+def load_mnist_classifier() -> Network:
+    """Returns the trained network of `build_mnist_classifier`, the same object every time.
 
     Raises:
-        ValueError: The file of weights is not the one that this version of kgan came with.
+        ValueError: The file of weights is not that of this version of kgan.
     """
     digest = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
     if digest != WEIGHTS_SHA256:
@@ -80,10 +81,10 @@ def load_mnist_classifier() -> Any:
             f"Expected {WEIGHTS} to be the file that came with kgan, SHA-256 {WEIGHTS_SHA256}. "
             f"Received: {digest}. Install kgan again."
         )
-    return _backend.alone(_loaded)  # one of several processes may measure without the others
+    return _backend.alone(_loaded)  # one of several processes may evaluate alone
 
 
-def _loaded() -> Any:
+def _loaded() -> Network:
     classifier = build_mnist_classifier()
     classifier.set_weights(read_weights(WEIGHTS))
     classifier.trainable = False
@@ -91,6 +92,6 @@ def _loaded() -> Any:
 
 
 def read_weights(path: Path) -> list[np.ndarray]:
-    """Reads what `write_weights` wrote, as float32."""
+    """Reads a file of `write_weights`, as float32."""
     with np.load(path, allow_pickle=False) as file:
         return [file[str(number)].astype("float32") for number in range(len(file.files))]

@@ -1,7 +1,7 @@
-"""What nearest neighbours tell: fidelity, variety, copies, and how many images there are at all.
+"""Metrics from nearest neighbours: fidelity, variety, copies, and the size of the support.
 
-Matrices of distances are made a block of rows at a time, so that memory stays small, as squares
-`|a|^2 + |b|^2 - 2 a.b` in float64.
+Distances are computed as squares, `|a|^2 + |b|^2 - 2 a.b` in float64, one block of rows at a time
+to save memory.
 """
 
 import math
@@ -17,21 +17,21 @@ from kgan.metrics import _checks
 from kgan.metrics._checks import Array
 
 _BLOCK_ELEMENTS = 2**21  # 16 MiB of float64
-# Squares below this share of the features' own are rounding errors of a distance that is 0: two
+# Squares below this share of the features' own squares are rounding errors of a distance of 0. Two
 # copies of an image must be as near to each other as each is to itself.
 _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class NeighbourComparison:
-    """What each sample contributes to the figures that are taken from nearest neighbours.
+    """What each sample contributes to precision, recall, density and coverage.
 
     Args:
-        precise: bool `(M,)`, the fakes that lie within the manifold of the real ones.
-        recalled: bool `(N,)`, the real ones that lie within the manifold of the fakes.
-        density: float `(M,)`, for each fake, within how many real neighbourhoods it lies, as a
-            multiple of `neighbours`.
-        covered: bool `(N,)`, the real ones with a fake in their neighbourhood.
+        precise: bool `(M,)`, whether each fake is within the manifold of the real samples.
+        recalled: bool `(N,)`, whether each real sample is within the manifold of the fakes.
+        density: float `(M,)`, the number of real neighbourhoods that contain each fake, divided by
+            `neighbours`.
+        covered: bool `(N,)`, whether each real sample has a fake in its neighbourhood.
     """
 
     precise: npt.NDArray[np.bool_]
@@ -43,11 +43,11 @@ class NeighbourComparison:
 def precision_recall(
     real: npt.ArrayLike, fake: npt.ArrayLike, neighbours: int = 3
 ) -> tuple[float, float]:
-    """Improved precision and recall: how many fakes look real, how much of the real is produced.
+    """Computes improved precision (fidelity) and recall (variety).
 
-    The manifold of a set is the union of the balls around its samples that reach to their k-th
-    nearest neighbour. Precision is the share of fakes within the manifold of the real ones, recall
-    the share of real ones within that of the fakes.
+    The manifold of a set is a union of balls: one around each sample, up to its k-th nearest
+    neighbour. Precision is the share of fakes within the manifold of the real samples. Recall is
+    the share of real samples within the manifold of the fakes.
 
     Args:
         real: Features, float `(N, D)`.
@@ -58,8 +58,8 @@ def precision_recall(
         `(precision, recall)`, floats from 0 to 1.
 
     Raises:
-        ValueError: The arrays are no features of one kind, hold no more than `neighbours` samples,
-            or NaN.
+        ValueError: The arrays are not features of one kind, or hold NaN or too few samples for so
+            many neighbours.
 
     Reference:
         [Kynkäänniemi et al., 2019](https://arxiv.org/abs/1904.06991).
@@ -71,11 +71,11 @@ def precision_recall(
 def density_coverage(
     real: npt.ArrayLike, fake: npt.ArrayLike, neighbours: int = 5
 ) -> tuple[float, float]:
-    """Density and coverage: like precision and recall, but robust against outliers.
+    """Computes density and coverage: like precision and recall, but robust to outliers.
 
-    Density counts within how many neighbourhoods of real samples a fake lies; coverage is the
-    share of real samples that have a fake in their neighbourhood. Both take neighbourhoods of the
-    real samples only, so an odd fake cannot stretch them.
+    Density counts the neighbourhoods of real samples that contain a fake. Coverage is the share of
+    real samples that have a fake in their neighbourhood. Both use neighbourhoods of real samples
+    only, so an outlier among the fakes cannot widen them.
 
     Args:
         real: Features, float `(N, D)`.
@@ -83,12 +83,12 @@ def density_coverage(
         neighbours: Integer k.
 
     Returns:
-        `(density, coverage)`: density is 1 in the mean where the distributions are the same and
-        can be more; coverage is from 0 to 1, about `1 - 2^-k` where they are the same and N is M.
+        `(density, coverage)`. If the distributions are the same, density is 1 on average and can be
+        more, and coverage, from 0 to 1, is about `1 - 2^-k` for N = M.
 
     Raises:
-        ValueError: The arrays are no features of one kind, hold no more than `neighbours` samples,
-            or NaN.
+        ValueError: The arrays are not features of one kind, or hold NaN or too few samples for so
+            many neighbours.
 
     Reference:
         [Naeem et al., 2020](https://arxiv.org/abs/2002.09797).
@@ -100,7 +100,7 @@ def density_coverage(
 def compare_neighbours(
     real: npt.ArrayLike, fake: npt.ArrayLike, neighbours: int = 3, density_neighbours: int = 5
 ) -> NeighbourComparison:
-    """Precision, recall, density and coverage, sample by sample, from one pass over distances.
+    """Computes precision, recall, density and coverage for each sample, in one pass.
 
     Args:
         real: Features, float `(N, D)`.
@@ -109,7 +109,7 @@ def compare_neighbours(
         density_neighbours: Integer, for density and coverage.
 
     Returns:
-        A `NeighbourComparison`, whose means are the four figures.
+        A `NeighbourComparison`. The means of its arrays are the four metrics.
     """
     ks = tuple(
         integer(name, k)
@@ -134,21 +134,22 @@ def compare_neighbours(
 def nearest_neighbours(
     samples: npt.ArrayLike, training: npt.ArrayLike, count: int = 1
 ) -> tuple[Array, npt.NDArray[np.int64]]:
-    """The training images, or features, that are nearest to each sample.
+    """Finds the training images, or features, that are nearest to each sample.
 
-    A generator that copies shows here: its samples lie as good as on top of training images.
+    The samples of a generator that copies are at almost no distance from training images.
 
     Args:
         samples: Array `(N, ...)`, images or features.
         training: Array `(M, ...)` of the same kind, in the same range.
-        count: Integer, how many neighbours of each.
+        count: Integer, how many neighbours of each sample.
 
     Returns:
         `(distances, indices)`, float64 and int64 `(N, count)`, nearest first: Euclidean distances,
-        and places in `training`.
+        and indices into `training`.
 
     Raises:
-        ValueError: The arrays differ in shape, hold NaN, or there are fewer than `count`.
+        ValueError: The arrays differ in shape, hold NaN, or there are fewer than `count` training
+            images.
     """
     samples, training = np.asarray(samples), np.asarray(training)
     count = integer("count", count)
@@ -172,11 +173,14 @@ def nearest_neighbours(
 def _candidates(
     samples: npt.NDArray[Any], training: npt.NDArray[Any], wanted: int, dtype: str
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """A few more places `(N, ...)` than are wanted of about the nearest training images, unordered.
+    """Finds a few more indices than wanted of the nearest training images, unordered.
 
-    In float32 the many products are quick, and nearly always good enough: whether those that are
-    wanted are among them is the second array `(N,)`. Not where images hardly differ, as the frames
-    of a still scene do.
+    Products in float32 are fast, and nearly always exact enough. They are not if images hardly
+    differ, as frames of a still scene.
+
+    Returns:
+        `(indices, certain)`: indices `(N, ...)`, and whether they surely include the wanted ones,
+        `(N,)`.
     """
     count = min(wanted + 4, len(training))
     centre = training.mean(axis=0, dtype="float64")
@@ -185,7 +189,7 @@ def _candidates(
     places = np.zeros((len(samples), count), np.int64)
     step = max(1, 4 * _BLOCK_ELEMENTS // max(len(samples), math.prod(training.shape[1:])))
     longest = 0.0
-    # What is too large for float32 becomes infinite or NaN there, and nothing certain.
+    # Values too large for float32 become infinite or NaN, and their rows are not certain.
     with np.errstate(over="ignore", invalid="ignore"):
         for first in range(0, len(training), step):
             block = _flat(training[first : first + step] - centre, dtype)
@@ -197,10 +201,10 @@ def _candidates(
             scores = np.concatenate([best, scores], axis=1)
             kept = np.argpartition(scores, count - 1)[:, :count]
             best = np.take_along_axis(scores, kept, axis=1)
-            # The first `count` columns are what was best before, the others this block's images.
+            # The first `count` columns are the best of earlier blocks, the others are this block.
             before = np.take_along_axis(places, np.minimum(kept, count - 1), axis=1)
             places = np.where(kept < count, before, kept - count + first)
-        # Rounding errors of a product grow with the root of how many numbers it sums.
+        # Rounding errors of a product grow with the root of the number of terms.
         error = 4 * np.finfo(dtype).eps * math.sqrt(shown.shape[1] or 1)
         error *= np.einsum("nd,nd->n", shown, shown, dtype="float64") + longest
         best.sort(axis=1)
@@ -209,18 +213,18 @@ def _candidates(
 
 
 def authenticity(samples: npt.ArrayLike, training: npt.ArrayLike) -> float:
-    """How many samples are no copies.
+    """Computes the share of samples that are not copies of training images.
 
-    A sample counts as a copy where it lies nearer to a training image than any other training image
-    does to that one. Of new images from the very same distribution a third to a half do, by chance;
-    of copies all do, if they are somewhat noisy too.
+    A sample counts as a copy if it is nearer to a training image than every other training image
+    is. By chance, a third to a half of new images from the same distribution count as copies. All
+    copies do, even somewhat noisy ones.
 
     Args:
         samples: Array `(N, ...)`, images or features.
         training: Array `(M, ...)` of the same kind, in the same range, M at least 2.
 
     Returns:
-        Float from 0, all are copies, to 1.
+        Float from 0, if all are copies, to 1.
 
     Raises:
         ValueError: The arrays differ in shape, or hold NaN.
@@ -231,34 +235,34 @@ def authenticity(samples: npt.ArrayLike, training: npt.ArrayLike) -> float:
     distances, places = nearest_neighbours(samples, training)
     matched, rank = np.unique(places[:, 0], return_inverse=True)
     training = np.asarray(training)
-    # The nearest of all is the training image itself.
+    # The nearest one is the training image itself.
     others = nearest_neighbours(training[matched], training, count=2)[0][:, 1]
     return float(np.mean(distances[:, 0] > others[rank]))
 
 
 def support_size(samples: npt.ArrayLike, threshold: float) -> float:
-    """How many different images a generator makes, from how often it makes one twice.
+    """Estimates how many different images a generator makes, from how often two are the same.
 
-    The birthday paradox: of N draws from K equally likely images, about `N (N - 1) / (2 K)` pairs
-    are the same. Two samples count as the same where their features are no farther apart than
-    `threshold`.
+    This is the birthday paradox: N draws from K equally likely images have about
+    `N (N - 1) / (2 K)` equal pairs. Two samples count as equal if the distance of their features is
+    at most `threshold`.
 
     Args:
         samples: Features, float `(N, D)`.
         threshold: Float, a distance; see `duplicate_distance`.
 
     Returns:
-        Float: N (N - 1) / 2, divided by the number of such pairs; infinity where there is none, so
-        that the support is too large for N to tell.
+        Float: N (N - 1) / 2, divided by the number of equal pairs. It is infinite if there are
+        none: the support is too large for N samples to measure.
 
     Raises:
-        ValueError: The array is no features, holds fewer than 2 samples, or NaN.
+        ValueError: The array does not hold features, or holds fewer than 2 samples or NaN.
 
     Reference:
         [Arora and Zhang, 2017](https://arxiv.org/abs/1706.08224).
     """
     samples = _checks.features("samples", samples)
-    # A little more than the square, lest the pair be left out whose distance the threshold is.
+    # A little more than the square, to include a pair at exactly the threshold.
     bound = threshold**2 * (1 + 1e-12)
     same = sum(int((squares <= bound).sum()) for squares in _pair_blocks(samples))
     pairs = len(samples) * (len(samples) - 1) / 2
@@ -266,17 +270,18 @@ def support_size(samples: npt.ArrayLike, threshold: float) -> float:
 
 
 def duplicate_distance(real: npt.ArrayLike, pairs: int = 10) -> float:
-    """The distance below which samples count as the same image: so near few real ones are.
+    """Finds a distance at which samples count as the same image: few real pairs are so near.
 
     Args:
         real: Features of different images, float `(N, D)`.
-        pairs: Integer, how many pairs of them are to lie within the distance.
+        pairs: Integer, how many pairs of them are within the distance.
 
     Returns:
-        Float, the distance of the pair that is `pairs`-th nearest.
+        Float, the distance of the `pairs`-th nearest pair.
 
     Raises:
-        ValueError: The array is no features, holds NaN, or too few samples for so many pairs.
+        ValueError: The array does not hold features, or holds NaN or too few samples for so many
+            pairs.
     """
     real, pairs = _checks.features("real", real), integer("pairs", pairs)
     if pairs > len(real) * (len(real) - 1) // 2:
@@ -289,7 +294,7 @@ def duplicate_distance(real: npt.ArrayLike, pairs: int = 10) -> float:
 
 
 def _squared_radii(features: Array, neighbours: tuple[int, ...]) -> Array:
-    """Squared distances `(N, len(neighbours))` to the k-th nearest other sample, for each k."""
+    """Returns squared distances `(N, len(neighbours))` to the k-th nearest other sample."""
     places = [k - 1 for k in neighbours]
     radii = np.empty((len(features), len(places)))
     for rows, squares in _blocks(features, features):
@@ -300,8 +305,8 @@ def _squared_radii(features: Array, neighbours: tuple[int, ...]) -> Array:
 
 
 def _blocks(real: Array, fake: Array) -> Iterator[tuple[slice, Array]]:
-    """Squared distances of some rows of `real` to all of `fake`, block after block."""
-    centre = real.mean(axis=0)  # near the origin, less is lost in the difference of squares
+    """Gives squared distances of some rows of `real` to all of `fake`, block by block."""
+    centre = real.mean(axis=0)  # near the origin, differences of squares lose less
     real, fake = real - centre, fake - centre
     real_squares, fake_squares = np.sum(real**2, axis=1), np.sum(fake**2, axis=1)
     step = max(1, _BLOCK_ELEMENTS // len(fake))
@@ -317,7 +322,7 @@ def _blocks(real: Array, fake: Array) -> Iterator[tuple[slice, Array]]:
 
 
 def _pair_blocks(features: Array) -> Iterator[Array]:
-    """Squared distances of every pair, once; the places of other pairs hold infinity."""
+    """Gives the squared distance of every pair once. All other entries are infinite."""
     for rows, squares in _blocks(features, features):
         places = np.arange(len(features))
         squares[places <= np.arange(rows.start, rows.stop)[:, np.newaxis]] = np.inf
@@ -327,5 +332,5 @@ def _pair_blocks(features: Array) -> Iterator[Array]:
 def _flat(images: npt.ArrayLike, dtype: str) -> npt.NDArray[Any]:
     array = np.asarray(images)
     if not np.isfinite(array).all():
-        raise ValueError("Expected finite images. Received: NaN or infinity among them.")
+        raise ValueError("Expected finite images. Received: NaN or infinity.")
     return array.reshape(len(array), math.prod(array.shape[1:])).astype(dtype)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import numpy as np
@@ -10,44 +9,52 @@ from keras import ops
 
 from kgan._arguments import integer
 from kgan._noise import for_batch
+from kgan._typing import Array, Images, Logs, Network, Noise, Tensor
 from kgan.models import network_checks
+from kgan.models.critic import Head
 from kgan.models.gan import GAN
 from kgan.models.latent_model import arcs
+from kgan.training.log_names import LogName, register
 
-Tensor = Any
-
-# Of the log of a continuous code's variance. Codes that could be told ever more exactly would be
-# worth ever more, and drown what the images are to look like.
+# The range of the log variance of a continuous code. Codes that could be found ever more exactly
+# would be worth ever more, and outweigh what the images should look like.
 _LOG_VARIANCES = (-6.0, 3.0)
+
+_INFORMATION = "Information about the codes, in nats"
+
+register(
+    LogName("categorical_information", "categorical", _INFORMATION, order=30),
+    LogName("continuous_information", "continuous", _INFORMATION, order=31),
+)
 
 
 @keras.saving.register_keras_serializable(package="kgan")
 class InfoGAN(GAN):
-    """A GAN whose latents have parts that mean something, found without labels.
+    """A GAN whose latents have parts with a meaning, found without labels.
 
-    The last numbers of a latent are *codes*: of each categorical one, one of its values, as a
-    one-hot vector, all equally likely; then each continuous one, uniform in [-1, 1]. The rest is
-    noise. The discriminator tells in a second output which codes made an image, and both networks
-    learn to make that easy: so the codes get to decide what shows most, of digits often which digit
-    it is, how slanted and how wide.
+    The last numbers of a latent are *codes*: a one-hot vector for each categorical code, all values
+    equally likely; then each continuous code, uniform in [-1, 1]. The rest is noise. A second
+    output of the discriminator predicts which codes made an image, and both networks learn to make
+    that easy. So the codes come to control what is most visible: for digits often which digit it
+    is, how slanted and how wide.
 
-    The logs have, beside those of `GAN`, `categorical_information` and `continuous_information`:
-    in nats, how much the images are known to tell of the codes; a lower bound of their mutual
-    information. Of one categorical code of 10 values it can reach log 10 = 2.30.
+    In addition to those of `GAN`, the logs have `categorical_information` and
+    `continuous_information`, in nats: lower bounds of the mutual information of images and codes.
+    With one categorical code of 10 values it can reach log 10 = 2.30.
 
     `compile(auxiliary_weight=...)` weighs the information against the adversarial loss.
 
     Args:
-        generator: As for `GAN`, unconditional. Its latents are as long as noise and codes together.
+        generator: As for `GAN`, unconditional. Its latents hold the noise and the codes.
         discriminator: Functional or Sequential `keras.Model` from images to `[logits, found]`.
             `found`, `(batch, sum(categorical) + 2 * continuous)`, are logits for the values of each
-            categorical code, then the means of the continuous ones, then the logs of their
-            variances, clipped to [-6, 3].
-        categorical: Integers, how many values each categorical code has. May be empty.
-        continuous: Integer, how many continuous codes there are.
-        continuous_weight: Float, how much the continuous codes' information counts against that of
-            the categorical ones. There is no end to how exactly a number can be told: with 1, the
-            images soon tell those, and look like nothing else.
+            categorical code, then the means of the continuous codes, then their log variances,
+            clipped to [-6, 3].
+        categorical: Integers, the number of values of each categorical code. May be empty.
+        continuous: Integer, the number of continuous codes.
+        continuous_weight: Float, the weight of the continuous codes' information. A number can be
+            predicted ever more exactly: with a weight of 1, the images soon show these codes and
+            little else.
         seed: Integer, starts the latents of training. Defaults to a random one.
         name: String.
 
@@ -68,10 +75,12 @@ class InfoGAN(GAN):
         [Chen et al., 2016](https://arxiv.org/abs/1606.03657).
     """
 
+    arguments = ("categorical", "continuous", "continuous_weight")
+
     def __init__(
         self,
-        generator: Any,
-        discriminator: Any,
+        generator: Network,
+        discriminator: Network,
         categorical: Sequence[int] = (10,),
         continuous: int = 0,
         continuous_weight: float = 0.1,
@@ -90,7 +99,7 @@ class InfoGAN(GAN):
         super().__init__(generator, discriminator, seed=seed, name=name)
         self.continuous_weight = float(continuous_weight)
 
-    def _check_networks(self, generator: Any, discriminator: Any, pack: int) -> None:
+    def _check_networks(self, generator: Network, discriminator: Network, pack: int) -> None:
         network_checks.check_networks(generator, discriminator, pack)
         codes = sum(self.categorical)
         size, found = codes + self.continuous, codes + 2 * self.continuous
@@ -98,12 +107,12 @@ class InfoGAN(GAN):
 
     @property
     def noise_dim(self) -> int:
-        """How many numbers of a latent are noise."""
+        """The number of entries of a latent that are noise."""
         return self.latent_dim - sum(self.categorical) - self.continuous
 
     # ---- latents ---------------------------------------------------------------------------------
 
-    def _sample_latents(self, count: Any, noise: Any) -> Tensor:
+    def _sample_latents(self, count: Tensor, noise: Noise) -> Tensor:
         parts = [for_batch(keras.random.normal, count, self.noise_dim, noise=noise)]
         if self.categorical:
             drawn = for_batch(keras.random.uniform, count, len(self.categorical), noise=noise)
@@ -116,14 +125,14 @@ class InfoGAN(GAN):
             parts.append(2.0 * drawn - 1.0)
         return ops.concatenate(parts, axis=1)
 
-    def _draw_latents(self, random: np.random.Generator, n: int) -> np.ndarray:
-        parts: list[Any] = [random.standard_normal((n, self.noise_dim), "float32")]
+    def _draw_latents(self, random: np.random.Generator, n: int) -> Array:
+        parts: list[np.ndarray] = [random.standard_normal((n, self.noise_dim), "float32")]
         parts += [np.eye(values)[random.integers(values, size=n)] for values in self.categorical]
         parts.append(random.uniform(-1.0, 1.0, (n, self.continuous)))
         return np.concatenate(parts, axis=1).astype("float32")
 
-    def _between(self, start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
-        # There is nothing between two categories: the way keeps those that it starts with.
+    def _between(self, start: Array, end: Array, steps: int) -> Array:
+        # There is nothing between two categories: a path keeps those that it starts with.
         noise = arcs(start[:, : self.noise_dim], end[:, : self.noise_dim], steps)
         codes = np.repeat(start[:, None, self.noise_dim :], steps, axis=1)
         if self.continuous:
@@ -132,49 +141,14 @@ class InfoGAN(GAN):
             codes[..., -self.continuous :] = (1 - shares) * first + shares * last
         return np.concatenate([noise, codes], axis=2).astype("float32")
 
-    # ---- what the second output is for -----------------------------------------------------------
+    # ---- the second output -----------------------------------------------------------------------
 
-    @property
-    def _auxiliary_logs(self) -> tuple[str, ...]:  # type: ignore[override]
-        kinds = (("categorical", self.categorical), ("continuous", self.continuous))
-        return tuple(f"{kind}_information" for kind, codes in kinds if codes)
+    def _make_head(self) -> Head:
+        return CodesHead(self.categorical, self.continuous, self.continuous_weight)
 
-    def _asked(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+    def _targets(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         del labels
         return latents[:, self.noise_dim :]
-
-    def _auxiliary_loss(
-        self, real_found: Tensor, fake_found: Tensor, labels: Tensor | None, asked: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        del real_found, labels  # of real images no codes are known
-        categorical, continuous = self._unlikelihoods(fake_found, asked)
-        told = {
-            "categorical_information": sum(map(math.log, self.categorical)) - categorical,
-            "continuous_information": self.continuous * math.log(2.0) - continuous,
-        }
-        loss = categorical + self.continuous_weight * continuous
-        return loss, {name: told[name] for name in self._auxiliary_logs}
-
-    def _unlikelihood(self, found: Tensor, asked: Tensor | None) -> Tensor:
-        categorical, continuous = self._unlikelihoods(found, asked)
-        return categorical + self.continuous_weight * continuous
-
-    def _unlikelihoods(self, found: Tensor, asked: Any) -> tuple[Tensor, Tensor]:
-        """Minus the mean log likelihood of the categorical and of the continuous codes."""
-        categorical = continuous = 0.0
-        at = 0
-        for values in self.categorical:
-            span = slice(at, at + values)
-            log_shares = ops.log_softmax(found[:, span], axis=-1)
-            categorical -= ops.mean(ops.sum(asked[:, span] * log_shares, axis=-1))
-            at += values
-        if self.continuous:
-            means, log_variances = found[:, at : at + self.continuous], found[:, -self.continuous :]
-            log_variances = ops.clip(log_variances, *_LOG_VARIANCES)
-            misses = ops.square(asked[:, at:] - means) * ops.exp(-log_variances)
-            terms = 0.5 * (math.log(2.0 * math.pi) + log_variances + misses)
-            continuous = ops.mean(ops.sum(terms, axis=-1))
-        return categorical, continuous
 
     # ---- codes -----------------------------------------------------------------------------------
 
@@ -186,15 +160,15 @@ class InfoGAN(GAN):
         extent: float = 1.0,
         seed: int | None = None,
         averaged: bool = True,
-    ) -> np.ndarray:
+    ) -> Images:
         """Makes images in which one code alone changes.
 
         Args:
-            code: Integer, which one: the categorical ones come first, then the continuous.
-            n: Integer, how many latents it is changed in.
-            steps: Integer of at least 2, how many values a continuous code takes, evenly from
-                `-extent` to `extent`. A categorical one takes each of its own.
-            extent: Float. Beyond 1, values are larger than any of training.
+            code: Integer, its number: the categorical codes come first, then the continuous.
+            n: Integer, the number of latents that it is changed in.
+            steps: Integer of at least 2, the number of values of a continuous code, evenly from
+                `-extent` to `extent`. A categorical code takes each of its values.
+            extent: Float. Beyond 1, values are larger than any in training.
             seed: Integer, chooses the latents.
             averaged: As for `generate`.
 
@@ -223,25 +197,23 @@ class InfoGAN(GAN):
         latents = np.repeat(latents[:, None], len(values), axis=1)
         latents[:, :, span] = values
         flat = latents.reshape(-1, self.latent_dim)
-        images = self._images_from(flat, None, averaged=averaged)
+        images = self.decode(flat, averaged=averaged)
         return images.reshape(n, len(values), *images.shape[1:])
 
-    def find_codes(
-        self, images: Any, batch_size: int = 256
-    ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-        """Tells which codes images have, generated ones or real.
+    def find_codes(self, images: Images, batch_size: int = 256) -> tuple[tuple[Array, ...], Array]:
+        """Predicts the codes of images, generated or real.
 
         Args:
             images: Float array `(n, height, width, channels)`, in the range of the generator's
                 output.
-            batch_size: Integer, how many images are looked at at a time.
+            batch_size: Integer, images at a time.
 
         Returns:
-            `(probabilities, means)`: of each categorical code float32 `(n, values)`, and of the
-            continuous ones float32 `(n, continuous)`.
+            `(probabilities, means)`: float32 `(n, values)` for each categorical code, and float32
+            `(n, continuous)` for the continuous ones.
         """
         images = np.asarray(images, "float32")
-        _, found = self._predict(self.discriminator, images, len(images), batch_size)
+        found = self.predict_in_batches(InfoGAN._found, [images], integer("batch_size", batch_size))
         *logits, means, _ = np.split(
             np.asarray(found, "float32"),
             np.cumsum([*self.categorical, self.continuous]),
@@ -250,16 +222,60 @@ class InfoGAN(GAN):
         shares = [np.exp(each - each.max(axis=1, keepdims=True)) for each in logits]
         return tuple(each / each.sum(axis=1, keepdims=True) for each in shares), means
 
-    # ---- saving ----------------------------------------------------------------------------------
+    def _found(self, images: Tensor) -> Tensor:
+        _, found = self.run(self.discriminator, [images], training=False)
+        return found
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, for saving."""
-        config = super().get_config()
-        for name in ("num_classes", "pack"):
-            del config[name]
-        return {
-            **config,
-            "categorical": self.categorical,
-            "continuous": self.continuous,
-            "continuous_weight": self.continuous_weight,
+
+class CodesHead:
+    """The second output of an InfoGAN: logits, means and log variances of the codes.
+
+    Args:
+        categorical: Integers, the number of values of each categorical code.
+        continuous: Integer, the number of continuous codes.
+        continuous_weight: Float, the weight of their information.
+    """
+
+    def __init__(
+        self, categorical: Sequence[int], continuous: int, continuous_weight: float
+    ) -> None:
+        self.categorical = categorical
+        self.continuous = continuous
+        self.continuous_weight = continuous_weight
+        kinds = {"categorical": categorical, "continuous": continuous}
+        self.log_names = tuple(f"{kind}_information" for kind, codes in kinds.items() if codes)
+
+    def discriminator_loss(
+        self, real_found: Tensor, fake_found: Tensor, labels: Tensor | None, targets: Tensor
+    ) -> tuple[Tensor, Logs]:
+        """Negative log-likelihood of the codes, of generated images alone."""
+        del real_found, labels  # the codes of real images are not known
+        categorical, continuous = self._losses(fake_found, targets)
+        information = {
+            "categorical_information": sum(map(math.log, self.categorical)) - categorical,
+            "continuous_information": self.continuous * math.log(2.0) - continuous,
         }
+        loss = categorical + self.continuous_weight * continuous
+        return loss, {name: information[name] for name in self.log_names}
+
+    def generator_loss(self, found: Tensor, targets: Tensor) -> Tensor:
+        """Negative log-likelihood of the codes that the images were made from."""
+        categorical, continuous = self._losses(found, targets)
+        return categorical + self.continuous_weight * continuous
+
+    def _losses(self, found: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean negative log-likelihoods of the categorical and of the continuous codes."""
+        categorical = continuous = 0.0
+        at = 0
+        for values in self.categorical:
+            span = slice(at, at + values)
+            log_probabilities = ops.log_softmax(found[:, span], axis=-1)
+            categorical -= ops.mean(ops.sum(targets[:, span] * log_probabilities, axis=-1))
+            at += values
+        if self.continuous:
+            means, log_variances = found[:, at : at + self.continuous], found[:, -self.continuous :]
+            log_variances = ops.clip(log_variances, *_LOG_VARIANCES)
+            errors = ops.square(targets[:, at:] - means) * ops.exp(-log_variances)
+            terms = 0.5 * (math.log(2.0 * math.pi) + log_variances + errors)
+            continuous = ops.mean(ops.sum(terms, axis=-1))
+        return categorical, continuous

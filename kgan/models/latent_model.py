@@ -1,60 +1,91 @@
-"""Images from latents: what generators have in common, however they were trained."""
+"""Images from latents: what decoders have in common, however they were trained."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
-from kgan import _backend, _interrupts
+from kgan import _backend
 from kgan._arguments import integer
 from kgan._backend import graph
+from kgan._typing import Array, Images, Labels, Network, Shape, Tensor
 from kgan.training import data_checks
+from kgan.training.model import GenerativeModel
 
-Tensor = Any
 
+class LatentModel(GenerativeModel):
+    """A model that makes images from latents, and from labels if it is conditional.
 
-class LatentSampler:
-    """Makes images with a generator that maps latents, and labels if it is conditional.
-
-    For a `GenerativeModel` that has `generator`, `averaged_generator` (None where it keeps no
-    average of the weights), `latent_dim`, `is_conditional` and `num_classes`.
+    A family names its decoder in `decoder_name`, a network from latents `(batch, latent_dim)` (and
+    labels) to images, and sets `latent_dim`, `num_classes` and `image_shape`. If the network's
+    outputs are not images yet, it overrides `_images_of`.
     """
 
-    generator: Any
-    averaged_generator: Any
+    decoder_name: ClassVar[str]
+
     latent_dim: int
-    is_conditional: bool
+    image_shape: Shape
     num_classes: int | None
 
     @property
-    def sampled_generator(self) -> Any:
-        """The network that makes the images which one gets: the averaged one where there is one."""
-        return self.generator if self.averaged_generator is None else self.averaged_generator
+    def is_conditional(self) -> bool:
+        """Whether the model takes labels."""
+        return len(getattr(self, self.decoder_name).inputs) == 2
 
     def call(self, inputs: Any, training: bool = False) -> Tensor:
         """Images from latents; conditional: from `[latents, labels]`."""
         tensors = list(inputs) if self.is_conditional else [inputs]
-        return _backend.run(self.sampled_generator, tensors, training)
+        network = self.network_in_use(self.decoder_name)
+        return self._images_of(_backend.run(network, tensors, training))
+
+    def _images_of(self, outputs: Tensor) -> Tensor:
+        """The images that outputs of the decoder stand for."""
+        return outputs
+
+    # ---- latents ---------------------------------------------------------------------------------
+
+    def draw_latents(self, n: int, seed: int | None = None) -> Array:
+        """Draws the latents from which `generate(n, seed=seed)` makes its images.
+
+        Args:
+            n: Integer, how many.
+            seed: Integer. The same seed gives the same latents, on every backend.
+
+        Returns:
+            Float32 array `(n, latent_dim)`.
+        """
+        return self._draw_latents(np.random.default_rng(seed), integer("n", n))
+
+    def _draw_latents(self, random: np.random.Generator, n: int) -> Array:
+        """Latents as in training, `(n, latent_dim)`, the same on every backend."""
+        return random.standard_normal((n, self.latent_dim), "float32")
+
+    def _between(self, start: Array, end: Array, steps: int) -> Array:
+        """Latents on the paths from `start` to `end`: `(n, steps, latent_dim)`."""
+        return arcs(start, end, steps)
+
+    # ---- images ----------------------------------------------------------------------------------
 
     def generate(
-        self: Any,
+        self,
         n: int,
-        labels: Any = None,
+        labels: npt.ArrayLike | None = None,
         seed: int | None = None,
         batch_size: int = 256,
         averaged: bool = True,
-    ) -> np.ndarray:
+    ) -> Images:
         """Makes images.
 
         Args:
             n: Integer, how many.
             labels: Conditional models: an integer, or integers `(n,)`. Defaults to one class after
-                the other, 0, 1, 2, ..., so that all are there as evenly as n allows.
+                the other, 0, 1, 2, ..., so that all come as evenly as n allows.
             seed: Integer. The same seed gives the same latents, on every backend. Defaults to
-                other latents every time. Training is not affected either way.
-            batch_size: Integer, how many images are made at a time.
-            averaged: Whether by the average of the weights, where the model keeps one
-                (`compile(ema_decay=...)`), or by the weights as they are in training.
+                different latents every time. Training is not affected.
+            batch_size: Integer, images at a time.
+            averaged: Whether to use the average of the weights, if the model keeps one
+                (`compile(ema_decay=...)`), or the weights as they are in training.
 
         Returns:
             Float32 array `(n, height, width, channels)`, in [-1, 1] for a generator that ends in
@@ -64,29 +95,76 @@ class LatentSampler:
             ValueError: `labels` are given to an unconditional model, out of range, or not n; `n` or
                 `batch_size` is less than 1.
         """
-        n = integer("n", n)
-        latents = self._draw_latents(np.random.default_rng(seed), n)
-        return self._images_from(latents, self.labels_for(n, labels), batch_size, averaged)
+        latents = self.draw_latents(n, seed)
+        return self.decode(latents, self.labels_for(n, labels), batch_size, averaged)
 
-    def interpolate(
-        self: Any, n: int, steps: int = 8, labels: Any = None, seed: int | None = None
-    ) -> np.ndarray:
-        """Makes images along ways from one latent to another.
-
-        A generator that has learnt the data, and not single images of it, changes them smoothly
-        and every image on the way is a likely one.
+    def decode(
+        self,
+        latents: npt.ArrayLike,
+        labels: npt.ArrayLike | None = None,
+        batch_size: int = 256,
+        averaged: bool = True,
+    ) -> Images:
+        """Makes the images of latents.
 
         Args:
-            n: Integer, how many ways.
-            steps: Integer of at least 2, images on each, both ends among them.
-            labels: Conditional models: as for `generate`, a class for each way.
+            latents: Float array `(n, latent_dim)`, as `draw_latents` returns them.
+            labels: As for `generate`.
+            batch_size: Integer, images at a time.
+            averaged: As for `generate`.
+
+        Returns:
+            Float32 array `(n, height, width, channels)`.
+
+        Raises:
+            ValueError: The latents have another shape, or as `generate`.
+        """
+        latents = np.asarray(latents, "float32")
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+            raise ValueError(
+                f"Expected latents of shape (n, {self.latent_dim}). Received: latents of shape "
+                f"{latents.shape}."
+            )
+        arrays = [latents]
+        given = self.labels_for(len(latents), labels)
+        if given is not None:
+            arrays.append(given)
+        decode = LatentModel._decode_averaged if averaged else LatentModel._decode_trained
+        images = self.predict_in_batches(decode, arrays, integer("batch_size", batch_size))
+        return np.asarray(images, "float32")
+
+    def _decode_averaged(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self._decode_by(self.network_in_use(self.decoder_name), latents, labels)
+
+    def _decode_trained(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self._decode_by(getattr(self, self.decoder_name), latents, labels)
+
+    def _decode_by(self, decoder: Network, latents: Tensor, labels: Tensor | None) -> Tensor:
+        tensors = [latents] if labels is None else [latents, as_input(labels, decoder)]
+        return self._images_of(_backend.run(decoder, tensors, training=False))
+
+    def interpolate(
+        self,
+        n: int,
+        steps: int = 8,
+        labels: npt.ArrayLike | None = None,
+        seed: int | None = None,
+    ) -> Images:
+        """Makes images along paths from one latent to another.
+
+        A model that has learnt the data, and not single images, changes them smoothly, and every
+        image on the path is a likely one.
+
+        Args:
+            n: Integer, the number of paths.
+            steps: Integer of at least 2, images on each, with both ends.
+            labels: Conditional models: as for `generate`, a class for each path.
             seed: Integer, chooses the ends.
 
         Returns:
-            Float32 array `(n, steps, height, width, channels)`. The ways are arcs around the origin
-            (spherical interpolation, of the directions; lengths go evenly from one to the other):
-            points on a straight line between normal latents lie nearer to the origin than any that
-            the generator was trained on.
+            Float32 array `(n, steps, height, width, channels)`. The paths are arcs around the
+            origin (spherical interpolation of the directions; lengths change evenly): points on a
+            straight line between normal latents are nearer to the origin than any in training.
 
         Raises:
             ValueError: As `generate`, or `steps` is less than 2.
@@ -99,50 +177,14 @@ class LatentSampler:
         ends = self._draw_latents(random, n), self._draw_latents(random, n)
         latents = self._between(*ends, steps).reshape(n * steps, self.latent_dim)
         labels = self.labels_for(n, labels)
-        images = self._images_from(latents, None if labels is None else np.repeat(labels, steps))
+        images = self.decode(latents, None if labels is None else np.repeat(labels, steps))
         return images.reshape(n, steps, *images.shape[1:])
 
-    def _draw_latents(self, random: np.random.Generator, n: int) -> np.ndarray:
-        """Latents as those of training, `(n, latent_dim)`, the same on every backend."""
-        return random.standard_normal((n, self.latent_dim), "float32")
-
-    def _between(self, start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
-        """Latents on the ways from `start` to `end`: `(n, steps, latent_dim)`."""
-        return arcs(start, end, steps)
-
-    def _images_from(
-        self: Any,
-        latents: np.ndarray,
-        labels: np.ndarray | None,
-        batch_size: int = 256,
-        averaged: bool = True,
-    ) -> np.ndarray:
-        inputs: Any = latents
-        if labels is not None:
-            inputs = [latents, labels.reshape(-1, *self.generator.inputs[1].shape[1:])]
-        # The model itself predicts by the averaged weights.
-        network = self if averaged or self.averaged_generator is None else self.generator
-        return np.asarray(self._predict(network, inputs, len(latents), batch_size), "float32")
-
-    def _predict(self: Any, network: Any, inputs: Any, count: int, batch_size: Any) -> Any:
-        """What a network makes of `count` inputs: arrays, as it gives tensors."""
-        size = integer("batch_size", batch_size)
-        # `network.predict` would wait for the other processes, and for a number that the devices
-        # divide.
-        parts = []
-        interrupt = _interrupts.Remembered()
-        with interrupt.listening():
-            for first in range(0, count, size):
-                part = keras.tree.map_structure(lambda x, at=first: x[at : at + size], inputs)
-                parts.append(_backend.predict_on_batch(network, part))
-                interrupt.arrive()
-        return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
-
-    def labels_for(self: Any, n: int, labels: Any = None) -> np.ndarray | None:
+    def labels_for(self, n: int, labels: npt.ArrayLike | None = None) -> Labels | None:
         """The labels with which `generate(n, labels)` makes its images.
 
         Args:
-            n: Integer, how many images.
+            n: Integer, the number of images.
             labels: An integer, integers `(n,)`, or None for one class after the other.
 
         Returns:
@@ -154,15 +196,16 @@ class LatentSampler:
         if not self.is_conditional:
             if labels is not None:
                 raise ValueError(
-                    "Expected no labels, since this GAN is unconditional. "
+                    "Expected no labels, since this model is unconditional. "
                     f"Received: labels={labels!r}."
                 )
             return None
         if labels is None:
             if self.num_classes is None:
                 raise ValueError(
-                    "The number of classes cannot be told from the generator. Give labels, or "
-                    "num_classes to GAN(...)."
+                    "Expected labels, since the networks do not tell the number of classes. "
+                    f"Received: labels=None. Give labels, or num_classes to {type(self).__name__}"
+                    "(...)."
                 )
             return np.arange(n, dtype="int32") % self.num_classes
         labels = np.asarray(labels)
@@ -176,24 +219,29 @@ class LatentSampler:
             )
         return labels.astype("int32")
 
-    def export(self: Any, filepath: Any, *args: Any, **kwargs: Any) -> Any:
-        """Exports the generator that is sampled from for serving: `keras.Model.export`.
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Exports the network that samples are made with, for serving: `keras.Model.export`.
 
         Args:
-            filepath: Where to.
-            *args: As for `keras.Model.export`: the format, which depends on the backend. "onnx" is
-                there on all of them, with what Keras says it needs installed; the default,
+            filepath: The file or directory.
+            *args: As for `keras.Model.export`: the format, which depends on the backend. "onnx"
+                works on all of them, with the packages that Keras asks for; the default,
                 "tf_saved_model", on TensorFlow, and on JAX where TensorFlow is installed.
-            **kwargs: Likewise.
+            **kwargs: As for `keras.Model.export`.
         """
         # Keras exports to ONNX only what has been called, and by Keras.
-        network = self.sampled_generator
+        network = self.network_in_use(self.decoder_name)
         zeros = [np.zeros((1, *x.shape[1:]), x.dtype) for x in network.inputs]
         graph.call(network, zeros, training=False)
         return network.export(filepath, *args, **kwargs)
 
 
-def arcs(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
+def as_input(labels: Tensor, network: Network) -> Tensor:
+    """Labels in the shape in which a network takes them: `(batch,)` or `(batch, 1)`."""
+    return keras.ops.reshape(labels, (-1, *network.inputs[1].shape[1:]))
+
+
+def arcs(start: Array, end: Array, steps: int) -> Array:
     """Points `(n, steps, latent_dim)` on the arcs from `start` to `end`, both `(n, latent_dim)`."""
     lengths = [np.linalg.norm(latents, axis=1)[:, None, None] for latents in (start, end)]
     directions = [
@@ -204,7 +252,7 @@ def arcs(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     shares = np.linspace(0.0, 1.0, steps)[:, None]
     weights = np.sin((1 - shares) * angles), np.sin(shares * angles)
     points = weights[0] * directions[0] + weights[1] * directions[1]
-    # Opposite directions have no one arc between them: there, the way is the straight line.
+    # Opposite directions have no single arc between them: the path is then the straight line.
     sines = np.sin(angles)
     has_arc = sines > 1e-3
     points = points / np.where(has_arc, sines, 1.0)

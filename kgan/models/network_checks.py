@@ -1,17 +1,19 @@
-"""What can be known to be wrong with networks before any training, said in words.
+"""Validates the networks of a GAN before any training.
 
-Each function raises a ValueError that names what was expected, what was received, and the mend.
+Each function raises a ValueError that says what was expected, what was received and how to fix it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 
-from kgan import _backend
 from kgan._arguments import integer
+from kgan._typing import Network, Tensor
+from kgan.training.batch_spec import fits, shown
 
 
-def check_networks(generator: Any, discriminator: Any, pack: int = 1) -> None:
+def check_networks(generator: Network, discriminator: Network, pack: int = 1) -> None:
     """Refuses two networks that cannot play against each other.
 
     Args:
@@ -22,7 +24,7 @@ def check_networks(generator: Any, discriminator: Any, pack: int = 1) -> None:
     for role, network in (("generator", generator), ("discriminator", discriminator)):
         _check_is_built(role, network)
         _check_regularizers(role, network)
-    _check_shares_nothing(generator, discriminator)
+    _check_shares_nothing({"generator": generator, "discriminator": discriminator})
     _check_outputs(generator, discriminator)
     _check_inputs(generator, discriminator)
     if pack > 1 and len(generator.inputs) == 2:
@@ -42,7 +44,7 @@ def check_networks(generator: Any, discriminator: Any, pack: int = 1) -> None:
         _check_gives_logits(output)
 
 
-def unpacked_shape(discriminator: Any, pack: int) -> tuple[int | None, ...]:
+def unpacked_shape(discriminator: Network, pack: int) -> tuple[int | None, ...]:
     """The shape of a batch of single images of which the discriminator takes `pack` as one."""
     *shape, channels = discriminator.inputs[0].shape
     if pack > 1 and (len(shape) != 3 or channels is None or channels % pack):
@@ -54,13 +56,13 @@ def unpacked_shape(discriminator: Any, pack: int) -> tuple[int | None, ...]:
     return (*shape, channels // pack if pack > 1 else channels)
 
 
-def _as_packed(discriminator: Any, pack: int) -> str:
+def _as_packed(discriminator: Network, pack: int) -> str:
     if pack == 1:
         return ""
     return f", {pack} of which it takes as one of shape {shown(discriminator.inputs[0].shape)}"
 
 
-def _check_outputs(generator: Any, discriminator: Any) -> None:
+def _check_outputs(generator: Network, discriminator: Network) -> None:
     counts = len(generator.outputs), len(discriminator.outputs)
     if counts[0] != 1 or counts[1] not in {1, 2}:
         raise ValueError(
@@ -70,7 +72,7 @@ def _check_outputs(generator: Any, discriminator: Any) -> None:
         )
 
 
-def check_classifier(generator: Any, discriminator: Any) -> None:
+def check_classifier(generator: Network, discriminator: Network) -> None:
     """Refuses a discriminator whose second output cannot be the logits of the classes.
 
     Args:
@@ -92,7 +94,7 @@ def check_classifier(generator: Any, discriminator: Any) -> None:
         )
 
 
-def check_codes(generator: Any, discriminator: Any, size: int, found: int) -> None:
+def check_codes(generator: Network, discriminator: Network, size: int, found: int) -> None:
     """Refuses networks that cannot write and find the codes of an InfoGAN.
 
     Args:
@@ -122,7 +124,7 @@ def check_codes(generator: Any, discriminator: Any, size: int, found: int) -> No
         )
 
 
-def _check_is_built(role: str, network: Any) -> None:
+def _check_is_built(role: str, network: Network) -> None:
     if not isinstance(network, keras.Model):
         raise ValueError(
             f"Expected `{role}` to be a keras.Model. Received: {type(network).__name__}."
@@ -135,7 +137,7 @@ def _check_is_built(role: str, network: Any) -> None:
         )
 
 
-def _check_regularizers(role: str, network: Any) -> None:
+def _check_regularizers(role: str, network: Network) -> None:
     for layer in network._flatten_layers():
         if getattr(layer, "activity_regularizer", None) is not None:
             raise ValueError(
@@ -146,18 +148,18 @@ def _check_regularizers(role: str, network: Any) -> None:
             )
 
 
-def _check_shares_nothing(generator: Any, discriminator: Any) -> None:
-    known = {id(variable) for variable in generator.variables}
-    shared = [variable.path for variable in discriminator.variables if id(variable) in known]
+def _check_shares_nothing(networks: Mapping[str, Network]) -> None:
+    (first, one), (second, other) = networks.items()
+    known = {id(variable) for variable in one.variables}
+    shared = [variable.path for variable in other.variables if id(variable) in known]
     if shared:
         raise ValueError(
-            "Expected networks that share no weights: each is trained by its own optimizer, and is "
-            f"saved by itself. Received: a generator and a discriminator that share {shared}. Give "
-            "each of them a layer of its own."
+            "Expected networks that share no weights: each is saved by itself. Received: the "
+            f"{first} and the {second} share {shared}. Give each of them a layer of its own."
         )
 
 
-def _check_inputs(generator: Any, discriminator: Any) -> None:
+def _check_inputs(generator: Network, discriminator: Network) -> None:
     counts = len(generator.inputs), len(discriminator.inputs)
     classifies = len(discriminator.outputs) == 2
     if counts not in {(1, 1), (2, 2)} and not (classifies and counts == (2, 1)):
@@ -166,16 +168,7 @@ def _check_inputs(generator: Any, discriminator: Any) -> None:
             "latent; image) or both conditional (two inputs each: latent, label; image, label). "
             f"Received: {counts[0]} generator inputs and {counts[1]} discriminator inputs."
         )
-    for role, network in (("generator", generator), ("discriminator", discriminator)):
-        labels = [tuple(x.shape[1:]) for x in network.inputs[1:]]
-        if labels not in ([], [()], [(1,)]):
-            raise ValueError(
-                f"Expected the {role}'s second input to be labels of shape (batch,) or (batch, 1). "
-                f"Received: inputs of shapes {[shown(x.shape) for x in network.inputs]}. The "
-                "latent or image comes first, the label second; inputs given as a dict are taken "
-                "in the order of their names. Labels are integers: embed or one-hot encode them "
-                "inside the network."
-            )
+    _check_labels({"generator": generator, "discriminator": discriminator})
     latent = generator.inputs[0].shape
     if len(latent) != 2 or latent[1] is None:
         raise ValueError(
@@ -185,14 +178,41 @@ def _check_inputs(generator: Any, discriminator: Any) -> None:
         )
 
 
-def last_operation(tensor: Any) -> tuple[Any, str]:
+def _check_labels(networks: Mapping[str, Network]) -> None:
+    for role, network in networks.items():
+        labels = [tuple(x.shape[1:]) for x in network.inputs[1:]]
+        if labels not in ([], [()], [(1,)]):
+            raise ValueError(
+                f"Expected the {role}'s second input to be labels of shape (batch,) or (batch, 1). "
+                f"Received: inputs of shapes {[shown(x.shape) for x in network.inputs]}. The "
+                "latent or image comes first, the label second; inputs given as a dict are taken "
+                "in the order of their names. Labels are integers: embed or one-hot encode them "
+                "inside the network."
+            )
+
+
+_RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
+
+
+def range_of(network: Network) -> dict[str, Any]:
+    """The range of a network's images, as `BatchSpec` takes it, as far as its last layer tells."""
+    _, activation = last_operation(network.outputs[0])
+    if activation not in _RANGES:
+        return {}
+    return {
+        "value_range": _RANGES[activation],
+        "range_reason": f"the range of the {network.name}, which ends in {activation!r}",
+    }
+
+
+def last_operation(tensor: Tensor) -> tuple[Any, str]:
     """The operation that makes a network's output what it is, and its activation's name."""
     while True:
         last = tensor._keras_history.operation
         activation = getattr(last, "activation", None)
         name = getattr(activation, "__name__", type(activation).__name__).lower()
-        if isinstance(last, keras.Model):  # a network that ends in another network
-            tensor = last.outputs[0]
+        if isinstance(last, keras.Model) and getattr(last, "outputs", None):
+            tensor = last.outputs[0]  # a network that ends in another network
         elif isinstance(last, (keras.layers.Reshape, keras.layers.Flatten)) or (
             isinstance(last, keras.layers.Activation) and name == "linear"
         ):
@@ -201,7 +221,7 @@ def last_operation(tensor: Any) -> tuple[Any, str]:
             return last, name
 
 
-def _check_gives_logits(tensor: Any) -> None:
+def _check_gives_logits(tensor: Tensor) -> None:
     last, name = last_operation(tensor)
     if name in {"sigmoid", "hard_sigmoid", "softmax"} or type(last).__name__ in {
         "Sigmoid",
@@ -214,32 +234,31 @@ def _check_gives_logits(tensor: Any) -> None:
         )
 
 
-def resolve_num_classes(generator: Any, discriminator: Any, num_classes: int | None) -> int | None:
-    """How many classes a GAN's labels have.
+def resolve_num_classes(
+    networks: Mapping[str, Network], num_classes: int | None, predicted: int | None = None
+) -> int | None:
+    """The number of classes of a model's labels.
 
     Args:
-        generator: The generator.
-        discriminator: The discriminator.
-        num_classes: What the user said, or None to read it off the networks.
+        networks: The networks by their names in the model. The first one makes images.
+        num_classes: As the user gave it, or None to find it in the networks.
+        predicted: Integer, the classes that the last network predicts, if it is a classifier.
 
     Returns:
-        The number; None for an unconditional GAN, and where the networks do not tell.
+        The number; None for an unconditional model, and where the networks do not tell.
     """
     if num_classes is not None:
         num_classes = integer("num_classes", num_classes)
-    if len(generator.inputs) == 1:
+    if len(next(iter(networks.values())).inputs) == 1:
         if num_classes is not None:
             raise ValueError(
                 "Expected networks that take labels, since num_classes is given. Received: "
                 f"unconditional networks and num_classes={num_classes!r}."
             )
         return None
-    embedded = {
-        role: _embedded_classes(network)
-        for role, network in (("generator", generator), ("discriminator", discriminator))
-    }
-    if len(discriminator.outputs) == 2:
-        embedded["discriminator"] = discriminator.outputs[1].shape[1]
+    embedded = {role: _embedded_classes(network) for role, network in networks.items()}
+    if predicted is not None:
+        embedded[list(networks)[-1]] = predicted
     known = {role: number for role, number in embedded.items() if number is not None}
     if num_classes is not None:
         for role, number in known.items():
@@ -253,12 +272,12 @@ def resolve_num_classes(generator: Any, discriminator: Any, num_classes: int | N
         raise ValueError(
             "Expected networks that embed the same number of classes. Received: "
             + " and ".join(f"{number} in the {role}" for role, number in known.items())
-            + ". If that is meant, say how many there are: GAN(..., num_classes=...)."
+            + ". If that is intended, give the number: num_classes=..."
         )
     return next(iter(known.values()), None)
 
 
-def _embedded_classes(network: Any) -> int | None:
+def _embedded_classes(network: Network) -> int | None:
     sizes = {
         size
         for layer in network._flatten_layers()
@@ -271,41 +290,43 @@ def _embedded_classes(network: Any) -> int | None:
     return int(sizes.pop()) if len(sizes) == 1 else None
 
 
-def check_same_devices(model: Any, optimizer: Any) -> None:
-    """Refuses networks and optimizers that were made for other devices than their model.
+def check_autoencoder(encoder: Network, decoder: Network, outputs_per_channel: int) -> None:
+    """Checks that an encoder and a decoder fit each other and the likelihood.
 
     Args:
-        model: The `GAN`.
-        optimizer: Its `OptimizerPair`.
+        encoder: The encoder.
+        decoder: The decoder.
+        outputs_per_channel: Integer, the decoder's outputs for each pixel and channel.
     """
-    parts = {
-        "the generator": model.generator.variables,
-        "the discriminator": model.discriminator.variables,
-        "the generator's optimizer": optimizer.generator_optimizer.variables,
-        "the discriminator's optimizer": optimizer.discriminator_optimizer.variables,
-    }
-    others = [
-        name
-        for name, variables in parts.items()
-        if not all(_backend.belongs(variable, model) for variable in variables)
-    ]
-    if others:
+    for role, network in (("encoder", encoder), ("decoder", decoder)):
+        _check_is_built(role, network)
+        _check_regularizers(role, network)
+    _check_shares_nothing({"encoder": encoder, "decoder": decoder})
+    _check_labels({"encoder": encoder, "decoder": decoder})
+    latent = decoder.inputs[0].shape
+    if len(latent) != 2 or latent[1] is None:
         raise ValueError(
-            "Expected networks, optimizers and the GAN to be made for the same devices: all of "
-            "them in one `with strategy.scope():` on TensorFlow, all of them after "
-            "keras.distribution.set_distribution(...) on JAX. "
-            f"Received: {' and '.join(others)}, made elsewhere than the GAN."
+            "Expected the decoder's first input to be latents of shape (batch, latent_dim). "
+            f"Received: shape {shown(latent)}. Were the two networks swapped?"
         )
-
-
-def fits(shape: Any, expected: Any) -> bool:
-    """Whether a batch of this shape is one of that, as far as either is known."""
-    return len(shape) == len(expected) and all(
-        size is None or wanted is None or size == wanted
-        for size, wanted in zip(tuple(shape)[1:], tuple(expected)[1:], strict=True)
-    )
-
-
-def shown(shape: Any) -> str:
-    """The shape of a batch in words."""
-    return "(" + ", ".join("batch" if i == 0 else str(n) for i, n in enumerate(shape)) + ")"
+    found = [shown(output.shape) for output in encoder.outputs]
+    if found != [shown(latent)] * 2:
+        raise ValueError(
+            "Expected an encoder with two outputs, the mean and the log variance of the latents, "
+            f"both of shape {shown(latent)}, as the decoder takes latents. Received: outputs of "
+            f"shapes {found}."
+        )
+    *image, channels = encoder.inputs[0].shape
+    expected = (*image, None if channels is None else channels * outputs_per_channel)
+    if len(decoder.outputs) != 1 or not fits(decoder.outputs[0].shape, expected):
+        raise ValueError(
+            f"Expected a decoder with one output of shape {shown(expected)}: {outputs_per_channel} "
+            "for each pixel and channel, as the likelihood takes them. Received: outputs of shapes "
+            f"{[shown(output.shape) for output in decoder.outputs]}."
+        )
+    if len(encoder.inputs) != len(decoder.inputs):
+        raise ValueError(
+            "Expected an encoder and a decoder that are both unconditional (one input each) or "
+            "both conditional (a second input for labels). Received: "
+            f"{len(encoder.inputs)} encoder inputs and {len(decoder.inputs)} decoder inputs."
+        )

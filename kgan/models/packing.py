@@ -1,18 +1,16 @@
-"""Several images as one, for a discriminator that judges them together.
+"""Several images as one, for a discriminator that judges them together (PacGAN).
 
 Reference:
     [Lin et al., 2018](https://arxiv.org/abs/1712.04086).
 """
 
-from typing import Any
-
 from keras import ops
 
-Tensor = Any
+from kgan._typing import Tensor
 
 
 def packed(images: Tensor, pack: int) -> Tensor:
-    """Each `pack` images that follow one another as one, with the channels of all."""
+    """Every `pack` consecutive images as one, with the channels of all."""
     if pack == 1:
         return images
     count, height, width, channels = ops.shape(images)
@@ -22,7 +20,7 @@ def packed(images: Tensor, pack: int) -> Tensor:
 
 
 def unpacked(images: Tensor, pack: int) -> Tensor:
-    """The images that `packed` made one of."""
+    """The inverse of `packed`."""
     if pack == 1:
         return images
     count, height, width, channels = ops.shape(images)

@@ -1,11 +1,13 @@
-"""Network families, one a file: each a function that returns `(generator, discriminator)`.
+"""Network families, one a file: functions that return the networks of a model, in its order.
 
 A family added here by name is found by the recipes, the command and the tests.
 """
 
+from kgan.networks.conditioning import GANPair
 from kgan.networks.dcgan import dcgan
 from kgan.networks.mlp import mlp
 from kgan.networks.resnet import resnet
 from kgan.networks.sngan import sngan
+from kgan.networks.vae import VAENetworks, conv_vae, dense_vae
 
-__all__ = ["dcgan", "mlp", "resnet", "sngan"]
+__all__ = ["GANPair", "VAENetworks", "conv_vae", "dcgan", "dense_vae", "mlp", "resnet", "sngan"]

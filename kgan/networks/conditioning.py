@@ -1,19 +1,34 @@
-"""What the networks take: images with their channels last, class labels, several as one."""
+"""Parts that network families share: what they return, inputs, labels, packed images."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import layers
 
 from kgan._arguments import integer
+from kgan._typing import Layer, Network, Tensor
+
+
+class GANPair(NamedTuple):
+    """The networks of a `kgan.GAN`.
+
+    Attributes:
+        generator: From latents, float `(batch, latent_dim)`, and labels if it is conditional, to
+            images.
+        discriminator: From images, and labels, to logits `(batch, 1)`, and a second output if there
+            is one.
+    """
+
+    generator: Network
+    discriminator: Network
 
 
 @contextlib.contextmanager
 def channels_last() -> Iterator[None]:
-    """A context in which layers take images as kgan has them, whatever the user's default is."""
+    """A context in which layers take channels last, whatever the user's default is."""
     before = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_last")
     try:
@@ -22,19 +37,19 @@ def channels_last() -> Iterator[None]:
         keras.config.set_image_data_format(before)
 
 
-def label_input() -> Any:
+def label_input() -> Tensor:
     """The input for integer labels, shape `(batch,)`."""
     return keras.Input((), dtype="int32", name="label")
 
 
-def join_latent(latent: Any, label: Any, num_classes: int) -> Any:
-    """Latents with the label's embedding behind them, `(batch, latent_dim + 50)`."""
+def join_latent(latent: Tensor, label: Tensor, num_classes: int) -> Tensor:
+    """Vectors followed by an embedding of the label, `(batch, latent_dim + 50)`."""
     embedding = layers.Embedding(num_classes, 50, name="label_embedding")(label)
     return layers.Concatenate(name="latent_and_label")([latent, embedding])
 
 
-def join_image(image: Any, label: Any, num_classes: int) -> Any:
-    """Images with one more channel, which the label's embedding fills."""
+def join_image(image: Tensor, label: Tensor, num_classes: int) -> Tensor:
+    """Images with one more channel, an embedding of the label."""
     height, width, _ = image.shape[1:]
     plane = layers.Embedding(num_classes, height * width, name="label_embedding")(label)
     plane = layers.Reshape((height, width, 1), name="label_plane")(plane)
@@ -42,20 +57,20 @@ def join_image(image: Any, label: Any, num_classes: int) -> Any:
 
 
 def project(
-    logits: Any,
-    features: Any,
-    label: Any,
+    logits: Tensor,
+    features: Tensor,
+    label: Tensor,
     num_classes: int,
-    wrap: Callable[[Any], Any] = lambda layer: layer,
-) -> Any:
-    """Logits, and how well features match the label: their dot product with its embedding.
+    wrap: Callable[[Layer], Layer] = lambda layer: layer,
+) -> Tensor:
+    """Adds the dot product of features with an embedding of the label to logits (projection).
 
     Args:
         logits: Float `(batch, 1)`.
         features: Float `(batch, n)`.
         label: Integer `(batch,)`.
         num_classes: Integer.
-        wrap: What is done to the embedding layer: a normalisation of its weights, say.
+        wrap: Wraps the embedding layer, for example to normalise its weights.
 
     Reference:
         [Miyato and Koyama, 2018](https://arxiv.org/abs/1802.05637).
@@ -68,17 +83,20 @@ def project(
 
 
 def packed(image_shape: tuple[int, int, int], pack: int) -> tuple[int, int, int]:
-    """The shape of `pack` images as a discriminator takes them for one."""
+    """The shape of `pack` images as the one that a discriminator takes."""
     height, width, channels = image_shape
     return height, width, pack * channels
 
 
 def check_sizes(image_shape: Sequence[int], **sizes: int | None) -> tuple[int, int, int]:
-    """Returns `image_shape` as (height, width, channels), or says what is wrong with the arguments.
+    """Checks the sizes that a network function was given.
 
     Args:
-        image_shape: What the caller got.
-        **sizes: Other arguments that must be integers of at least 1, None where left out.
+        image_shape: As the caller got it.
+        **sizes: Other arguments that must be integers of at least 1, or None.
+
+    Returns:
+        `image_shape` as `(height, width, channels)`.
 
     Raises:
         ValueError: A size is not an integer of at least 1, or the shape is not three of them.

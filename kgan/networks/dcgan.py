@@ -1,12 +1,12 @@
 """Deep convolutional GAN, in a shape that is quick on a CPU as well."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 from keras import layers
 
 from kgan._arguments import integer
+from kgan._typing import Network, Tensor
 from kgan.networks import conditioning, pyramid
 
 
@@ -19,17 +19,17 @@ def dcgan(
     classifier: bool = False,
     codes: int = 0,
     pack: int = 1,
-) -> tuple[Any, Any]:
+) -> conditioning.GANPair:
     """Two convolutional networks that mirror each other.
 
     The discriminator halves the image with convolutions, 4x4 with stride 2, and LeakyReLU, until at
-    most 4 pixels a side are left: 28, 14, 7, 4. The generator begins there and doubles with
-    transposed convolutions, with batch normalisation and ReLU between them, cropping where the size
-    that it mirrors is odd; the last of them makes the image.
+    most 4 pixels a side are left: 28, 14, 7, 4. The generator starts there and doubles with
+    transposed convolutions, with batch normalisation and ReLU between them. It crops where the size
+    that it mirrors is odd. The last one makes the image.
 
-    The maps of 4x4 are what gives digits their form: with 7x7 as the smallest, strokes are right
-    and the whole is not. The image's channels come straight out of the last doubling. A convolution
-    at full size after it, as many DCGANs for MNIST have, costs a CPU more than all else together.
+    Digits need the maps of 4x4: with 7x7 as the smallest, strokes are right and shapes are not. The
+    last doubling gives the image's channels directly. A convolution at full size after it, as in
+    many DCGANs for MNIST, takes a CPU longer than all other layers together.
 
     Args:
         image_shape: Three integers, `(height, width, channels)`, the larger side at least 5.
@@ -37,20 +37,22 @@ def dcgan(
         num_classes: Integer, makes both networks conditional on a label below it. Defaults to
             unconditional ones.
         width: Integer, the number of channels next to the image; it doubles with every halving.
-        classifier: Whether a conditional discriminator tells the label and does not take it: its
-            second output is then the classes' logits, `(batch, num_classes)`.
-        codes: Integer, of unconditional networks: how many numbers the discriminator gives in a
-            second output, `(batch, codes)`; for `kgan.InfoGAN`. Defaults to no such output.
-        pack: Integer, how many images the discriminator takes as one, for `GAN(..., pack=pack)`.
+        classifier: Whether a conditional discriminator predicts the label instead of taking it: its
+            second output is then the logits of the classes, `(batch, num_classes)`.
+        codes: Integer, for unconditional networks: the size of a second output of the
+            discriminator, `(batch, codes)`, for `kgan.InfoGAN`. Defaults to no such output.
+        pack: Integer, the number of images that the discriminator takes as one, as in
+            `GAN(..., pack=pack)`.
 
     Returns:
-        `(generator, discriminator)`. The generator maps latents, float `(batch, latent_dim)`
-        (conditional: and labels, int32 `(batch,)`), to images, float `(batch, *image_shape)`, in
-        [-1, 1]; the discriminator maps images (and labels) to logits, float `(batch, 1)`.
+        `(generator, discriminator)`, a `GANPair`. The generator maps latents, float
+        `(batch, latent_dim)` (conditional: and labels, int32 `(batch,)`), to images, float
+        `(batch, *image_shape)`, in [-1, 1]; the discriminator maps images (and labels) to logits,
+        float `(batch, 1)`.
 
     Raises:
         ValueError: A size is not an integer of at least 1, the image is too small, a classifier is
-            asked for without classes, or codes beside them.
+            asked for without classes, or both classes and codes are.
 
     Example:
     ```python
@@ -76,7 +78,7 @@ def dcgan(
         )
     second = ("classes", num_classes) if classifier else ("codes", codes)
     sizes = pyramid.halved(shape)
-    return (
+    return conditioning.GANPair(
         _generator(shape, latent_dim, num_classes, width, sizes),
         _discriminator(conditioning.packed(shape, pack), num_classes, width, sizes, second),
     )
@@ -88,7 +90,7 @@ def _generator(
     num_classes: int | None,
     width: int,
     sizes: list[tuple[int, int]],
-) -> Any:
+) -> Network:
     inputs = x = keras.Input((latent_dim,), name="latent")
     if num_classes is not None:
         label = conditioning.label_input()
@@ -101,14 +103,14 @@ def _generator(
         channels //= 2
         x = layers.Conv2DTranspose(channels, 4, strides=2, padding="same", use_bias=False)(x)
         x = _normalised(pyramid.cropped(x, size))
-    # float32 whatever the policy: the range ends matter more than the speed of the last layer.
+    # float32 whatever the policy: exact ends of the range matter more than speed here.
     images = layers.Conv2DTranspose(
         image_shape[2], 4, strides=2, padding="same", activation="tanh", dtype="float32"
     )(x)
     return keras.Model(inputs, pyramid.cropped(images, sizes[0]), name="generator")
 
 
-def _normalised(x: Any) -> Any:
+def _normalised(x: Tensor) -> Tensor:
     return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
 
 
@@ -118,12 +120,12 @@ def _discriminator(
     width: int,
     sizes: list[tuple[int, int]],
     second: tuple[str, int | None],
-) -> Any:
+) -> Network:
     image = x = keras.Input(image_shape, name="image")
     for level in range(len(sizes) - 1):
         x = layers.Conv2D(width * 2**level, 4, strides=2, padding="same")(x)
         if level and num_classes is not None:
-            # Without it the conditional pair soon makes one image a class, whatever the latent.
+            # Without it the conditional pair soon makes one image a class, for every latent.
             x = layers.BatchNormalization(momentum=0.9)(x)
         x = layers.LeakyReLU(negative_slope=0.2)(x)
     features = layers.Flatten()(x)

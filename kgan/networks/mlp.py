@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 from keras import layers
 
+from kgan._typing import Network
 from kgan.networks import conditioning
 
 
@@ -16,7 +16,7 @@ def mlp(
     num_classes: int | None = None,
     width: int = 256,
     pack: int = 1,
-) -> tuple[Any, Any]:
+) -> conditioning.GANPair:
     """Two multilayer perceptrons, no convolution in either.
 
     At the default width the generator is 100-256-512-1024-784 and the discriminator
@@ -29,12 +29,14 @@ def mlp(
         num_classes: Integer, makes both networks conditional on a label below it. Defaults to
             unconditional ones.
         width: Integer, the size of the narrowest hidden layer; the others have 2 and 4 times that.
-        pack: Integer, how many images the discriminator takes as one, for `GAN(..., pack=pack)`.
+        pack: Integer, the number of images that the discriminator takes as one, as in
+            `GAN(..., pack=pack)`.
 
     Returns:
-        `(generator, discriminator)`. The generator maps latents, float `(batch, latent_dim)`
-        (conditional: and labels, int32 `(batch,)`), to images, float `(batch, *image_shape)`, in
-        [-1, 1]; the discriminator maps images (and labels) to logits, float `(batch, 1)`.
+        `(generator, discriminator)`, a `GANPair`. The generator maps latents, float
+        `(batch, latent_dim)` (conditional: and labels, int32 `(batch,)`), to images, float
+        `(batch, *image_shape)`, in [-1, 1]; the discriminator maps images (and labels) to logits,
+        float `(batch, 1)`.
 
     Raises:
         ValueError: A size is not an integer of at least 1.
@@ -52,7 +54,7 @@ def mlp(
     shape = conditioning.check_sizes(
         image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width, pack=pack
     )
-    return (
+    return conditioning.GANPair(
         _generator(shape, latent_dim, num_classes, width),
         _discriminator(conditioning.packed(shape, pack), num_classes, width),
     )
@@ -60,7 +62,7 @@ def mlp(
 
 def _generator(
     image_shape: tuple[int, int, int], latent_dim: int, num_classes: int | None, width: int
-) -> Any:
+) -> Network:
     inputs = x = keras.Input((latent_dim,), name="latent")
     if num_classes is not None:
         label = conditioning.label_input()
@@ -68,12 +70,14 @@ def _generator(
     for units in (width, 2 * width, 4 * width):
         x = layers.Dense(units)(x)
         x = layers.LeakyReLU(negative_slope=0.2)(x)
-    # float32 whatever the policy: the range ends matter more than the speed of the last layer.
+    # float32 whatever the policy: exact ends of the range matter more than speed here.
     x = layers.Dense(math.prod(image_shape), activation="tanh", dtype="float32")(x)
     return keras.Model(inputs, layers.Reshape(image_shape, dtype="float32")(x), name="generator")
 
 
-def _discriminator(image_shape: tuple[int, int, int], num_classes: int | None, width: int) -> Any:
+def _discriminator(
+    image_shape: tuple[int, int, int], num_classes: int | None, width: int
+) -> Network:
     inputs = x = keras.Input(image_shape, name="image")
     if num_classes is not None:
         label = conditioning.label_input()

@@ -1,8 +1,8 @@
-"""The sizes of images that are halved again and again."""
-
-from typing import Any
+"""Sizes of images that are halved repeatedly."""
 
 from keras import layers
+
+from kgan._typing import Tensor
 
 
 def halved(image_shape: tuple[int, int, int]) -> list[tuple[int, int]]:
@@ -29,8 +29,8 @@ def halved(image_shape: tuple[int, int, int]) -> list[tuple[int, int]]:
     return sizes
 
 
-def cropped(x: Any, size: tuple[int, int]) -> Any:
-    """Maps cut to a height and width at their end: a size that was doubled may have been odd."""
+def cropped(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Crops the end of maps to a size: the size that was halved may have been odd."""
     height, width = x.shape[1] - size[0], x.shape[2] - size[1]
     if height or width:
         x = layers.Cropping2D(((0, height), (0, width)), dtype=x.dtype)(x)

@@ -1,11 +1,11 @@
-"""Residual networks without normalisation, as of R3GAN."""
+"""Residual networks without normalisation, as in R3GAN."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 from keras import layers
 
+from kgan._typing import Network, Tensor
 from kgan.layers import Downsample, FromBasis, OntoBasis, Upsample
 from kgan.networks import conditioning, pyramid
 
@@ -22,22 +22,21 @@ def resnet(
     expansion: int = 1,
     group_width: int | None = None,
     pack: int = 1,
-) -> tuple[Any, Any]:
+) -> conditioning.GANPair:
     """Two residual networks that mirror each other, with no normalisation in either.
 
     Both have one stage of residual blocks for each size of the image, which is halved until
-    at most 4 pixels a side are left: 28, 14, 7, 4. A block adds to its input what 1x1, 3x3 and 1x1
-    convolutions make of it, with LeakyReLU between them. Between stages, outside the blocks, a 1x1
+    at most 4 pixels a side are left: 28, 14, 7, 4. A block adds to its input the output of 1x1, 3x3
+    and 1x1 convolutions, with LeakyReLU between them. Between stages, outside the blocks, a 1x1
     convolution changes the number of channels, and a `(1, 2, 1)` filter halves or doubles.
 
-    The generator begins with as many learnt maps of the smallest size as it has channels, each
-    times a linear function of the latent, and ends in a 1x1 convolution; the discriminator mirrors
-    that. Labels are embedded beside the latent, and projected in the discriminator. The last
-    convolution of every block starts at zero and the others small, so that the depth does not
-    matter at first.
+    The generator starts with one learnt map of the smallest size for each channel, times a linear
+    function of the latent, and ends in a 1x1 convolution. The discriminator mirrors that. Labels
+    are embedded and joined to the latent, and projected in the discriminator. The last convolution
+    of every block starts at zero and the others small, so that the depth does not matter at first.
 
-    It is made for `loss="relativistic"` and the penalties `R1` and `R2`, with Adam's `beta_1` at 0.
-    Those keep it stable in the place of normalisation.
+    Use it with `loss="relativistic"`, the penalties `R1` and `R2`, and Adam with `beta_1=0`. These
+    keep it stable instead of normalisation.
 
     Args:
         image_shape: Three integers, `(height, width, channels)`, the larger side at least 5.
@@ -46,17 +45,19 @@ def resnet(
             unconditional ones.
         width: Integer, the number of channels next to the image; it doubles with every halving.
         blocks: Integer, residual blocks in each stage.
-        expansion: Integer, how many times the block's channels its 3x3 convolution has; the paper
-            has 2.
+        expansion: Integer, the channels of the 3x3 convolution divided by those of the block; 2 in
+            the paper.
         group_width: Integer that divides `width * expansion`, the channels of each group of that
-            convolution; the paper has 16, on GPUs. On a CPU groups do not pay: TensorFlow takes
-            many times as long with 2 of them as with 1. Defaults to no groups.
-        pack: Integer, how many images the discriminator takes as one, for `GAN(..., pack=pack)`.
+            convolution; 16 in the paper, on GPUs. On a CPU, TensorFlow takes many times as long
+            with 2 groups as with 1. Defaults to no groups.
+        pack: Integer, the number of images that the discriminator takes as one, as in
+            `GAN(..., pack=pack)`.
 
     Returns:
-        `(generator, discriminator)`. The generator maps latents, float `(batch, latent_dim)`
-        (conditional: and labels, int32 `(batch,)`), to images, float `(batch, *image_shape)`, in
-        [-1, 1]; the discriminator maps images (and labels) to logits, float `(batch, 1)`.
+        `(generator, discriminator)`, a `GANPair`. The generator maps latents, float
+        `(batch, latent_dim)` (conditional: and labels, int32 `(batch,)`), to images, float
+        `(batch, *image_shape)`, in [-1, 1]; the discriminator maps images (and labels) to logits,
+        float `(batch, 1)`.
 
     Raises:
         ValueError: A size is not an integer of at least 1, the image is too small, or the width of
@@ -97,7 +98,7 @@ def resnet(
     sizes = pyramid.halved(shape)
     block = _Block(blocks * len(sizes), expansion, group_width)
     stages = [(size, width * 2**level) for level, size in enumerate(sizes)]
-    return (
+    return conditioning.GANPair(
         _generator(shape, latent_dim, num_classes, stages, blocks, block),
         _discriminator(conditioning.packed(shape, pack), num_classes, stages, blocks, block),
     )
@@ -114,7 +115,7 @@ class _Block:
         self._expansion = expansion
         self._group_width = group_width
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Tensor) -> Tensor:
         channels = x.shape[-1]
         within = channels * self._expansion
         y = _leaky(layers.Conv2D(within, 1, kernel_initializer=_variance(self._scale))(x))
@@ -129,17 +130,17 @@ class _Block:
         return layers.Add()([x, y])
 
 
-def _leaky(x: Any) -> Any:
+def _leaky(x: Tensor) -> Tensor:
     return layers.LeakyReLU(negative_slope=SLOPE)(x)
 
 
-def _variance(scale: float) -> Any:
-    """Normal weights whose sum over the inputs has `scale` times the inputs' variance."""
+def _variance(scale: float) -> keras.initializers.Initializer:
+    """Normal weights: sums over the inputs have `scale` times the inputs' variance."""
     return keras.initializers.VarianceScaling(scale, "fan_in", "untruncated_normal")
 
 
-def _linear(x: Any, channels: int) -> Any:
-    """A change of the number of channels, nothing else."""
+def _linear(x: Tensor, channels: int) -> Tensor:
+    """Changes the number of channels."""
     return layers.Conv2D(channels, 1, use_bias=False, kernel_initializer=_variance(1.0))(x)
 
 
@@ -150,7 +151,7 @@ def _generator(
     stages: list[tuple[tuple[int, int], int]],
     blocks: int,
     block: _Block,
-) -> Any:
+) -> Network:
     inputs = x = keras.Input((latent_dim,), name="latent")
     if num_classes is not None:
         label = conditioning.label_input()
@@ -163,7 +164,7 @@ def _generator(
             x = pyramid.cropped(Upsample()(_linear(x, channels)), size)
         for _ in range(blocks):
             x = block(x)
-    # float32 whatever the policy: the range ends matter more than the speed of the last layer.
+    # float32 whatever the policy: exact ends of the range matter more than speed here.
     images = layers.Conv2D(
         image_shape[2],
         1,
@@ -180,7 +181,7 @@ def _discriminator(
     stages: list[tuple[tuple[int, int], int]],
     blocks: int,
     block: _Block,
-) -> Any:
+) -> Network:
     image = x = keras.Input(image_shape, name="image")
     for level, (_, channels) in enumerate(stages):
         x = _linear(Downsample()(x) if level else x, channels)

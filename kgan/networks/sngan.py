@@ -1,11 +1,11 @@
-"""Residual networks with spectral normalisation, as of SN-GAN."""
+"""Residual networks with spectral normalisation, as in SN-GAN."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 from keras import layers, ops
 
+from kgan._typing import Layer, Network, Tensor
 from kgan.layers import ConditionalBatchNormalization, SpectralNormalization
 from kgan.networks import conditioning, pyramid
 
@@ -17,18 +17,18 @@ def sngan(
     num_classes: int | None = None,
     width: int = 16,
     pack: int = 1,
-) -> tuple[Any, Any]:
+) -> conditioning.GANPair:
     """Two residual networks, the discriminator's layers spectrally normalised.
 
-    The discriminator halves the image by residual blocks until at most 4 pixels a side are left,
-    28, 14, 7, 4, has one more block there, and sums over all places. A block is two 3x3
-    convolutions, each behind a ReLU, and averages 2x2 pixels at its end; what goes around it passes
-    through a 1x1 convolution. The generator mirrors that: its blocks have batch normalisation
-    before every ReLU and double by repeating pixels. Labels choose the scale and shift of the
-    generator's normalisation, and are projected in the discriminator.
+    The discriminator halves the image with residual blocks until at most 4 pixels a side are left,
+    28, 14, 7, 4, has one more block there, and sums over all positions. A block is two 3x3
+    convolutions, each after a ReLU, and averages 2x2 pixels at its end. The skip connection has a
+    1x1 convolution. The generator mirrors that: its blocks have batch normalisation before every
+    ReLU and double by repeating pixels. Labels choose the scale and shift of the generator's
+    normalisation, and are projected in the discriminator.
 
-    It is made for `loss="hinge"`, with Adam's `beta_1` at 0, and up to 5 updates of the
-    discriminator to one of the generator.
+    Use it with `loss="hinge"`, Adam with `beta_1=0`, and up to 5 updates of the discriminator for
+    each of the generator.
 
     Args:
         image_shape: Three integers, `(height, width, channels)`, the larger side at least 5.
@@ -36,12 +36,14 @@ def sngan(
         num_classes: Integer, makes both networks conditional on a label below it. Defaults to
             unconditional ones.
         width: Integer, the number of channels next to the image; it doubles with every halving.
-        pack: Integer, how many images the discriminator takes as one, for `GAN(..., pack=pack)`.
+        pack: Integer, the number of images that the discriminator takes as one, as in
+            `GAN(..., pack=pack)`.
 
     Returns:
-        `(generator, discriminator)`. The generator maps latents, float `(batch, latent_dim)`
-        (conditional: and labels, int32 `(batch,)`), to images, float `(batch, *image_shape)`, in
-        [-1, 1]; the discriminator maps images (and labels) to logits, float `(batch, 1)`.
+        `(generator, discriminator)`, a `GANPair`. The generator maps latents, float
+        `(batch, latent_dim)` (conditional: and labels, int32 `(batch,)`), to images, float
+        `(batch, *image_shape)`, in [-1, 1]; the discriminator maps images (and labels) to logits,
+        float `(batch, 1)`.
 
     Raises:
         ValueError: A size is not an integer of at least 1, or the image is too small.
@@ -58,14 +60,14 @@ def sngan(
 
     Reference:
         [Miyato et al., 2018](https://arxiv.org/abs/1802.05957), appendix B.4; unlike there, the
-        channels double with every halving. Labels are taken as of
+        channels double with every halving. Labels enter as in
         [Miyato and Koyama, 2018](https://arxiv.org/abs/1802.05637).
     """
     shape = conditioning.check_sizes(
         image_shape, latent_dim=latent_dim, num_classes=num_classes, width=width, pack=pack
     )
     sizes = pyramid.halved(shape)
-    return (
+    return conditioning.GANPair(
         _generator(shape, latent_dim, num_classes, width, sizes),
         _discriminator(conditioning.packed(shape, pack), num_classes, width, len(sizes) - 1),
     )
@@ -77,11 +79,11 @@ def _generator(
     num_classes: int | None,
     width: int,
     sizes: list[tuple[int, int]],
-) -> Any:
+) -> Network:
     latent = keras.Input((latent_dim,), name="latent")
     label = None if num_classes is None else conditioning.label_input()
 
-    def active(x: Any) -> Any:
+    def active(x: Tensor) -> Tensor:
         if num_classes is None:
             x = layers.BatchNormalization(momentum=0.9)(x)
         else:
@@ -98,29 +100,29 @@ def _generator(
     for level in reversed(range(len(larger))):
         channels = width * 2**level
 
-        def doubled(x: Any, size: tuple[int, int] = larger[level]) -> Any:
+        def doubled(x: Tensor, size: tuple[int, int] = larger[level]) -> Tensor:
             return pyramid.cropped(layers.UpSampling2D(2)(x), size)
 
         y = layers.Conv2D(channels, 3, padding="same")(doubled(active(x)))
         y = layers.Conv2D(channels, 3, padding="same")(active(y))
-        # A 1x1 convolution comes to the same before the pixels are repeated, and costs a quarter.
+        # A 1x1 convolution before the pixels are repeated gives the same at a quarter of the cost.
         x = layers.Add()([doubled(layers.Conv2D(channels, 1)(x)), y])
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-    # float32 whatever the policy: the range ends matter more than the speed of the last layer.
+    # float32 whatever the policy: exact ends of the range matter more than speed here.
     images = layers.Conv2D(image_shape[2], 3, padding="same", activation="tanh", dtype="float32")(x)
     return keras.Model(latent if label is None else [latent, label], images, name="generator")
 
 
-# Of orthogonal kernels all singular values are the same, so that from whatever vector the power
-# iteration starts, it is right after one step.
+# All singular values of an orthogonal kernel are the same, so the power iteration is right after
+# one step from any start.
 ORTHOGONAL = "orthogonal"
 
 
-def _normalised(layer: Any) -> Any:
+def _normalised(layer: Layer) -> Layer:
     return SpectralNormalization(layer, dtype=layer.dtype_policy)
 
 
-def _convolution(x: Any, channels: int, kernel_size: int) -> Any:
+def _convolution(x: Tensor, channels: int, kernel_size: int) -> Tensor:
     return _normalised(
         layers.Conv2D(channels, kernel_size, padding="same", kernel_initializer=ORTHOGONAL)
     )(x)
@@ -128,18 +130,18 @@ def _convolution(x: Any, channels: int, kernel_size: int) -> Any:
 
 def _discriminator(
     image_shape: tuple[int, int, int], num_classes: int | None, width: int, halvings: int
-) -> Any:
+) -> Network:
     image = x = keras.Input(image_shape, name="image")
     for level in range(halvings + 1):
         channels = width * 2 ** min(level, halvings - 1)
         around, y = x, x
-        if level:  # the image itself is not to lose what is below 0
+        if level:  # the image itself keeps its values below 0
             y = layers.ReLU()(y)
         y = layers.ReLU()(_convolution(y, channels, 3))
         y = _convolution(y, channels, 3)
         if level < halvings:
             y = _halved(y)
-            # A 1x1 convolution comes to the same behind the mean, and costs a quarter.
+            # A 1x1 convolution after the mean gives the same at a quarter of the cost.
             around = _convolution(_halved(around), channels, 1)
         x = layers.Add()([around, y])
     features = ops.sum(layers.ReLU()(x), axis=(1, 2))
@@ -152,5 +154,5 @@ def _discriminator(
     return keras.Model([image, label], logits, name="discriminator")
 
 
-def _halved(x: Any) -> Any:
+def _halved(x: Tensor) -> Tensor:
     return layers.AveragePooling2D(2, padding="same")(x)

@@ -1,4 +1,4 @@
-"""Curves as a template draws them: where each line, tick and dot stands."""
+"""Line charts as a template draws them: the positions of lines, ticks and dots."""
 
 import itertools
 import math
@@ -6,30 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kgan.metrics import MEASURES
+from kgan.training.log_names import HELD_OUT, headline, in_panels
 
 Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT = 320, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42, 312, 10, 166
-# From here on a linear scale would show one end of the values only.
+# At this ratio of values, a linear scale would show only one end of them.
 _LOGARITHMIC_FROM = 50.0
-# Dots on more points than this are a smear; they are shown one by one, under the pointer.
+# More dots than this would overlap; then they appear one by one, under the pointer.
 _MOST_DOTS = 40
 _MOST_STEPS = 400
 _COLOURS = 4  # k0 to k3 of style.css
-_HELD_OUT = "held-out "
-
-# Logs that belong together, by what they are called there. What is the generator's comes first: it
-# has the colour of samples.
-_PANELS = {
-    "Losses": {"generator_loss": "generator", "discriminator_loss": "discriminator"},
-    "Mean scores": {"fake_score": "fakes", "real_score": "real images"},
-    "Discriminator accuracy": {"discriminator_accuracy": "accuracy"},
-    "Gradient norms": {
-        "generator_gradient_norm": "generator",
-        "discriminator_gradient_norm": "discriminator",
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -40,8 +28,8 @@ class Line:
         name: String, for people.
         first: String, its first value.
         last: String, its last value.
-        kind: Integer, which of the colours.
-        held_out: Whether it is of held-out images, and dashed.
+        kind: Integer, the number of its colour.
+        held_out: Whether it is of held-out data, and dashed.
         path: String, the points of an SVG polyline.
     """
 
@@ -55,11 +43,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Step:
-    """What stands above one place of the x axis.
+    """The values at one place of the x axis.
 
     Args:
-        left: Float, where the pointer begins to mean it.
-        width: Float, how far that reaches.
+        left: Float, where the area begins in which the pointer selects it.
+        width: Float, the width of that area.
         label: String, all the values.
         dots: `(x, y, kind)` of each.
     """
@@ -76,13 +64,13 @@ class Chart:
 
     Args:
         title: String.
-        note: String, what is to be known of the scale.
+        note: String, the kind of scale if it is not linear.
         lines: The `Line`s.
-        named: Whether their names say more than the title.
+        named: Whether the names of lines say more than the title.
         x_ticks: `(x, label)` of each.
         y_ticks: `(y, label)` of each.
-        steps: `Step`s, empty where they would be too many.
-        dotted: Whether each step's dots are always to be seen.
+        steps: `Step`s; none if they would be too many.
+        dotted: Whether the dots of all steps are visible.
     """
 
     title: str
@@ -96,9 +84,26 @@ class Chart:
 
     @property
     def summary(self) -> str:
-        """What the chart shows, for those who do not see it."""
+        """The content of the chart as text, for screen readers."""
         lines = (f"{line.name} from {line.first} to {line.last}" for line in self.lines)
         return f"{self.title}: {', '.join(lines)}"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line to draw.
+
+    Args:
+        name: String, for people.
+        points: Its points `(x, y)`, in the order of x.
+        held_out: Whether it is of held-out data: then it is dashed, in the colour of `twin`.
+        twin: String, the name of the curve of the same log in training. Defaults to `name`.
+    """
+
+    name: str
+    points: Points
+    held_out: bool = False
+    twin: str = ""
 
 
 def history_charts(history: Sequence[Mapping[str, float]]) -> tuple[list[Chart], list[Chart]]:
@@ -109,72 +114,70 @@ def history_charts(history: Sequence[Mapping[str, float]]) -> tuple[list[Chart],
             some, and values NaN.
 
     Returns:
-        `(training, figures)`: charts of what the networks did, and of how good samples were.
+        `(training, metrics)`: charts of the model's logs, and of the metrics of its samples.
     """
     names = list(dict.fromkeys(name for logs in history for name in logs if name != "epoch"))
     points = {
         name: [(logs["epoch"], logs[name]) for logs in history if name in logs] for name in names
     }
-    panels = {
-        title: called | {f"val_{name}": _HELD_OUT + word for name, word in called.items()}
-        for title, called in _PANELS.items()
-    }
-    measured = [name for name in names if name.removeprefix("val_") in MEASURES]
-    placed = {name for called in panels.values() for name in called}
-    for name in names:
-        if name not in placed and name not in measured:
-            panels[headline(_words(name))] = {name: _words(name)}
-    training = [
-        line_chart(title, {word: points[name] for name, word in called.items() if name in points})
-        for title, called in panels.items()
-    ]
-    figures = []
+    measured = [name for name in names if name.removeprefix(HELD_OUT) in MEASURES]
+    training = []
+    for title, within in in_panels(name for name in names if name not in measured).items():
+        trained = {each.name: each.label for each in within}
+        curves = [
+            Curve(
+                each.label,
+                points[each.name],
+                held_out=each.name.startswith(HELD_OUT),
+                twin=trained.get(each.name.removeprefix(HELD_OUT), ""),
+            )
+            for each in within
+        ]
+        training.append(line_chart(title, curves))
+    metrics = []
     for name in measured:
-        title = MEASURES[name.removeprefix("val_")].title
-        figures.append(line_chart(headline(title), {title: points[name]}))
-    return [c for c in training if c is not None], [c for c in figures if c is not None]
+        title = MEASURES[name.removeprefix(HELD_OUT)].title
+        metrics.append(line_chart(headline(title), [Curve(title, points[name])]))
+    return [c for c in training if c is not None], [c for c in metrics if c is not None]
 
 
-def line_chart(title: str, curves: Mapping[str, Points], step: str = "epoch") -> Chart | None:
+def line_chart(title: str, curves: Sequence[Curve], step: str = "epoch") -> Chart | None:
     """Draws curves over one axis.
 
     Args:
         title: String.
-        curves: For each name its points `(x, y)`, in the order of x. Those that are not finite are
-            left out, and so are curves without any other.
+        curves: `Curve`s. Points that are not finite are left out, and so are curves without any
+            other.
         step: String, what the x axis counts.
 
     Returns:
-        A `Chart`, or None where there is nothing to draw.
+        A `Chart`, or None if there is nothing to draw.
     """
-    finite = {
-        name: [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
-        for name, points in curves.items()
-    }
-    finite = {name: points for name, points in finite.items() if points}
-    if not finite:
+    roots = list(dict.fromkeys(curve.twin or curve.name for curve in curves))
+    finite = [(curve, _finite(curve.points)) for curve in curves]
+    drawn = [(curve, points) for curve, points in finite if points]
+    if not drawn:
         return None
+    kinds = {curve.name: roots.index(curve.twin or curve.name) % _COLOURS for curve in curves}
     at: dict[float, list[tuple[str, float]]] = {}
-    for name, points in finite.items():
+    for curve, points in drawn:
         for x, y in points:
-            at.setdefault(x, []).append((name, y))
+            at.setdefault(x, []).append((curve.name, y))
     xs = sorted(at)
-    ys = [y for points in finite.values() for _, y in points]
+    ys = [y for _, points in drawn for _, y in points]
     logarithmic = min(ys) > 0 and max(ys) / min(ys) >= _LOGARITHMIC_FROM
     x_axis = _Axis(xs[0], xs[-1], _LEFT, _RIGHT, whole=True)
     y_axis = _Axis(min(ys), max(ys), _BOTTOM, _TOP, logarithmic=logarithmic)
-    roots = list(dict.fromkeys(name.removeprefix(_HELD_OUT) for name in curves))
-    kinds = {name: roots.index(name.removeprefix(_HELD_OUT)) % _COLOURS for name in finite}
     lines = [
         Line(
-            name,
+            curve.name,
             _number(points[0][1]),
             _number(points[-1][1]),
-            kinds[name],
-            name.startswith(_HELD_OUT),
+            kinds[curve.name],
+            curve.held_out,
             " ".join(f"{x_axis.place(x):g},{y_axis.place(y):g}" for x, y in points),
         )
-        for name, points in finite.items()
+        for curve, points in drawn
     ]
     steps = []
     if len(xs) <= _MOST_STEPS:
@@ -187,7 +190,7 @@ def line_chart(title: str, curves: Mapping[str, Points], step: str = "epoch") ->
         title,
         "logarithmic" if logarithmic else "",
         lines,
-        len(curves) > 1,
+        len(curves) > 1 or curves[0].held_out,
         x_axis.ticks,
         y_axis.ticks,
         steps,
@@ -195,8 +198,12 @@ def line_chart(title: str, curves: Mapping[str, Points], step: str = "epoch") ->
     )
 
 
+def _finite(points: Points) -> list[tuple[float, float]]:
+    return [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+
+
 class _Axis:
-    """From values to places on the page. `ticks` are the places that are named: `(place, name)`."""
+    """Converts values to positions on the page. `ticks` are `(position, name)`."""
 
     def __init__(
         self,
@@ -226,7 +233,7 @@ class _Axis:
         self.ticks = [(self.place(tick), _number(tick)) for tick in ticks if low <= tick <= high]
 
     def place(self, value: float) -> float:
-        """Where a value stands."""
+        """The position of a value."""
         low, high = self._scaled(self._low), self._scaled(self._high)
         share = (self._scaled(value) - low) / (high - low) if high > low else 0.5
         return round(self._first + share * (self._last - self._first), 1)
@@ -235,21 +242,11 @@ class _Axis:
         return math.log10(value) if self._logarithmic else value
 
 
-def headline(title: str) -> str:
-    """The title with a capital letter, and those it has."""
-    return title[:1].upper() + title[1:]
-
-
 def _edges(places: Sequence[float]) -> list[float]:
-    """The borders between neighbours, with those of the whole at both ends."""
+    """The borders between neighbours, with those of the axis at both ends."""
     between = [round((left + right) / 2, 1) for left, right in itertools.pairwise(places)]
     return [float(_LEFT), *between, float(_RIGHT)]
 
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
-
-
-def _words(name: str) -> str:
-    root = name.removeprefix("val_")
-    return (_HELD_OUT if root != name else "") + root.replace("_", " ")

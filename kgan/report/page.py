@@ -1,10 +1,10 @@
-"""The page: one HTML file that needs no other, nor a network."""
+"""The page: one HTML file that needs no other file and no connection."""
 
 import base64
 import datetime
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,20 @@ import numpy as np
 
 from kgan._core import __version__
 from kgan._files import written_whole
-from kgan.images import grid, png_bytes
-from kgan.metrics import MEASURES, Evaluation, Figure
+from kgan._typing import Pictures
+from kgan.images import grid, paired_grid, png_bytes
+from kgan.metrics import (
+    MEASURES,
+    Evaluation,
+    Figure,
+    LikelihoodEvaluation,
+    ReconstructionEvaluation,
+)
 from kgan.metrics.figures import FEW_CLASSES, notes_on
 from kgan.report import charts
+from kgan.report.latent_space import SIZE, LatentSpace, scatter_plot
 from kgan.report.verdict import verdict
+from kgan.training.log_names import headline
 
 _SAMPLES = 100
 _PAIRS = 24
@@ -34,18 +43,18 @@ _BETTER = {
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture, and what it shows.
+    """A picture with its title.
 
     Args:
         title: String.
-        caption: String.
+        caption: String, what it shows.
         picture: uint8 `(height, width, channels)`.
         rows: The names of its rows, or none.
     """
 
     title: str
     caption: str
-    picture: np.ndarray
+    picture: Pictures
     rows: Sequence[str] = ()
 
     @property
@@ -56,19 +65,19 @@ class Panel:
 
 @dataclass(frozen=True)
 class Row:
-    """A figure, as it is printed.
+    """A metric, as printed.
 
     Args:
         title: String.
-        explanation: String, what it tells.
-        arrow: String, which way is better.
+        explanation: String, what it measures.
+        arrow: String, the direction of better values.
         direction: String, the same in words.
         value: String.
         count: String, N.
         notes: Strings, the spread and the interval.
         floor: String, or None.
         floor_count: String, or None.
-        bar: Two floats from 0 to 100, where value and floor stand on a scale from 0, or None.
+        bar: Two floats from 0 to 100, the positions of value and floor on a scale from 0, or None.
     """
 
     title: str
@@ -83,28 +92,53 @@ class Row:
     bar: tuple[float, float] | None
 
 
+@dataclass(frozen=True)
+class Table:
+    """Results of the model among those of methods without a network, the best first.
+
+    Args:
+        title: String.
+        heads: The heads of its columns.
+        rows: The cells of each row, the first of which is a title.
+        model: Integer, the row of the model.
+        note: String, what the numbers depend on.
+    """
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    model: int
+    note: str
+
+
 def write_report(
     directory: str | os.PathLike[str],
-    evaluation: Evaluation,
+    evaluation: Evaluation | None = None,
     *,
     model: str,
     dataset: str,
     history: Sequence[Mapping[str, float]] | None = None,
-    interpolation: np.ndarray | None = None,
+    interpolation: Pictures | None = None,
+    likelihood: LikelihoodEvaluation | None = None,
+    reconstruction: ReconstructionEvaluation | None = None,
+    latents: LatentSpace | None = None,
 ) -> Path:
-    """Writes an evaluation as a page to look at: `report.html`, one file that holds everything.
+    """Writes the results of an evaluation as a page: `report.html`, one file with everything in it.
 
-    What an evaluation or a training does not have is left out.
+    Results that are not given are left out.
 
     Args:
-        directory: Where the page goes. It is made if it is not there.
-        evaluation: A `kgan.metrics.Evaluation`.
-        model: String, what was evaluated.
-        dataset: String, what it was compared with.
+        directory: The directory of the page. It is created if necessary.
+        evaluation: A `kgan.metrics.Evaluation` of samples.
+        model: String, the name of the model.
+        dataset: String, the name of the data that samples were compared with.
         history: The logs of each epoch, with its number under `epoch`, as
-            `kgan.callbacks.LossHistory` writes them. Defaults to none.
-        interpolation: uint8 `(rows, steps, height, width, channels)`, images on ways from one
-            latent to another. Defaults to none.
+            `kgan.callbacks.LossHistory` writes them.
+        interpolation: uint8 `(rows, steps, height, width, channels)`, images on paths from one
+            latent to another.
+        likelihood: A `kgan.metrics.LikelihoodEvaluation`.
+        reconstruction: A `kgan.metrics.ReconstructionEvaluation`.
+        latents: A `kgan.report.LatentSpace`.
 
     Returns:
         The path of the page.
@@ -115,7 +149,7 @@ def write_report(
     Example:
     ```python
     evaluation = kgan.evaluate(gan, train)
-    page = write_report("report", evaluation, model="gan.keras", dataset="mnist")
+    page = kgan.report.write_report("report", evaluation, model="dcgan", dataset="mnist")
     ```
     """
     if interpolation is not None and np.ndim(interpolation) != 5:
@@ -123,22 +157,27 @@ def write_report(
             "Expected `interpolation` to be an array (rows, steps, height, width, channels). "
             f"Received: shape {np.shape(interpolation)}."
         )
-    training, figures = charts.history_charts(history or [])
+    training, metrics = charts.history_charts(history or [])
     now = datetime.datetime.now(datetime.timezone.utc)
+    figures = {} if evaluation is None else evaluation.figures
     text = _template().render(
         model=model,
         dataset=dataset,
         evaluation=evaluation,
-        count=max((figure.count for figure in evaluation.figures.values()), default=0),
+        count=max((figure.count for figure in figures.values()), default=0),
         now=now,
         version=__version__,
-        findings=verdict(evaluation),
-        panels=_panels(evaluation, interpolation),
-        rows=[_row(name, figure) for name, figure in evaluation.figures.items()],
+        findings=verdict(evaluation, likelihood),
+        panels=_panels(evaluation, interpolation, reconstruction, latents),
+        rows=[] if evaluation is None else [_row(evaluation, name) for name in figures],
+        tables=[*_likelihood_table(likelihood), *_reconstruction_table(reconstruction)],
+        latents=latents,
+        points=[] if latents is None else scatter_plot(latents),
+        plot_size=SIZE,
         shares=_shares(evaluation),
         modes=_modes(evaluation),
         training=training,
-        figures=figures,
+        metrics=metrics,
         chart_size=(charts.WIDTH, charts.HEIGHT),
     )
     path = Path(directory) / "report.html"
@@ -158,8 +197,8 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html")
 
 
-def _row(name: str, figure: Figure) -> Row:
-    measure = MEASURES[name]
+def _row(evaluation: Evaluation, name: str) -> Row:
+    measure, figure = MEASURES[name], evaluation.figures[name]
 
     def printed(value: float) -> str:
         return "∞" if math.isinf(value) else measure.format(value)
@@ -168,7 +207,7 @@ def _row(name: str, figure: Figure) -> Row:
     if figure.floor is not None:
         floor, floor_count = printed(figure.floor), f"{figure.floor_count:,}"
     return Row(
-        charts.headline(measure.title),
+        headline(evaluation.title(name)),
         measure.explanation,
         *_BETTER[measure.better],
         printed(figure.value),
@@ -180,11 +219,55 @@ def _row(name: str, figure: Figure) -> Row:
     )
 
 
+def _likelihood_table(likelihood: LikelihoodEvaluation | None) -> Iterator[Table]:
+    if likelihood is None:
+        return
+    is_density = likelihood.support == "density"  # whose bits are those of no code
+    bits = likelihood.dimensions * math.log(2.0)
+
+    def row(title: str, nats: float, note: str) -> tuple[str, ...]:
+        return (title, f"{nats:,.2f}", *(() if is_density else (f"{nats / bits:.3f}",)), note)
+
+    limits = [floor for floor in likelihood.floors if floor.is_limit]
+    tables = [floor for floor in likelihood.floors if not floor.is_limit]
+    rows = [
+        *(row(headline(each.title), each.nats, "no model can be lower") for each in limits),
+        row("Model", likelihood.nats, f"± {likelihood.standard_error:.2f} nats"),
+        *(row(headline(each.title), each.nats, "") for each in tables),
+    ]
+    heads = ("Negative log-likelihood", "Nats", *(() if is_density else ("Bits/dim",)), "")
+    note = likelihood.protocol
+    if likelihood.fitted_on:
+        note += f" The tables are fitted on {likelihood.fitted_on}. A useful model is lower."
+    yield Table("Likelihood", heads, rows, len(limits), note)
+
+
+def _reconstruction_table(reconstruction: ReconstructionEvaluation | None) -> Iterator[Table]:
+    if reconstruction is None:
+        return
+    error = reconstruction.standard_error
+    rows = [("Model", reconstruction.error, reconstruction.count, f"± {error:.5f}")]
+    rows += [(headline(each.title), each.error, each.count, "") for each in reconstruction.floors]
+    rows.sort(key=lambda row: row[1])
+    binarized = reconstruction.binarize
+    note = "The mean squared error of pixels on [0, 1]."
+    note += "" if binarized is None else f" Images are binarised: {binarized}."
+    if reconstruction.floors:
+        note += f" The other rows need no network; {reconstruction.fitted_count:,} training images."
+    yield Table(
+        "Reconstruction",
+        ("Reconstruction error", "MSE", "N", ""),
+        [(title, f"{mse:.5f}", f"{count:,}", note) for title, mse, count, note in rows],
+        [title for title, *_ in rows].index("Model"),
+        note,
+    )
+
+
 def _bar(better: str, figure: Figure) -> tuple[float, float] | None:
     if figure.floor is None or not math.isfinite(figure.value + figure.floor):
         return None
     end = max(figure.value, figure.floor)
-    # Shares are of 1; any other scale ends at the greater of the two.
+    # Shares end at 1; any other scale ends at the greater of the two.
     if better != "lower" and end <= 1:
         end = 1.0
     if end <= 0:
@@ -193,29 +276,66 @@ def _bar(better: str, figure: Figure) -> tuple[float, float] | None:
     return value, floor
 
 
-def _panels(evaluation: Evaluation, interpolation: np.ndarray | None) -> list[Panel]:
-    panels: list[Panel] = []
-    if evaluation.samples.shape[3] not in {1, 3}:
-        return panels  # of two channels there is no picture
-    if len(evaluation.samples):
-        shown = evaluation.samples[:_SAMPLES]
-        caption = f"The first {len(shown)} samples, chosen by no one."
-        panels.append(Panel("As they come", caption, grid(shown, gap=1)))
-    panels += _class_panels(evaluation)
+def _panels(
+    evaluation: Evaluation | None,
+    interpolation: Pictures | None,
+    reconstruction: ReconstructionEvaluation | None,
+    latents: LatentSpace | None,
+) -> list[Panel]:
+    return [
+        *_sample_panels(evaluation),
+        *_interpolation_panels(interpolation),
+        *_reconstruction_panels(reconstruction),
+        *_latent_panels(latents),
+    ]
+
+
+def _sample_panels(evaluation: Evaluation | None) -> Iterator[Panel]:
+    if evaluation is None or not _has_pictures(evaluation.samples):
+        return
+    shown = evaluation.samples[:_SAMPLES]
+    caption = f"The first {len(shown)} samples, not cherry-picked."
+    yield Panel("Uncurated samples", caption, grid(shown, gap=1))
+    yield from _class_panels(evaluation)
     if evaluation.neighbours is not None and len(evaluation.neighbours):
         nearest = evaluation.neighbours[:_PAIRS]
         pairs = np.concatenate([evaluation.samples[: len(nearest)], nearest], axis=2)
         caption = (
             "Pairs: on the left a sample, on the right the training image that is nearest to it, "
-            "pixel by pixel. A generator that copies shows the same image twice."
+            "pixel by pixel. A model that copies shows the same image twice."
         )
-        panels.append(Panel("Nearest training images", caption, grid(pairs, columns=4, gap=3)))
-    if interpolation is not None and interpolation.size:
-        steps = interpolation.shape[1]
-        flat = interpolation.reshape(-1, *interpolation.shape[2:])
-        caption = "Each row is a way from one latent to another, in equal steps."
-        panels.append(Panel("Between samples", caption, grid(flat, columns=steps, gap=1)))
-    return panels
+        yield Panel("Nearest training images", caption, grid(pairs, columns=4, gap=3))
+
+
+def _interpolation_panels(interpolation: Pictures | None) -> Iterator[Panel]:
+    if interpolation is None or not _has_pictures(interpolation):
+        return
+    steps = interpolation.shape[1]
+    flat = interpolation.reshape(-1, *interpolation.shape[2:])
+    caption = "Each row is a path from one latent to another, in equal steps."
+    yield Panel("Between samples", caption, grid(flat, columns=steps, gap=1))
+
+
+def _reconstruction_panels(reconstruction: ReconstructionEvaluation | None) -> Iterator[Panel]:
+    if reconstruction is None or not _has_pictures(reconstruction.images):
+        return
+    picture = paired_grid(reconstruction.images, reconstruction.reconstructions, columns=8)
+    caption = "Each row of held-out images is followed by the row of their reconstructions."
+    yield Panel("Reconstructions", caption, picture)
+
+
+def _latent_panels(latents: LatentSpace | None) -> Iterator[Panel]:
+    if latents is None or latents.grid is None or not _has_pictures(latents.grid):
+        return
+    flat = latents.grid.reshape(-1, *latents.grid.shape[2:])
+    caption = "The images that the two latents decode to, at evenly spaced quantiles of the prior."
+    picture = grid(flat, columns=latents.grid.shape[1], gap=0)
+    yield Panel("All of the latent space", caption, picture)
+
+
+def _has_pictures(images: Pictures) -> bool:
+    """Whether there are images, of a number of channels that pictures can have."""
+    return bool(images.size) and images.shape[-1] in {1, 3}
 
 
 def _class_panels(evaluation: Evaluation) -> list[Panel]:
@@ -224,7 +344,7 @@ def _class_panels(evaluation: Evaluation) -> list[Panel]:
     if classes is None or not len(classes):
         return []
     shares = evaluation.sample_shares
-    # Asked-for classes need not be those that the classifier tells.
+    # The requested classes need not be those that the classifier tells.
     total = int(classes.max()) + 1 if asked or shares is None else len(shares)
     if total > FEW_CLASSES:
         return []
@@ -233,11 +353,11 @@ def _class_panels(evaluation: Evaluation) -> list[Panel]:
     columns = max(map(len, rows))
     if not columns:
         return []
-    # The ground of the grid, where a class has fewer.
+    # Mid-grey, as the grid, where a class has fewer images.
     tiles = np.full((len(rows), columns, *evaluation.samples.shape[1:]), 127, "uint8")
     for tile_row, images in zip(tiles, rows, strict=True):
         tile_row[: len(images)] = images
-    source = "that was asked for" if asked else "that the classifier sees in them"
+    source = "that was requested" if asked else "that the classifier sees in them"
     caption = f"Samples by the class {source}."
     if len(shown) < total:
         caption += f" The first {len(shown)} of {total} classes."
@@ -245,8 +365,10 @@ def _class_panels(evaluation: Evaluation) -> list[Panel]:
     return [Panel("By class", caption, picture, [str(number) for number in shown])]
 
 
-def _shares(evaluation: Evaluation) -> list[dict[str, Any]]:
+def _shares(evaluation: Evaluation | None) -> list[dict[str, Any]]:
     """The classes, with their shares as percentages and as lengths of bars."""
+    if evaluation is None:
+        return []
     fake, real = evaluation.sample_shares, evaluation.real_shares
     if fake is None or real is None or len(fake) > FEW_CLASSES:
         return []
@@ -262,16 +384,20 @@ def _shares(evaluation: Evaluation) -> list[dict[str, Any]]:
     ]
 
 
-def _modes(evaluation: Evaluation) -> charts.Chart | None:
-    """The shares of very many classes, the most frequent first."""
+def _modes(evaluation: Evaluation | None) -> charts.Chart | None:
+    """The shares of many classes, the most frequent first."""
+    if evaluation is None:
+        return None
     fake, real = evaluation.sample_shares, evaluation.real_shares
     if fake is None or real is None or len(fake) <= FEW_CLASSES:
         return None
-    curves = {
-        name: [
-            (float(rank), 100 * float(share)) for rank, share in enumerate(np.sort(shares)[::-1], 1)
-        ]
+    curves = [
+        charts.Curve(name, [(float(rank), 100 * share) for rank, share in _ranked(shares)])
         for name, shares in (("samples", fake), ("real images", real))
-    }
+    ]
     title = "Share of each mode in percent, the most frequent first"
     return charts.line_chart(title, curves, step="mode")
+
+
+def _ranked(shares: np.ndarray) -> Iterator[tuple[int, float]]:
+    return enumerate(np.sort(shares)[::-1].tolist(), 1)

@@ -1,7 +1,7 @@
-"""What figures say in words: only what follows from a figure beside its floor.
+"""Findings in words: only what follows from a result next to its floor.
 
-The thresholds are such that each generator with a known fault in `docs/evaluation.md` is found out,
-and real images that were held out are not.
+With these thresholds, each generator with a known fault in `docs/evaluation.md` is detected, and
+held-out real images are not.
 """
 
 import math
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kgan.metrics import MEASURES, Evaluation, Figure
+from kgan.metrics import MEASURES, Evaluation, Figure, LikelihoodEvaluation
 from kgan.metrics.figures import FEW_CLASSES
 
-# Differences of fewer standard errors than this are put down to chance.
+# Differences of fewer standard errors than this count as chance.
 _CHANCE = 3.0
-# There are many classes to be mistaken about.
+# More, since there are many classes.
 _CHANCE_OF_CLASSES = 4.0
 
 
@@ -34,12 +34,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Share:
-    """How a figure that is a share, the higher the better, is put into words.
+    """How to describe a metric that is a share, the higher the better.
 
     Args:
-        good: Float, the multiple of the floor from which on it is near the floor.
-        bad: Float, the multiple below which it is far from it.
-        texts: For each tone what it means, if it is worth saying.
+        good: Float, the multiple of the floor above which it is near the floor.
+        bad: Float, the multiple of the floor below which it is far from it.
+        texts: The text for each tone that is worth one.
     """
 
     good: float
@@ -78,31 +78,59 @@ _SHARES = {
         0.98,
         0.9,
         {
-            "good": "Samples are of the class that was asked for",
-            "fair": "Some samples are not of the class that was asked for",
-            "bad": "Many samples are not of the class that was asked for",
+            "good": "Samples show the requested class",
+            "fair": "Some samples do not show the requested class",
+            "bad": "Many samples do not show the requested class",
         },
     ),
 }
 
 
-def verdict(evaluation: Evaluation) -> list[Finding]:
-    """Says what the figures of an evaluation show.
+def verdict(
+    evaluation: Evaluation | None, likelihood: LikelihoodEvaluation | None = None
+) -> list[Finding]:
+    """Describes what the results of an evaluation show.
 
     Args:
-        evaluation: A `kgan.metrics.Evaluation`.
+        evaluation: A `kgan.metrics.Evaluation`, or None.
+        likelihood: A `kgan.metrics.LikelihoodEvaluation`, or None.
 
     Returns:
-        `Finding`s, the gravest first. Of figures without a floor nothing is said.
+        `Finding`s, the worst first. Metrics without a floor have none.
     """
-    figures = evaluation.figures
-    found = [finding for name in _SHARES for finding in _of_share(name, figures.get(name))]
-    found += _of_distance(figures.get("fcd"))
-    found += _of_classes(evaluation)
-    found += _of_modes(evaluation)
-    found += _of_repeats(figures.get("support"))
-    found += _of_copies(figures.get("authenticity"))
+    found = [*_of_likelihood(likelihood)]
+    if evaluation is not None:
+        figures = evaluation.figures
+        found += [finding for name in _SHARES for finding in _of_share(name, figures.get(name))]
+        found += _of_distance(figures.get("fcd"))
+        found += _of_classes(evaluation)
+        found += _of_modes(evaluation)
+        found += _of_repeats(figures.get("support"))
+        found += _of_copies(figures.get("authenticity"))
     return sorted(found, key=lambda finding: ("bad", "fair", "good").index(finding.tone))
+
+
+def _of_likelihood(likelihood: LikelihoodEvaluation | None) -> Iterator[Finding]:
+    if likelihood is None:
+        return
+    if likelihood.is_impossible:
+        text = (
+            f"The likelihood is impossible: {likelihood.nats:.2f} nats are below the entropy of "
+            f"the drawing, {likelihood.limit:.2f}. The model sees the pixels that it predicts, or "
+            "its likelihood is wrong."
+        )
+        yield Finding("bad", text)
+        return
+    tables = [floor for floor in likelihood.floors if not floor.is_limit]
+    if not tables:
+        return
+    best = min(tables, key=lambda floor: floor.nats)
+    error = _CHANCE * likelihood.standard_error
+    against = f"{likelihood.nats:.2f} nats, {best.title} {best.nats:.2f}"
+    if likelihood.nats < best.nats - error:
+        yield Finding("good", f"The likelihood is better than that of a table: {against}.")
+    elif likelihood.nats > best.nats + error:
+        yield Finding("bad", f"The likelihood is worse than that of a table: {against}.")
 
 
 def _of_share(name: str, figure: Figure | None) -> Iterator[Finding]:
@@ -114,23 +142,25 @@ def _of_share(name: str, figure: Figure | None) -> Iterator[Finding]:
     else:
         tone = "bad" if figure.value < share.bad * figure.floor else "fair"
     if tone in share.texts:
-        yield Finding(tone, f"{share.texts[tone]}: {_beside(name, figure)}.")
+        yield Finding(tone, f"{share.texts[tone]}: {_against(name, figure)}.")
 
 
 def _of_distance(figure: Figure | None) -> Iterator[Finding]:
-    # The distance of fewer images is larger: a floor of more of them is none.
+    # The distance of fewer images is larger, so that of more images is no floor.
     if figure is None or not figure.floor or (figure.floor_count or 0) > figure.count:
         return
     ratio = figure.value / figure.floor
-    # Real images that were held out have about twice the distance of those that were not.
+    # Held-out real images have about twice the distance of those that were trained on.
     if ratio > 3:
-        tone, how = "fair", "unlike"
+        tone, how = "fair", "differently from"
     elif figure.floor_count == figure.count:
-        tone, how = "good", "much like"
+        tone, how = "good", "like"
     else:
         return
-    beside = _beside("fcd", figure)
-    yield Finding(tone, f"Features of samples are spread {how} those of real images: {beside}.")
+    against = _against("fcd", figure)
+    yield Finding(
+        tone, f"Features of samples are distributed {how} those of real images: {against}."
+    )
 
 
 def _of_classes(evaluation: Evaluation) -> Iterator[Finding]:
@@ -147,7 +177,7 @@ def _of_classes(evaluation: Evaluation) -> Iterator[Finding]:
     few = np.flatnonzero(sure & (ratios >= 0.2) & (ratios < 0.8))
     many = np.flatnonzero(sure & there & (ratios > 1.25))
     if len(missing):
-        yield Finding("bad", f"{_classes(missing)} missing, or nearly so.")
+        yield Finding("bad", f"{_classes(missing)} missing or nearly missing.")
     for places, word, worst in ((few, "under-produced", np.min), (many, "over-produced", np.max)):
         if len(places):
             ratio = f"{worst(ratios[places]):.2f} times"
@@ -155,7 +185,7 @@ def _of_classes(evaluation: Evaluation) -> Iterator[Finding]:
             yield Finding("fair", f"{_classes(places)} {word}: {how} share among real images.")
     if ((ratios >= 0.8) & (ratios <= 1.25)).all():
         yield Finding(
-            "good", f"All {there.sum()} classes are there, about as often as among real images."
+            "good", f"All {there.sum()} classes occur, about as often as among real images."
         )
 
 
@@ -163,18 +193,18 @@ def _of_modes(evaluation: Evaluation) -> Iterator[Finding]:
     figure, shares = evaluation.figures.get("modes"), evaluation.sample_shares
     if figure is None or shares is None or len(shares) <= FEW_CLASSES:
         return
-    # Of how many images modes are counted decides how many there can be.
+    # The number of samples bounds the number of modes.
     if not figure.floor or figure.floor_count != figure.count:
         return
     ratio = figure.value / figure.floor
     tone = "good" if ratio >= 0.99 else "fair" if ratio >= 0.9 else "bad"
-    said = {
+    texts = {
         "good": "The modes are there",
         "fair": "Some modes are missing",
         "bad": "Many modes are missing",
     }
-    beside = f"of {len(shares):,}, as many real images {figure.floor:,.0f}"
-    yield Finding(tone, f"{said[tone]}: samples show {figure.value:,.0f} {beside}.")
+    against = f"of {len(shares):,}, and as many real images {figure.floor:,.0f}"
+    yield Finding(tone, f"{texts[tone]}: samples show {figure.value:,.0f} {against}.")
 
 
 def _of_repeats(figure: Figure | None) -> Iterator[Finding]:
@@ -182,8 +212,8 @@ def _of_repeats(figure: Figure | None) -> Iterator[Finding]:
         return
     if figure.value < figure.count and figure.value < figure.floor / 2:
         text = (
-            f"Samples repeat one another: there seem to be about {figure.value:,.0f} different "
-            f"ones, among {figure.count:,}."
+            f"Samples repeat: there seem to be only about {figure.value:,.0f} different ones among "
+            f"{figure.count:,}."
         )
         yield Finding("bad", text)
 
@@ -191,25 +221,25 @@ def _of_repeats(figure: Figure | None) -> Iterator[Finding]:
 def _of_copies(figure: Figure | None) -> Iterator[Finding]:
     if figure is None or not figure.floor:
         return
-    beside = _beside("authenticity", figure)
+    against = _against("authenticity", figure)
     if not _is_below(figure):
-        yield Finding("good", f"No sign of copies of training images: {beside}.")
+        yield Finding("good", f"No sign of copies of training images: {against}.")
     elif figure.value < 0.5 * figure.floor:
-        text = f"Many samples lie on top of training images, as copies do: {beside}."
+        text = f"Many samples are as close to training images as copies: {against}."
         yield Finding("bad", text)
     else:
-        text = f"Samples lie nearer to training images than other real images do: {beside}."
+        text = f"Samples are closer to training images than other real images are: {against}."
         yield Finding("fair", text)
 
 
 def _is_below(figure: Figure) -> bool:
-    """Whether a share is below its floor by more than chance makes it."""
+    """Whether a share is below its floor by more than chance explains."""
     floor, floor_count = figure.floor or 0.0, figure.floor_count or figure.count
     error = math.sqrt(max(floor * (1 - floor), 0.0) * (1 / figure.count + 1 / floor_count))
     return figure.value < floor - _CHANCE * error
 
 
-def _beside(name: str, figure: Figure) -> str:
+def _against(name: str, figure: Figure) -> str:
     measure = MEASURES[name]
     title = "accuracy" if name == "label_accuracy" else measure.title.partition(" (")[0]
     value, floor = measure.format(figure.value), measure.format(figure.floor or 0.0)

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from kgan._typing import Array, Images, Labels
+from kgan._typing import Array, Images
 
 
 @runtime_checkable
@@ -37,6 +37,14 @@ class Latent(Protocol):
 
     def decode(self, latents: Any, labels: Any = None) -> Images:
         """Returns the images of latents, `(n, height, width, channels)`."""
+
+
+@runtime_checkable
+class Interpolates(Protocol):
+    """Makes images on paths from one latent to another."""
+
+    def interpolate(self, n: int, steps: int = 8, *, seed: int | None = None) -> Images:
+        """Returns the images of n paths, `(n, steps, height, width, channels)`."""
 
 
 @runtime_checkable

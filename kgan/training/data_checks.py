@@ -1,261 +1,409 @@
-"""What can be known to be wrong with data before a step trains on them, said in words.
+"""Validates training data against a `BatchSpec`, before the first step where possible.
 
-Each function raises an error that names what was expected, what was received, and the mend: a
-ValueError, of weights a TypeError.
+What can only be seen when a batch arrives is checked then, whatever container it comes in. Each
+function raises a ValueError (for weights, a TypeError) that says what was expected, what was
+received and how to fix it.
 """
 
+import copy
 import math
+import types
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from kgan._backend.tf_data import labels_below
-from kgan.models.network_checks import fits, last_operation, shown, unpacked_shape
+from kgan._backend import tf_data
+from kgan._typing import Data, LabelsLike, Shape, Tensor
+from kgan.training.batch_spec import BatchSpec, fits, shown
 from kgan.training.feed import ends_of_pass, is_indexed
 
-_LOOKED_AT = 32  # images: enough to tell a range
-_RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
+_INSPECTED = 32  # images: enough to see a range
 
 
-def check_labels(labels: Any, num_classes: int | None) -> None:
-    """Refuses labels that are no class of the model.
+class DataRangeWarning(UserWarning):
+    """Images that fill only part of the range that the model makes."""
+
+
+# ---- labels --------------------------------------------------------------------------------------
+
+
+def check_labels(labels: LabelsLike, num_classes: int | None) -> None:
+    """Checks that labels are classes of the model.
 
     Args:
         labels: Array-like of integers, `()`, `(n,)` or `(n, 1)`.
         num_classes: How many classes there are, or None if that is not known.
     """
     labels = keras.ops.convert_to_numpy(labels)
-    _check_shape_of_labels(labels.shape)
+    _check_label_shape(labels.shape)
     if labels.size == 0:
         return
-    if labels.dtype.kind not in "iub" and not np.array_equal(labels, labels.astype("int64")):
+    if labels.dtype.kind not in "iubf":
+        raise ValueError(
+            f"Expected integer labels. Received: labels of dtype {labels.dtype}, such as "
+            f"{labels.flat[0]!r}. Number the classes: np.unique(names, return_inverse=True)[1]."
+        )
+    if labels.dtype.kind == "f" and not np.array_equal(labels, np.floor(labels)):
         raise ValueError(f"Expected integer labels. Received: labels of dtype {labels.dtype}.")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or (num_classes is not None and high >= num_classes):
-        raise ValueError(f"{_known(num_classes)} Received: labels from {low} to {high}.")
+        raise ValueError(f"{_classes(num_classes)} Received: labels from {low} to {high}.")
 
 
-def with_labels_checked(dataset: Any, num_classes: int | None) -> Any:
-    """A `tf.data.Dataset` of `(images, labels)` that refuses labels as above, when they come.
-
-    A compiled step could not: of labels that are no class most make zeros in silence, or NaN.
-    """
-    return labels_below(dataset, num_classes, _known(num_classes))
-
-
-def _known(num_classes: int | None) -> str:
+def _classes(num_classes: int | None) -> str:
     most = "up" if num_classes is None else f"to {num_classes - 1}"
     return f"Expected labels from 0 {most}, the classes that the generator knows."
 
 
-def _check_shape_of_labels(shape: tuple[int | None, ...]) -> None:
+def _check_label_shape(shape: Shape) -> None:
     if len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
         raise ValueError(
             "Expected integer labels of shape (n,), one class for each image. Received: labels of "
-            f"shape {shape}. Of one-hot labels give labels.argmax(axis=-1)."
+            f"shape {tuple(shape)}. Convert one-hot labels with labels.argmax(axis=-1)."
         )
 
 
+# ---- whole data sets -----------------------------------------------------------------------------
+
+
 def check_data(
-    x: Any,
-    y: Any = None,
+    x: Data,
+    y: LabelsLike = None,
     *,
-    model: Any,
+    spec: BatchSpec,
     batch_size: int | None = None,
-    steps: int = 1,
-    devices: int = 1,
     validation_split: float = 0.0,
-    validation_batch_size: int | None = None,
+    validation: tuple[BatchSpec, int | None] | None = None,
 ) -> None:
-    """Refuses data that the model would stumble over, as far as they tell before they are read.
+    """Checks data before any of them are trained on, as far as their container tells.
 
     Args:
         x: What `fit` or `evaluate` got: an array, a `keras.utils.PyDataset`, a `tf.data.Dataset`,
             a PyTorch `DataLoader`, a generator.
-        y: The labels beside an array.
-        model: The `GAN`.
-        batch_size: Integer, where `x` is an array.
-        steps: `discriminator_steps`.
-        devices: Integer, how many devices share a batch. Times `steps`, it must divide every one.
-        validation_split: Float, the part of an array that is held out.
-        validation_batch_size: Integer, of that part. Defaults to `batch_size`.
+        y: The labels of an array, or None.
+        spec: What each batch must be.
+        batch_size: Integer, where `x` is an array. Defaults to 32.
+        validation_split: Float, the share of an array that is held out.
+        validation: The `BatchSpec` and the batch size of that share.
     """
     if isinstance(x, keras.utils.PyDataset):
-        ends = ends_of_pass(x) if is_indexed(x) else [x[n] for n in {0, (x.num_batches or 1) - 1}]
-        for batch in ends:
-            check_values(*split_batch(batch), model=model, steps=steps, devices=devices)
-        if model.is_conditional and is_indexed(x) and getattr(x, "labels", None) is not None:
-            check_labels(x.labels, model.num_classes)  # all of them are at hand
+        _check_py_dataset(x, spec)
     elif hasattr(x, "element_spec"):
-        images, labels = split_batch(x.element_spec)
-        if not hasattr(images, "shape") and not keras.tree.is_nested(images):
-            return  # parts for several devices, which somebody has distributed already
-        _check_is_tensor(images)
-        if images.shape.rank is not None:
-            check_batch(tuple(images.shape), images.dtype.name, labels is not None, model=model)
-            if model.is_conditional and labels.shape.rank is not None:
-                _check_shape_of_labels(tuple(labels.shape))
-            _check_spec_divides(images.shape[0], steps, model.pack, devices)
+        _check_element_spec(x, spec)
     elif hasattr(x, "shape") and hasattr(x, "dtype"):
-        check_batch(tuple(x.shape), x.dtype, y is not None, model=model)
-        _check_range(x[:_LOOKED_AT], model)
-        if model.is_conditional:
-            check_labels(y, model.num_classes)
+        check_values(x, y, spec=spec, divides=False)
         count = math.floor(len(x) * (1.0 - validation_split))
-        _check_lengths(count, batch_size, steps, model.pack, devices)
-        _check_lengths(len(x) - count, validation_batch_size or batch_size, 1, model.pack, devices)
+        _check_lengths(count, batch_size, spec)
+        if validation is not None:
+            _check_lengths(len(x) - count, validation[1] or batch_size, validation[0])
     elif isinstance(x, (list, tuple, dict)) or not hasattr(x, "__iter__"):
         _check_is_tensor(x)
-    # A generator's batches are checked as they come. Of what PyTorch's DataLoader gives, each step
-    # checks the shape.
+    elif not isinstance(x, types.GeneratorType) and _length(x) == 0:
+        raise ValueError(_NO_BATCH.format(type(x).__name__))
+    # Batches of generators and loaders are checked when they arrive: `checked`.
 
 
-def _check_lengths(count: int, batch_size: int | None, steps: int, pack: int, devices: int) -> None:
-    """Refuses so many images in batches that cannot be split into equal parts."""
+_NO_BATCH = (
+    "Expected data with at least one batch. Received: a {} without any. Lower the batch size, or "
+    "check how the data set was filtered."
+)
+
+
+def _length(x: Data) -> int | None:
+    try:
+        return len(x)
+    except TypeError:  # of an iterable of unknown length
+        return None
+
+
+def _check_py_dataset(x: Data, spec: BatchSpec) -> None:
+    if not is_indexed(x) and x.num_batches == 0:
+        raise ValueError(_NO_BATCH.format(type(x).__name__))
+    ends = ends_of_pass(x) if is_indexed(x) else [x[n] for n in {0, (x.num_batches or 1) - 1}]
+    for batch in ends:
+        check_values(*split_batch(batch), spec=spec)
+    if spec.needs_labels and is_indexed(x) and getattr(x, "labels", None) is not None:
+        check_labels(x.labels, spec.num_classes)
+
+
+def _check_element_spec(x: Data, spec: BatchSpec) -> None:
+    images, labels = split_batch(x.element_spec)
+    if not hasattr(images, "shape") and not keras.tree.is_nested(images):
+        return  # a dataset that was already distributed, with a part for each device
+    _check_is_tensor(images)
+    if tf_data.is_empty(x):
+        raise ValueError(_NO_BATCH.format("tf.data.Dataset"))
+    if images.shape.rank is None:
+        return
+    check_batch(tuple(images.shape), images.dtype.name, labels is not None, spec=spec)
+    if spec.needs_labels and labels is not None and labels.shape.rank is not None:
+        _check_label_shape(tuple(labels.shape))
+    _check_spec_divides(images.shape[0], spec)
+
+
+def _check_lengths(count: int, batch_size: int | None, spec: BatchSpec) -> None:
+    """Checks the sizes of the batches that Keras makes of `count` images."""
     size = min(batch_size or 32, count)
     for length in {size, count % size or size} if size else ():
-        check_divides(length, steps, pack, devices)
+        check_divides(length, spec)
 
 
-def check_values(images: Any, labels: Any, *, model: Any, steps: int = 1, devices: int = 1) -> None:
-    """Refuses a batch of arrays or tensors that the model would stumble over.
+# ---- batches as they arrive ----------------------------------------------------------------------
+
+
+def checked(x: Data, spec: BatchSpec) -> Any:
+    """The same data, with every batch checked when it arrives.
+
+    Args:
+        x: What `fit` got; arrays and indexed datasets, which are checked beforehand, come back as
+            they are.
+        spec: What each batch must be.
+
+    Returns:
+        A container of the same kind. A `tf.data.Dataset` raises a
+        `tensorflow.errors.InvalidArgumentError`, others raise a ValueError.
+    """
+
+    def check(batch: Any) -> Any:
+        check_values(*split_batch(batch), spec=spec)
+        return batch
+
+    if isinstance(x, types.GeneratorType):
+        return _checked_batches(x, check)
+    if isinstance(x, keras.utils.PyDataset):
+        return x if is_indexed(x) else _CheckedDataset(x, check)
+    if hasattr(x, "element_spec") and hasattr(x, "map"):
+        low, high = spec.limits or (None, None)
+        return tf_data.checked(
+            x,
+            shape=spec.shape,
+            limits=(low, high),
+            range_text=_range_text(spec),
+            num_classes=spec.num_classes,
+            label_text=_classes(spec.num_classes) if spec.needs_labels else None,
+        )
+    if hasattr(x, "collate_fn"):  # a PyTorch DataLoader, which Keras wants as it is
+        return _checked_loader(x, check)
+    return x
+
+
+def _checked_batches(batches: Iterator[Any], check: Callable[[Any], Any]) -> Iterator[Any]:
+    for batch in batches:
+        yield check(batch)
+
+
+class _CheckedDataset(keras.utils.PyDataset):
+    """A `PyDataset` that checks each batch of another when it is made."""
+
+    def __init__(self, dataset: Any, check: Callable[[Any], Any]) -> None:
+        super().__init__(
+            workers=dataset.workers,
+            use_multiprocessing=dataset.use_multiprocessing,
+            max_queue_size=dataset.max_queue_size,
+        )
+        self.dataset = dataset
+        self.check = check
+
+    @property
+    def num_batches(self) -> int | None:
+        return self.dataset.num_batches
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.check(self.dataset[index])
+
+    def on_epoch_begin(self) -> None:
+        self.dataset.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        self.dataset.on_epoch_end()
+
+
+class _CheckedCollation:
+    """What a `DataLoader` calls to make a batch of samples: picklable, for its worker processes."""
+
+    def __init__(self, collate: Callable[[Any], Any], check: Callable[[Any], Any]) -> None:
+        self.collate, self.check = collate, check
+
+    def __call__(self, samples: Any) -> Any:
+        return self.check(self.collate(samples))
+
+
+def _checked_loader(loader: Any, check: Callable[[Any], Any]) -> Any:
+    twin = copy.copy(loader)
+    twin.collate_fn = _CheckedCollation(loader.collate_fn, check)
+    return twin
+
+
+def check_values(
+    images: Tensor, labels: LabelsLike, *, spec: BatchSpec, divides: bool = True
+) -> None:
+    """Checks a batch of arrays or tensors.
 
     Args:
         images: Array or tensor `(batch, height, width, channels)`.
         labels: Array-like of integers, or None.
-        model: The `GAN`.
-        steps: `discriminator_steps`.
-        devices: Integer, how many devices share the batch.
+        spec: What the batch must be.
+        divides: Whether its size counts: not that of a whole array, which Keras cuts into batches.
     """
     _check_is_tensor(images)
-    check_batch(tuple(images.shape), images.dtype, labels is not None, model=model)
-    # As an array first: to slice a tensor takes TensorFlow longer than all else here.
-    _check_range(keras.ops.convert_to_numpy(images)[:_LOOKED_AT], model)
-    if model.is_conditional:
-        check_labels(labels, model.num_classes)
+    check_batch(tuple(images.shape), images.dtype, labels is not None, spec=spec)
+    if images.shape[0] == 0:
+        raise ValueError("Expected at least one image. Received: an empty array.")
+    # As an array first: slicing a tensor takes TensorFlow longer than all else here.
+    _check_range(keras.ops.convert_to_numpy(images[:_INSPECTED] if not divides else images), spec)
+    if spec.needs_labels:
+        check_labels(labels, spec.num_classes)
         if len(labels) != images.shape[0]:
             raise ValueError(
                 f"Expected a label for each image. Received: {images.shape[0]} images and "
                 f"{len(labels)} labels."
             )
-    check_divides(images.shape[0], steps, model.pack, devices)
+    if divides:
+        check_divides(images.shape[0], spec)
 
 
-def _check_range(images: Any, model: Any) -> None:
-    """Refuses images that are not finite, or far from all that the generator can make."""
-    if 0 in images.shape:
+def _check_range(images: np.ndarray, spec: BatchSpec) -> None:
+    """Checks that images are finite, and near the range that the model makes."""
+    images = images[:_INSPECTED]
+    if images.size == 0:
         return
-    images = keras.ops.convert_to_numpy(images)
     if not np.isfinite(images).all():
         raise ValueError("Expected finite images. Received: NaN or infinity among their values.")
-    _, activation = last_operation(model.generator.outputs[0])
-    if activation not in _RANGES:
+    if spec.limits is None or spec.value_range is None:
         return
-    (least, most), (low, high) = _RANGES[activation], (float(images.min()), float(images.max()))
-    slack = (most - least) / 4  # whoever adds noise goes somewhat beyond
-    if low < least - slack or high > most + slack:
-        raise ValueError(
-            f"Expected images in the range of the generator, which ends in {activation!r}: "
-            f"[{least:g}, {most:g}]. Received: values from {low:g} to {high:g}. "
-            "kgan.data.ImageDataset(images) makes images in [-1, 1] of uint8 ones; of floats from "
-            "0 to 255, so does images / 127.5 - 1."
+    (least, most), (low, high) = spec.limits, (float(images.min()), float(images.max()))
+    if low < least or high > most:
+        raise ValueError(f"{_range_text(spec)} Received: values from {low:g} to {high:g}.")
+    if spec.binary and not np.isin(images, spec.value_range).all():
+        raise ValueError(f"{_range_text(spec)} Received: values between the two.")
+    if spec.value_range == (-1.0, 1.0) and low >= 0 and high > 0:
+        warnings.warn(
+            f"The images have values from {low:g} to {high:g}, and the model makes images in "
+            "[-1, 1]. If they are in [0, 1], scale them: images * 2 - 1.",
+            DataRangeWarning,
+            stacklevel=5,
         )
 
 
-def split_batch(data: Any) -> tuple[Any, Any]:
+def _range_text(spec: BatchSpec) -> str:
+    if spec.value_range is None:
+        return ""
+    low, high = spec.value_range
+    if spec.binary:
+        return (
+            f"Expected binary images, with pixels of {low:g} and {high:g} only: "
+            f"{spec.range_reason}. kgan.data.ImageDataset(images, binarize='dynamic') makes them "
+            "from uint8 images."
+        )
+    return (
+        f"Expected images in [{low:g}, {high:g}]: {spec.range_reason}. Make them from uint8 images "
+        "with kgan.data.ImageDataset(images), or from floats in 0..255 with images / 127.5 - 1."
+    )
+
+
+def check_batch(shape: Shape, dtype: Any, has_labels: bool, *, spec: BatchSpec) -> None:
+    """Checks what is known of a batch without its values.
+
+    Args:
+        shape: The images' shape, None where a size is not known.
+        dtype: Their dtype, or its name.
+        has_labels: Whether labels come with them.
+        spec: What the batch must be.
+    """
+    if not fits(shape, spec.shape):
+        is_one = len(shape) == len(spec.shape) - 1 and fits((None, *shape), spec.shape)
+        raise ValueError(
+            f"Expected images of shape {shown(spec.shape)}, as the {spec.consumer} takes them. "
+            + (
+                f"Received: one image of shape {tuple(shape)}. Batch it: images[None] of an array, "
+                "dataset.batch(32) of a tf.data.Dataset."
+                if is_one
+                else f"Received: shape {shown(shape)}."
+            )
+        )
+    if "float" not in _dtype_name(dtype):
+        low, high = spec.value_range or (-1.0, 1.0)
+        raise ValueError(
+            f"Expected images as floats in [{low:g}, {high:g}]. Received: dtype "
+            f"{_dtype_name(dtype)}. kgan.data.ImageDataset(images) makes normalised batches from "
+            "uint8 images."
+        )
+    if spec.needs_labels and not has_labels:
+        raise ValueError(
+            "A conditional model trains on (images, labels). Received: images without labels. Give "
+            "fit a dataset with labels, or networks built without num_classes."
+        )
+
+
+def _dtype_name(dtype: Any) -> str:
+    try:
+        return keras.backend.standardize_dtype(dtype)
+    except (ValueError, TypeError):  # strings, objects, complex numbers
+        return str(dtype)
+
+
+def check_divides(batch: int | None, spec: BatchSpec) -> None:
+    """Checks that a batch of a known size can be split into equal parts."""
+    if batch is None or batch % spec.divisor == 0:
+        return
+    factors, reasons = _factors(spec)
+    raise ValueError(
+        f"Expected batches whose size is a multiple of {factors}, because {reasons}. Received: a "
+        f"batch of {batch}. Choose a batch size that is a multiple of {spec.divisor}, and "
+        "drop_remainder=True for the last batch."
+    )
+
+
+def _check_spec_divides(batch: int | None, spec: BatchSpec) -> None:
+    if batch is None and spec.divisor > 1:
+        factors, reasons = _factors(spec)
+        raise ValueError(
+            f"Expected batches of one size, a multiple of {factors}, because {reasons}. Received: "
+            "a tf.data.Dataset whose batches have no fixed size. Batch it with drop_remainder=True."
+        )
+    check_divides(batch, spec)
+
+
+def _factors(spec: BatchSpec) -> tuple[str, str]:
+    """The product that divides a batch, and the reasons for it."""
+    found = spec.divided()
+    return " times ".join(each.name for each in found), " and ".join(each.reason for each in found)
+
+
+def _check_is_tensor(images: Tensor) -> None:
+    if not hasattr(images, "shape"):
+        raise ValueError(
+            "Expected images as one array or tensor, alone or as (images, labels). "
+            f"Received: a {type(images).__name__}."
+        )
+
+
+# ---- parts of a batch ----------------------------------------------------------------------------
+
+
+def split_batch(data: Any) -> tuple[Tensor, Tensor | None]:
     """A batch as `(images, labels)`, with labels None where there are none."""
     images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
     check_weights(sample_weight=weights)
     return images, labels
 
 
-def as_one(labels: Any) -> Any:
-    """Labels as they are, but of a list an array: Keras takes a list for one of several arrays."""
+def as_array(labels: LabelsLike) -> Any:
+    """Labels as they are; a list as an array, since Keras takes a list for several arrays."""
     return np.asarray(labels) if isinstance(labels, (list, tuple)) else labels
 
 
 def check_weights(**weights: Any) -> None:
-    """Refuses weights of images or classes."""
+    """Checks that no weights of images or classes are given."""
     given = [name for name, value in weights.items() if value is not None]
     if given:
         raise TypeError(
             "Generative models weigh all images alike. Expected images, or images and labels. "
             f"Received: {' and '.join(given)}."
-        )
-
-
-def check_batch(shape: tuple[Any, ...], dtype: Any, has_labels: bool, *, model: Any) -> None:
-    """Refuses a batch that the model's discriminator cannot take.
-
-    Args:
-        shape: The images' shape, None where a size is not known.
-        dtype: Their dtype, or its name.
-        has_labels: Whether labels come with them.
-        model: The `GAN`.
-    """
-    expected = unpacked_shape(model.discriminator, model.pack)
-    if not fits(shape, expected):
-        raise ValueError(
-            f"Expected images of shape {shown(expected)}, as the discriminator takes them. "
-            f"Received: shape {shown(shape)}."
-        )
-    if "float" not in keras.backend.standardize_dtype(dtype):
-        raise ValueError(
-            "Expected images as floats in the generator's range, [-1, 1] for a tanh. Received: "
-            f"dtype {keras.backend.standardize_dtype(dtype)}. kgan.data.ImageDataset(images) makes "
-            "normalised batches of uint8 images."
-        )
-    if model.is_conditional and not has_labels:
-        raise ValueError(
-            "A conditional GAN trains on (images, labels). Received: images without labels. Give "
-            "fit a dataset with labels, or networks built without num_classes."
-        )
-
-
-def check_divides(batch: int | None, steps: int, pack: int = 1, devices: int = 1) -> None:
-    """Refuses a batch, of a size that is known, which cannot be split into equal parts.
-
-    Args:
-        batch: Integer, the images in it, or None.
-        steps: `discriminator_steps`.
-        pack: Integer, how many images the discriminator judges at a time.
-        devices: Integer, how many devices share the batch.
-    """
-    least = steps * pack * devices
-    if batch is None or batch % least == 0:
-        return
-    parts, why = _parts(steps, pack, devices)
-    raise ValueError(
-        f"Expected batches that {parts} divides, since {why}. Received: a batch of {batch}. Choose "
-        f"a batch size that is a multiple of {least}, and drop_remainder=True for the last batch."
-    )
-
-
-def _check_spec_divides(batch: int | None, steps: int, pack: int, devices: int) -> None:
-    if batch is None and steps * pack * devices > 1:
-        parts, why = _parts(steps, pack, devices)
-        raise ValueError(
-            f"Expected batches of one size, which {parts} divides, since {why}. Received: a "
-            "tf.data.Dataset whose batches have no fixed size. Batch it with drop_remainder=True."
-        )
-    check_divides(batch, steps, pack, devices)
-
-
-def _parts(steps: int, pack: int, devices: int) -> tuple[str, str]:
-    """What a batch is split by, and why."""
-    factors = [
-        (steps, f"discriminator_steps={steps}", f"each is split into {steps} equal parts"),
-        (pack, f"pack={pack}", f"the discriminator judges {pack} images at a time"),
-        (devices, f"the number of devices, {devices},", "each device gets as large a part"),
-    ]
-    named = [(name, why) for number, name, why in factors if number > 1]
-    return " times ".join(name for name, _ in named), " and ".join(why for _, why in named)
-
-
-def _check_is_tensor(images: Any) -> None:
-    if not hasattr(images, "shape"):
-        raise ValueError(
-            "Expected images as one array or tensor, alone or as (images, labels). "
-            f"Received: a {type(images).__name__}."
         )

@@ -1,5 +1,6 @@
 """How `fit` and `evaluate` read a dataset whose batches are a function of epoch and index."""
 
+import functools
 import signal
 import threading
 from collections.abc import Callable
@@ -8,26 +9,27 @@ from typing import Any
 import keras
 
 from kgan import _backend
+from kgan._typing import Data
 
 
 def feed(
-    dataset: Any,
+    dataset: Data,
     epoch: Callable[[], int],
     steps: int | None = None,
     first: int = 0,
     *,
     model: Any,
 ) -> Any:
-    """What to give Keras's trainer in a dataset's place.
+    """What Keras's trainer reads instead of a dataset.
 
     Args:
-        dataset: Anything that `fit` takes. One that has `batch(epoch, index)`, as
+        dataset: Datathing that `fit` takes. One that has `batch(epoch, index)`, as
             `kgan.data.ImageDataset` has, is read through it; all others are returned as they are.
-        epoch: Says, when an epoch begins, which one it is.
+        epoch: Called when an epoch begins, returns its number. Picklable, for worker processes.
         steps: Integer, batches to an epoch. Defaults to the dataset's own number.
-        first: Integer, with which batch to begin.
-        model: The model that is to read it. Where several processes train it together, each reads
-            its part of every batch.
+        first: Integer, the batch to begin with.
+        model: The model that reads it. Where several processes train it together, each reads its
+            part of every batch.
 
     Returns:
         What the backend's trainer reads fastest.
@@ -40,20 +42,20 @@ def feed(
             raise ValueError(
                 f"Expected a dataset with a seed, the same in each of the {count} processes that "
                 "train the model: each makes its part of the same batches. Received: one made "
-                "with seed=None, which draws another in every process. Give it seed=0."
+                "with seed=None, which differs between processes. Give it seed=0."
             )
         return _EpochBatches(dataset, epoch, steps or len(dataset), first, (index, count))
 
     return _backend.readable(part, model)
 
 
-def is_indexed(dataset: Any) -> bool:
+def is_indexed(dataset: Data) -> bool:
     """Whether its batches are a function, `batch(epoch, index)`."""
     is_dataset = isinstance(dataset, keras.utils.PyDataset)
     return is_dataset and callable(getattr(dataset, "batch", None))
 
 
-def ends_of_pass(dataset: Any, **part: Any) -> tuple[Any, Any]:
+def ends_of_pass(dataset: Data, **part: Any) -> tuple[Any, Any]:
     """The first batch of an indexed dataset, and the last of a pass: only that may be shorter."""
     steps = len(dataset)
     last = getattr(dataset, "batches_per_pass", steps) - 1  # an epoch may be more or less
@@ -64,12 +66,12 @@ class _EpochBatches(keras.utils.PyDataset):
     """The batches of the present epoch, with no state of its own.
 
     Keras makes an iterator for the next epoch before this one's callbacks have run, and throws it
-    away: what counts batches or epochs by the calls it gets would count those too.
+    away: anything that counted calls would count those too.
     """
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: Data,
         epoch: Callable[[], int],
         steps: int,
         first: int,
@@ -84,12 +86,16 @@ class _EpochBatches(keras.utils.PyDataset):
         self.epoch = epoch
         self.steps = steps
         self.first = first
-        # A dataset of somebody's own need not know of parts as long as one process has them all.
+        # A custom dataset need not know of parts as long as one process reads everything.
         self.part = {} if part == (0, 1) else {"part": part}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Keras starts worker processes in each epoch: they need its number, not the model.
+        return {**vars(self), "epoch": functools.partial(int, self.epoch())}
 
     @property
     def num_batches(self) -> int:
-        """How many there are. Keras asks for it in the thread that makes worker processes, too."""
+        """Number of batches. Keras also asks for it in the thread that makes worker processes."""
         in_thread = threading.current_thread() is not threading.main_thread()
         if self.use_multiprocessing and in_thread and hasattr(signal, "pthread_sigmask"):
             # What that thread blocks, its processes do. Ctrl-C in a terminal is sent to them as

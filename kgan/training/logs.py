@@ -1,14 +1,15 @@
-"""What the logs say: running means."""
+"""Running means: what the logs report."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import keras
 from keras import ops
 
+from kgan._typing import Logs, Tensor
+
 
 class Means(keras.metrics.Metric):
-    """Running means of several numbers that are told together.
+    """Running means of several numbers that are updated together.
 
     One metric instead of a `keras.metrics.Mean` for each: a step of a small network takes about as
     long as a dozen of those.
@@ -24,25 +25,26 @@ class Means(keras.metrics.Metric):
         self.totals = self.add_variable((len(names),), "zeros", name="totals")
         self.count = self.add_variable((), "zeros", name="count")
 
-    def update_state(self, values: Mapping[str, Any], weight: Any = 1.0) -> None:
-        """Counts numbers in.
+    def update_state(self, values: Mapping[str, Tensor], weight: Tensor = 1.0) -> None:
+        """Adds numbers to the means.
 
         Args:
             values: Float32 scalars, by names out of `names`. A name that is left out counts as 0.
-            weight: Scalar, how much they count for.
+            weight: Scalar, their weight in the mean.
         """
         unknown = set(values) - set(self.names)
         if unknown:
             raise ValueError(
-                f"Expected numbers by the names that were given, {self.names}. Received others "
-                f"too: {sorted(unknown)}. An Augmentation's `logs` name all that it gives."
+                f"Expected logs by the names that the model declared, {self.names}. Received "
+                f"others too: {sorted(unknown)}. Add them to the model's `log_names`, or to the "
+                "augmentation's `logs`."
             )
         weight = ops.cast(weight, "float32")
         row = ops.stack([values.get(name, 0.0) for name in self.names])
         self.totals.assign_add(row * weight)
         self.count.assign_add(weight)
 
-    def result(self) -> dict[str, Any]:
-        """The means; 0 where nothing was told."""
+    def result(self) -> Logs:
+        """The means; 0 before the first update."""
         means = ops.divide_no_nan(self.totals, self.count)
         return dict(zip(self.names, ops.unstack(means), strict=True))

@@ -1,216 +1,621 @@
-"""What every family of generative models shares, beside its algorithm."""
+"""The base class of all model families: everything but the algorithm."""
 
 import contextlib
+import dataclasses
 import functools
-import types
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
 from kgan import _backend, _interrupts
+from kgan._backend import graph
 from kgan._files import written_whole
-from kgan.training.data_checks import as_one, check_weights, split_batch
+from kgan._typing import (
+    Batch,
+    Config,
+    Data,
+    LabelsLike,
+    Layer,
+    Logs,
+    Network,
+    Optimizer,
+    Tensor,
+    Variable,
+)
+from kgan.training import data_checks, steps
+from kgan.training.averaging import AveragedNetwork, fingerprint
+from kgan.training.batch_spec import BatchSpec, Divisor
+from kgan.training.data_checks import as_array, check_weights, split_batch
 from kgan.training.feed import feed
+from kgan.training.logs import Means
+from kgan.training.optimizers import Optimizers, optimizer_argument, serialize
 from kgan.training.progress import Progress
 from kgan.training.session import RestOfEpoch, Session, check_callbacks, in_order
 
+_KERAS_OPTIONS = ("run_eagerly", "steps_per_execution", "jit_compile")
+
 
 class GenerativeModel(_backend.ImperativeSteps, keras.Model):
-    """A model that makes images, whose training can be stopped and taken up again exactly.
+    """A model that makes images, whose training can be stopped and resumed exactly.
 
-    A family subclasses it and states its algorithm: `training_step(data)` and
-    `evaluation_step(data)`, which return logs; `_check_data`, which refuses data that do not fit;
-    `generate(n, ...)`, which is all that callbacks and the command ask of it.
+    A family subclasses it, names its parts in the class attributes below, and states its algorithm
+    in four methods: `training_step`, `evaluation_step`, `log_names` and `batch_spec`. It gets
+    `compile`, `fit`, `evaluate`, single batches, saving and loading, exact resumption, data checks,
+    averaged weights, mixed precision and several devices. Callbacks, metrics, the command and the
+    report find out what else a model can do by the Protocols in `kgan.training.capabilities`.
 
-    It counts the epochs trained (`epochs_trained`) and the batches of the one under way
-    (`batches_trained`), reads datasets from the batch that comes next, and saves what Keras's files
-    leave out: those counts, the state of every source of noise, and what callbacks remember.
+    The model counts the epochs it was trained (`epochs_trained`) and the batches of the present one
+    (`batches_trained`), reads datasets from the next batch on, and saves what Keras's files leave
+    out: those counts, the state of every source of noise, and what callbacks remember.
 
     Args:
         seed: Integer, starts the noise of training. Defaults to a random one.
         name: String.
+
+    Example:
+    ```python
+    @keras.saving.register_keras_serializable(package="mine")
+    class Autoencoder(kgan.training.GenerativeModel):
+        networks = ("encoder", "decoder")
+        roles = {"model": ("encoder", "decoder")}
+
+        def training_step(self, batch):
+            minimized = self.minimize("model", lambda: (self._loss(batch, True), None))
+            return self.record(batch, loss=minimized.loss)
+
+        def evaluation_step(self, batch):
+            return self.record(batch, loss=self._loss(batch, False))
+
+        def log_names(self):
+            return ["loss"]
+
+        def batch_spec(self, training):
+            return kgan.training.BatchSpec(self.encoder.inputs[0].shape, "encoder", (-1.0, 1.0))
+
+        def _loss(self, batch, training):
+            codes = self.run(self.encoder, [batch.images], training)
+            outputs = self.run(self.decoder, [codes], training)
+            return keras.ops.mean(keras.ops.square(outputs - batch.images))
+    ```
     """
 
+    networks: ClassVar[tuple[str, ...]] = ()
+    """The constructor's arguments that are networks, each also an attribute: saved by name."""
+
+    roles: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The optimizers, by role, each with the names of the networks (or layers) that it trains. The
+    first one leads: its learning rate is the model's. The role of a single one is "model"."""
+
+    averaged: ClassVar[tuple[str, ...]] = ()
+    """The networks of which `compile(ema_decay=...)` keeps an average, to sample with."""
+
+    arguments: ClassVar[tuple[str, ...]] = ()
+    """The constructor's other arguments, each also the attribute that holds it, for saving."""
+
+    compile_arguments: ClassVar[Mapping[str, str]] = {}
+    """The arguments of the family's own `compile`, each with the attribute that holds it, for
+    saving."""
+
     def __init__(self, seed: int | None = None, name: str | None = None) -> None:
-        # Its networks compute, each layer by its own policy; it does nothing to what they take.
+        # Its networks compute, each layer by its own policy; it does nothing to their inputs.
         super().__init__(name=name, dtype="float32")
         self.seed = seed
+        self.ema_decay: float | None = None
         self.epochs_trained = 0
         self.batches_trained = 0
         self.progress = Progress()
         self._session: Session | None = None
+        self._averages: dict[str, AveragedNetwork] = {}
+        self._seen_weights: tuple[int, dict[str, int]] | None = None
+        self._evaluated: tuple[str, ...] = ()  # the names of the logs of `evaluation_step`
+        self._is_evaluation = False
         self.training_noise = keras.random.SeedGenerator(seed)
-        # Held-out data gets noise of its own: validating must not change the training that follows.
+        # Held-out data gets its own noise: validating must not change the training that follows.
         self.evaluation_noise = keras.random.SeedGenerator(0)
 
-    def training_step(self, data: Any) -> dict[str, Any]:
-        """Updates the model on one batch and returns the logs."""
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in type(self).networks and self.__dict__.get(name) not in (None, value):
+            self._forget_network(name)
+        super().__setattr__(name, value)
+
+    def _forget_network(self, name: str) -> None:
+        """Removes a network that another one replaces, and the average of it."""
+        self._tracker.untrack(self.__dict__[name])
+        if name in self._averages:
+            self._tracker.untrack(self._averages.pop(name))
+
+    # ---- what a family states --------------------------------------------------------------------
+
+    def training_step(self, batch: Batch) -> Logs:
+        """Updates the model on one batch and returns `self.record(...)`."""
         raise NotImplementedError
 
-    def evaluation_step(self, data: Any) -> dict[str, Any]:
-        """Measures the model on one batch and returns the logs."""
+    def evaluation_step(self, batch: Batch) -> Logs:
+        """Measures the model on one batch, changes no weights, and returns `self.record(...)`."""
         raise NotImplementedError
 
-    def _check_data(self, x: Any, y: Any, training: bool, **options: Any) -> None:
-        """Raises a ValueError about data that the model cannot train on or measure.
+    def log_names(self) -> Sequence[str]:
+        """The names of all logs of `training_step`, in the order in which they are shown."""
+        raise NotImplementedError
+
+    def batch_spec(self, training: bool) -> BatchSpec:
+        """What a batch must be.
 
         Args:
-            x: The data, as `fit` got them.
-            y: The labels beside an array, or None.
-            training: Whether they are to be trained on, or measured only.
-            **options: `batch_size`, `validation_split` and `validation_batch_size`, as `fit` got
-                them.
+            training: Whether it is trained on, or only measured.
         """
         raise NotImplementedError
 
-    def _check_batch(self, x: Any, y: Any, training: bool) -> None:
-        """Raises a ValueError about one batch that the model cannot train on or measure."""
-        raise NotImplementedError
+    def default_optimizer(self, role: str) -> Optimizer:
+        """The optimizer of a role for which `compile` was given none."""
+        del role
+        return keras.optimizers.Adam(1e-3)
 
-    def _check_trains(self) -> None:
-        """Raises a ValueError if other weights are to be trained than when it was compiled."""
+    # ---- what a family uses ----------------------------------------------------------------------
 
-    def _checked(self, x: Any, training: bool) -> Any:
-        """The data as they are, but with what can be seen only when a batch comes checked then."""
-        if not isinstance(x, types.GeneratorType):
-            return x
+    def run(self, network: Network, tensors: Sequence[Tensor], training: bool) -> Tensor:
+        """The output of a network in float32, or the list of its outputs if it has several.
 
-        def batches() -> Iterator[Any]:
-            for batch in x:
-                self._check_batch(*split_batch(batch), training=training)
-                yield batch
+        Args:
+            network: A network of the model.
+            tensors: One tensor for each of its inputs.
+            training: Whether it runs in training mode.
+        """
+        outputs = _backend.run(network, tensors, training)
+        return keras.tree.map_structure(lambda tensor: ops.cast(tensor, "float32"), outputs)
 
-        return batches()
+    def minimize(self, role: str, objective: steps.Objective) -> steps.Minimized:
+        """Updates the networks of a role once, to lower an objective.
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Configures the training: `keras.Model.compile`."""
-        super().compile(*args, **kwargs)
-        # Of an epoch under way: means over what may no longer be measured.
-        self.progress = replace(self.progress, metrics=[])
+        Args:
+            role: String, one of `roles`.
+            objective: A function `() -> (loss, aux)`: a float32 scalar, and tensors to hand on. The
+                networks' regularisation losses are added to the loss.
+
+        Returns:
+            A `Minimized`: `loss`, `gradient_norm` and `aux`.
+        """
+        return steps.minimize(self.optimizer[role], self._parts(role), objective)
+
+    def regularisation(self, role: str) -> Tensor:
+        """The regularisation losses of the networks of a role, as `minimize` adds them."""
+        return steps.regularisation(self._parts(role))
+
+    def record(self, batch: Batch, **values: Tensor) -> Logs:
+        """Adds a batch's values to the running means.
+
+        Args:
+            batch: The batch; a short one counts for as many images as it has.
+            **values: Float32 scalars by their names in the logs.
+
+        Returns:
+            The running means of those values, and of a subclass's own metrics: the logs of a step.
+        """
+        self._means.update_state(values, weight=ops.shape(batch.images)[0])
+        absent = set(self._means.names) - set(values)
+        logs = self.get_metrics_result()
+        logs = {name: value for name, value in logs.items() if name not in absent}
+        if self._is_evaluation:
+            self._evaluated = tuple(logs)
+        return logs
+
+    def follow(self) -> None:
+        """Moves the averages of the weights, if `compile` was given an `ema_decay`."""
+        for name, average in self._averages.items():
+            average.follow(getattr(self, name), self.ema_decay or 0.0)
+
+    def network_in_use(self, name: str, averaged: bool = True) -> Network:
+        """The network that samples are made with: its average, if there is one.
+
+        Args:
+            name: String, one of `networks`.
+            averaged: Whether the average is wanted.
+        """
+        average = self._averages.get(name)
+        return getattr(self, name) if average is None or not averaged else average.network
+
+    def _restart_averages(self) -> None:
+        """Starts averages again whose networks got other weights without training."""
+        if not self._averages or self._session is not None:
+            return
+        before, self._seen_weights = self._seen_weights, self._weights_now()
+        if before is None or before[0] != self._seen_weights[0]:
+            return
+        for name, checksum in self._seen_weights[1].items():
+            if before[1].get(name) not in (None, checksum):
+                self._averages[name].restart(getattr(self, name))
+
+    def _weights_now(self) -> tuple[int, dict[str, int]]:
+        """The number of training steps, and checksums of the networks that have an average."""
+        steps_made = int(self.optimizer.iterations) if self.compiled else 0
+        return steps_made, {name: fingerprint(getattr(self, name)) for name in self._averages}
 
     @property
-    def metrics(self) -> list[Any]:
+    def has_average(self) -> bool:
+        """Whether the model keeps an average of its weights."""
+        return bool(self._averages)
+
+    def _parts(self, role: str) -> list[Layer]:
+        return [getattr(self, name) for name in self.roles[role]]
+
+    def predict_in_batches(
+        self, fn: Callable[..., Any], arrays: Sequence[np.ndarray], batch_size: int
+    ) -> Any:
+        """Computes a function of the model for many inputs, a batch at a time.
+
+        Args:
+            fn: An unbound method or function `fn(model, *tensors)` that reads the model's variables
+                and returns a tensor or a structure of tensors. It is compiled once.
+            arrays: Arrays of the same length, its arguments.
+            batch_size: Integer, how many rows at a time.
+
+        Returns:
+            What `fn` returns, as arrays of all rows.
+        """
+        self._restart_averages()
+        parts = []
+        interrupt = _interrupts.Remembered()
+        with interrupt.listening():
+            for first in range(0, len(arrays[0]), batch_size):
+                rows = [array[first : first + batch_size] for array in arrays]
+                parts.append(_backend.predict(self, fn, *rows))
+                interrupt.arrive()
+        return keras.tree.map_structure(lambda *each: np.concatenate(each), *parts)
+
+    # ---- compile ---------------------------------------------------------------------------------
+
+    def compile(self, ema_decay: float | None = None, **options: Any) -> None:
+        """Configures the training.
+
+        A family with options of its own overrides it, keeps them in the attributes that
+        `compile_arguments` names, and calls this last.
+
+        Args:
+            ema_decay: Float in [0, 1): the share of a running average of the weights that stays in
+                each step (less in the first steps). Samples are then made with the average.
+                Defaults to no average.
+            **options: The optimizers, each a string or a `keras.optimizers.Optimizer`: `optimizer`,
+                or `<role>_optimizer` in a family with several roles; and Keras's `run_eagerly`,
+                `steps_per_execution` and `jit_compile`.
+
+        Raises:
+            ValueError: A number is out of its range, or an optimizer is not a new one.
+            TypeError: There is no such option.
+        """
+        given = {role: options.pop(optimizer_argument(role), None) for role in self.roles}
+        self._check_options(options)
+        # As given: "auto" must be resolved again on the machine that loads the model.
+        self._given_jit_compile = options.get("jit_compile", "auto")
+        with self.making_variables(ema_decay):
+            self._replace_means()
+            optimizers = Optimizers(
+                {role: self._resolve_optimizer(role, each) for role, each in given.items()}
+            )
+            self._check_devices(optimizers)
+            # Built before Keras sees it: a checkpoint is loaded only into variables that exist.
+            optimizers.build(self._trained_variables())
+            super().compile(optimizer=optimizers, auto_scale_loss=False, **options)
+        # Running means of an interrupted epoch may be of values that are no longer measured.
+        self.progress = replace(self.progress, metrics=[])
+        self._seen_weights = self._weights_now() if self._averages else None
+
+    def _check_options(self, options: Mapping[str, Any]) -> None:
+        unknown = sorted(set(options) - set(_KERAS_OPTIONS))
+        if unknown:
+            known = ", ".join(optimizer_argument(role) for role in self.roles)
+            raise TypeError(
+                f"{type(self).__name__}.compile() got unexpected arguments {unknown}. It takes "
+                f"{known} and the options in its documentation; Keras's metrics and loss weights "
+                "do not apply to generative models."
+            )
+        steps_per_execution = options.get("steps_per_execution", 1)
+        if steps_per_execution != 1 and not _backend.multiple_steps(self):
+            raise ValueError(
+                f"Keras's {keras.backend.backend()} backend executes one step at a time on "
+                f"{_backend.devices(self)} device(s). Expected steps_per_execution=1. Received: "
+                f"steps_per_execution={steps_per_execution}."
+            )
+
+    def _replace_means(self) -> None:
+        # Keras does not by itself forget what it was compiled with before.
+        self._tracker.untrack(getattr(self, "_means", None))
+        names = list(self.log_names())
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                "Expected penalties and an augmentation with names of their own, since the logs go "
+                f"by them. Received: {twice}, which others have. Give a penalty a name=..."
+            )
+        self._means = Means(names)
+
+    @contextlib.contextmanager
+    def making_variables(self, ema_decay: float | None) -> Iterator[None]:
+        """A context for a family's `compile` to make layers and variables in.
+
+        They come after the averages then, as in a loaded model, which has its averages before it is
+        compiled: files rely on that order. And they are made for the model's devices.
+
+        Args:
+            ema_decay: As `compile` got it.
+        """
+        with _backend.scope(self):
+            self._keep_average(ema_decay)
+            yield
+
+    def _keep_average(self, decay: float | None) -> None:
+        if decay is not None and not 0 <= decay < 1:
+            raise ValueError(f"Expected `ema_decay` to be in [0, 1). Received: {decay!r}.")
+        if decay is not None and not self.averaged:
+            raise TypeError(
+                f"{type(self).__name__} keeps no average of its weights. Expected no `ema_decay`. "
+                f"Received: ema_decay={decay!r}."
+            )
+        self.ema_decay = decay
+        if decay is None:
+            for name in list(self._averages):
+                self._tracker.untrack(self._averages.pop(name))
+        else:
+            self._begin_averages()
+
+    def _begin_averages(self) -> None:
+        for name in self.averaged:
+            if name not in self._averages:
+                self._averages[name] = AveragedNetwork(getattr(self, name), f"averaged_{name}")
+        self._seen_weights = None
+
+    def _resolve_optimizer(self, role: str, optimizer: str | Optimizer | None) -> Optimizer:
+        if optimizer is None:
+            optimizer = self.default_optimizer(role)
+        optimizer = keras.optimizers.get(optimizer)
+        # Keras would put one loss scale around all of them. Each loss needs its own.
+        scales = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if self._computes_in_float16() and not scales:
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        return optimizer
+
+    def _computes_in_float16(self) -> bool:
+        return any(
+            layer.compute_dtype == "float16"
+            for name in self.networks
+            for layer in graph.computing_layers(getattr(self, name))
+        )
+
+    def _trained_variables(self) -> dict[str, list[Variable]]:
+        return {
+            role: [v for part in self._parts(role) for v in part.trainable_variables]
+            for role in self.roles
+        }
+
+    def _check_devices(self, optimizers: Optimizers) -> None:
+        parts = {f"the {name}": getattr(self, name).variables for name in self.networks} | {
+            f"the {role}'s optimizer": optimizer.variables for role, optimizer in optimizers.items()
+        }
+        others = [
+            name
+            for name, variables in parts.items()
+            if not all(_backend.belongs(variable, self) for variable in variables)
+        ]
+        if others:
+            raise ValueError(
+                "Expected networks, optimizers and the model to be made for the same devices: all "
+                "of them in one `with strategy.scope():` on TensorFlow, all of them after "
+                "keras.distribution.set_distribution(...) on JAX. "
+                f"Received: {' and '.join(others)}, made elsewhere than the model."
+            )
+
+    def _check_trains(self) -> None:
+        """Raises a ValueError if other weights would train than when it was compiled."""
+        if self.compiled:
+            self.optimizer.check_trains({role: self._parts(role) for role in self.roles})
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of the numbers that `evaluate` returns as a list, in its order."""
+        return sorted(self._evaluated or self.log_names())
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
         """The running means behind the logs, and what a subclass adds."""
-        # Keras's own `loss` would stand in every log and never be told anything.
+        # Keras's own `loss` would be in every log without ever being updated.
         return [metric for metric in super().metrics if metric.name != "loss"]
+
+    # ---- data ------------------------------------------------------------------------------------
+
+    def unpack(self, data: Data, training: bool) -> Batch:
+        """What Keras hands to a step, as the `Batch` that the family's step gets."""
+        self._is_evaluation = not training
+        spec = self.batch_spec(training)
+        images, labels = split_batch(data)
+        data_checks.check_batch(tuple(images.shape), images.dtype, labels is not None, spec=spec)
+        data_checks.check_divides(images.shape[0], spec)
+        # On PyTorch, train_on_batch hands arrays through.
+        images = ops.cast(ops.convert_to_tensor(images), "float32")
+        if not spec.needs_labels:
+            return Batch(images)
+        return Batch(images, ops.reshape(ops.cast(labels, "int32"), (-1,)))
+
+    def _spec(self, training: bool) -> BatchSpec:
+        """The family's `batch_spec`, and the devices that share a batch."""
+        spec = self.batch_spec(training)
+        count = _backend.devices(self)
+        devices = Divisor(count, f"the number of devices ({count})", "each device gets a part")
+        return replace(spec, divisors=(*spec.divisors, devices))
+
+    def _check_data(self, x: Data, y: LabelsLike, training: bool, **options: Any) -> None:
+        data_checks.check_data(x, y, spec=self._spec(training), **options)
+
+    def _checked(self, x: Data, training: bool) -> Any:
+        return data_checks.checked(x, self._spec(training))
+
+    # ---- fit -------------------------------------------------------------------------------------
 
     def fit(
         self,
-        x: Any = None,
-        y: Any = None,
+        x: Data = None,
+        y: LabelsLike = None,
         batch_size: int | None = None,
         epochs: int = 1,
-        **kwargs: Any,
-    ) -> Any:
+        verbose: str | int = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Data = None,
+        shuffle: bool | None = None,
+        class_weight: None = None,
+        sample_weight: None = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+    ) -> keras.callbacks.History:
         """Trains the model: `keras.Model.fit`, with the data checked before the first step.
 
         Args:
-            x: A `kgan.data.ImageDataset` or whatever else `keras.Model.fit` takes: arrays, a
+            x: A `kgan.data.ImageDataset` or anything else that `keras.Model.fit` takes: arrays, a
                 `tf.data.Dataset`, a PyTorch `DataLoader`, a `PyDataset`, a generator; of `images`
-                or `(images, labels)` (a generator or a loader: of `(images,)`). Images are float,
-                in the range of the generator's output. Of an ImageDataset the model takes the
-                epoch after those that it was trained, so that a reloaded model goes on with the
-                batches it would have had. One that was stopped within an epoch goes on with its
-                next batch, if `initial_epoch` is that epoch; callbacks get back what they had
-                remembered.
+                or `(images, labels)` (a generator or a loader: of `(images,)`). Images are floats
+                in the range of the model, which for kgan's networks is [-1, 1]. With an
+                ImageDataset, training continues with the epoch after those that the model has
+                trained, so a reloaded model sees the batches it would have seen. A model that was
+                stopped within an epoch continues with its next batch if `initial_epoch` is that
+                epoch, and callbacks get back what they remembered.
             y: Integer `(samples,)`, the labels where `x` is an array and the model conditional.
             batch_size: Integer, where `x` is an array. Defaults to 32.
-            epochs: Integer, as for `keras.Model.fit`: the number of the last epoch.
-            **kwargs: As for `keras.Model.fit`: `callbacks`, `validation_data`, `initial_epoch`,
-                ...; but `shuffle` is for arrays. Datasets shuffle themselves: the order in which
-                Keras would put their batches hangs on global random state that no checkpoint
-                holds.
+            epochs: Integer, the number of the last epoch.
+            verbose: As for `keras.Model.fit`.
+            callbacks: Keras callbacks, or `kgan.training.Callback`s.
+            validation_split: Float, the share of an array that is held out.
+            validation_data: Held-out data, as `x` or `(x, y)`.
+            shuffle: Whether arrays are shuffled. Datasets shuffle themselves: Keras would order
+                their batches by global random state that no checkpoint holds.
+            class_weight: Not supported.
+            sample_weight: Not supported.
+            initial_epoch: Integer, the epoch to begin with, as for `keras.Model.fit`.
+            steps_per_epoch: Integer, batches to an epoch.
+            validation_steps: Integer, batches of the held-out data.
+            validation_batch_size: Integer. Defaults to `batch_size`.
+            validation_freq: As for `keras.Model.fit`.
 
         Returns:
             A `keras.callbacks.History`.
 
         Raises:
-            ValueError: The data do not fit the networks, labels are missing or out of range, or
-                batches cannot be split as `compile` was told. Said before the first step of arrays
-                and of a `kgan.data.ImageDataset`; of a generator, when the batch comes; of other
-                datasets, as far as their first and last batch or their `element_spec` tell.
-            tensorflow.errors.InvalidArgumentError: Labels in a `tf.data.Dataset` are out of range.
+            ValueError: The data do not fit the networks, images are not in the model's range,
+                labels are missing or out of range, or batches cannot be split as `compile` was
+                told. It is raised before the first step for arrays and `kgan.data.ImageDataset`,
+                and when the batch arrives for other data.
+            tensorflow.errors.InvalidArgumentError: The same in a batch of a `tf.data.Dataset`.
             TypeError: `sample_weight` or `class_weight` is given, or the data come with weights.
         """
-        check_weights(**{name: kwargs.get(name) for name in ("sample_weight", "class_weight")})
-        y = as_one(y)
+        check_weights(sample_weight=sample_weight, class_weight=class_weight)
+        y = as_array(y)
         self._check_data(
             x,
             y,
             training=True,
             batch_size=batch_size,
-            validation_split=kwargs.get("validation_split", 0.0),
-            validation_batch_size=kwargs.get("validation_batch_size"),
+            validation_split=validation_split,
+            validation=(self._spec(False), validation_batch_size),
         )
         self._check_trains()
-        callbacks = kwargs.pop("callbacks", None)
         others = in_order(callbacks)
         check_callbacks(others)
-        restored = [each.before_fit(self) for each in others if hasattr(each, "before_fit")]
-        if any(restored):
-            kwargs["initial_epoch"] = self.progress.epoch
-        kwargs["validation_data"] = self._held_out(
-            kwargs.get("validation_data"), kwargs.get("validation_batch_size") or batch_size
+        restored = [each.before_fit(self) for each in others if _restores(each)]
+        checked = self._checked(x, training=True)
+        is_array = hasattr(checked, "shape")
+        read = functools.partial(
+            feed, checked, lambda: self.epochs_trained, steps_per_epoch, model=self
         )
-        x = self._checked(x, training=True)
-        kwargs.setdefault("shuffle", hasattr(x, "shape"))
-        steps = kwargs.get("steps_per_epoch")
-        read = functools.partial(feed, x, lambda: self.epochs_trained, steps, model=self)
-        dataset, x = x, read()
-        if x is dataset:
-            steps = None
-        else:
-            steps = steps or len(dataset)
-            kwargs["steps_per_epoch"] = None
-        begin = kwargs.get("initial_epoch", 0)
-        session = Session(self, dataset, steps, others, begin, epochs, is_restored=any(restored))
-        with self._in_session(session, callbacks) as whole:
-            if not session.first_batch or begin >= epochs:
-                return super().fit(x, y, batch_size, epochs, callbacks=whole, **kwargs)
-            together = RestOfEpoch(session, kwargs.get("verbose", "auto"))
-            if session.first_batch == steps:
-                self._close_epoch(session, together, batch_size, **kwargs)
-            else:
-                rest = read(first=session.first_batch)
-                super().fit(rest, epochs=session.epoch + 1, callbacks=together, **kwargs)
-            if together.is_over:
-                return self.history
-            kwargs["initial_epoch"] = session.epoch
-            return super().fit(x, epochs=epochs, callbacks=together, **kwargs)
+        readable = read()
+        is_indexed = readable is not checked
+        length = (steps_per_epoch or len(checked)) if is_indexed else None
+        training = _Training(
+            read=read,
+            x=readable,
+            y=y,
+            keras_options={
+                "batch_size": batch_size,
+                "verbose": verbose,
+                "validation_split": validation_split,
+                "validation_data": self._held_out(
+                    validation_data, validation_batch_size or batch_size
+                ),
+                "shuffle": is_array if shuffle is None else shuffle,
+                "steps_per_epoch": None if is_indexed else steps_per_epoch,
+                "validation_steps": validation_steps,
+                "validation_batch_size": validation_batch_size,
+                "validation_freq": validation_freq,
+            },
+        )
+        begin = self.progress.epoch if any(restored) else initial_epoch
+        session = Session(self, checked, length, others, begin, epochs, any(restored))
+        with self._in_session(session, callbacks) as all_callbacks:
+            if begin >= epochs or not session.first_batch:
+                return self._fit_epochs(training, begin, epochs, all_callbacks)
+            if session.first_batch == length:
+                return self._fit_after_last_batch(training, session)
+            return self._fit_within_epoch(training, session)
+
+    def _fit_epochs(
+        self, training: "_Training", begin: int, epochs: int, callbacks: Any
+    ) -> keras.callbacks.History:
+        """The usual path: whole epochs, all of them by Keras."""
+        return super().fit(
+            training.x,
+            training.y,
+            initial_epoch=begin,
+            epochs=epochs,
+            callbacks=callbacks,
+            **training.keras_options,
+        )
+
+    def _fit_within_epoch(self, training: "_Training", session: Session) -> keras.callbacks.History:
+        """Resumes within an epoch: its remaining batches first, then whole epochs."""
+        callbacks = RestOfEpoch(session, training.keras_options["verbose"])
+        rest = dataclasses.replace(training, x=training.read(first=session.first_batch))
+        self._fit_epochs(rest, session.epoch, session.epoch + 1, callbacks)
+        return self._fit_remaining_epochs(training, session, callbacks)
+
+    def _fit_after_last_batch(
+        self, training: "_Training", session: Session
+    ) -> keras.callbacks.History:
+        """Resumes after an epoch's last batch: what follows it first, then whole epochs."""
+        callbacks = RestOfEpoch(session, training.keras_options["verbose"])
+        self._close_epoch(session, callbacks, training.keras_options)
+        return self._fit_remaining_epochs(training, session, callbacks)
+
+    def _fit_remaining_epochs(
+        self, training: "_Training", session: Session, callbacks: RestOfEpoch
+    ) -> keras.callbacks.History:
+        if callbacks.is_over:
+            return self.history
+        return self._fit_epochs(training, session.epoch, session.epochs, callbacks)
 
     def _close_epoch(
-        self,
-        session: Session,
-        callbacks: Any,
-        batch_size: int | None,
-        validation_data: Any = None,
-        validation_batch_size: int | None = None,
-        validation_steps: int | None = None,
-        validation_freq: Any = 1,
-        **others: Any,
+        self, session: Session, callbacks: RestOfEpoch, options: Mapping[str, Any]
     ) -> None:
-        """Does what comes after an epoch's last batch, with which training was left.
+        """Validates and ends an epoch whose last batch was trained before.
 
-        Keras's `fit` cannot: it trains one batch at least.
+        Keras's `fit` cannot: it trains at least one batch.
         """
-        del others
         self.stop_training = False
         callbacks.on_train_begin()
         epoch = session.epoch
         callbacks.on_epoch_begin(epoch)
         session.take_up()
         logs = self.get_metrics_result()
-        turns = validation_freq
+        turns = options["validation_freq"]
         is_turn = (epoch + 1) % turns == 0 if isinstance(turns, int) else epoch + 1 in turns
-        if validation_data is not None and is_turn:
-            found = self.evaluate(
-                *split_batch(validation_data),
-                batch_size=validation_batch_size or batch_size,
-                steps=validation_steps,
+        if options["validation_data"] is not None and is_turn:
+            found: dict[str, float] = self.evaluate(
+                *split_batch(options["validation_data"]),
+                batch_size=options["validation_batch_size"] or options["batch_size"],
+                steps=options["validation_steps"],
                 callbacks=callbacks,
                 return_dict=True,
             )
@@ -229,67 +634,70 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         with session.interrupt.listening():
             try:
                 yield callbacks if is_list_of_keras else [session, *session.callbacks]
-            except BaseException:
-                session.fail()
+            except BaseException as error:
+                session.fail(keeps_place=isinstance(error, KeyboardInterrupt))
                 raise
             finally:
                 self._session = None
+                self._seen_weights = self._weights_now() if self._averages else None
                 if is_list_of_keras:
                     callbacks.callbacks.remove(session)
 
-    def _held_out(self, data: Any, batch_size: int | None) -> Any:
+    def _held_out(self, data: Data, batch_size: int | None) -> Any:
         """Validation data as `fit` takes them, checked."""
         if data is None:
             return None
         x, y = split_batch(data) if isinstance(data, (list, tuple)) else (data, None)
-        y = as_one(y)
+        y = as_array(y)
         self._check_data(x, y, training=False, batch_size=batch_size)
-        x = feed(self._checked(x, training=False), epoch=lambda: 0, model=self)
+        x = feed(self._checked(x, training=False), epoch=_first_epoch, model=self)
         return x if y is None else (x, y)
+
+    # ---- evaluate, single batches ----------------------------------------------------------------
 
     def evaluate(
         self,
-        x: Any = None,
-        y: Any = None,
+        x: Data = None,
+        y: LabelsLike = None,
         batch_size: int | None = None,
-        verbose: Any = "auto",
-        sample_weight: Any = None,
+        verbose: str | int = "auto",
+        sample_weight: None = None,
         **kwargs: Any,
     ) -> Any:
         """Measures the losses on held-out images: `keras.Model.evaluate`.
 
-        The same images get the same latents each time, so that a change in the figures is one of
-        the networks. For that, an ImageDataset is read as in its epoch 0.
+        The same images get the same noise each time, so a change in the results is a change of the
+        networks. For that, an ImageDataset is read as in its epoch 0.
         """
-        self._assert_compile_called("evaluate")  # which Keras does not say on PyTorch
+        self._assert_compile_called("evaluate")  # Keras does not on PyTorch
         check_weights(sample_weight=sample_weight)
-        if not kwargs.get("_use_cached_eval_dataset"):  # which `fit` has checked
-            y = as_one(y)
+        if not kwargs.get("_use_cached_eval_dataset"):  # `fit` has checked that one
+            y = as_array(y)
             self._check_data(x, y, training=False, batch_size=batch_size)
             x = self._checked(x, training=False)
         self.evaluation_noise.state.assign([0, 0])
-        x = feed(x, epoch=lambda: 0, model=self)
+        x = feed(x, epoch=_first_epoch, model=self)
         with _interrupts.Remembered().listening():
             return super().evaluate(x, y, batch_size, verbose, **kwargs)
 
     def train_on_batch(
         self,
-        x: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        class_weight: Any = None,
+        x: Data,
+        y: LabelsLike = None,
+        sample_weight: None = None,
+        class_weight: None = None,
         return_dict: bool = False,
     ) -> Any:
         """Updates the model on one batch: `keras.Model.train_on_batch`.
 
-        Of a model on several devices each gets its part of the batch, as in `fit`. What it returns
-        is of this batch alone.
+        On several devices each gets its part of the batch, as in `fit`. The logs are of this batch
+        alone.
 
         Args:
             x: Images, or `(images, labels)` as an ImageDataset gives them.
             y: Integer `(batch,)`, the labels, where they are not with the images.
-            sample_weight: None: all images weigh alike.
-            class_weight: None.
+            sample_weight: Not supported.
+            class_weight: Not supported.
             return_dict: Whether to return the logs by their names.
 
         Returns:
@@ -308,12 +716,12 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             return super().train_on_batch(*self._dealt_out(x, y), return_dict=return_dict)
 
     def test_on_batch(
-        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+        self, x: Data, y: LabelsLike = None, sample_weight: None = None, return_dict: bool = False
     ) -> Any:
         """Measures the model on one batch: `keras.Model.test_on_batch`.
 
-        Of a model on several devices each gets its part of the batch, as in `evaluate`. What it
-        returns is of this batch alone. The arguments are those of `train_on_batch`.
+        On several devices each gets its part of the batch, as in `evaluate`. The logs are of this
+        batch alone. The arguments are those of `train_on_batch`.
         """
         check_weights(sample_weight=sample_weight)
         x, y = self._one_batch(x, y, training=False)
@@ -321,69 +729,129 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         with _interrupts.Remembered().listening():
             return super().test_on_batch(*self._dealt_out(x, y), return_dict=return_dict)
 
-    def _one_batch(self, x: Any, y: Any, training: bool) -> tuple[Any, Any]:
+    def _one_batch(self, x: Data, y: LabelsLike, training: bool) -> tuple[Tensor, LabelsLike]:
         if y is None and isinstance(x, (list, tuple)):
             x, y = split_batch(tuple(x))
-        y = as_one(y)
-        self._check_batch(x, y, training=training)
+        y = as_array(y)
+        data_checks.check_values(x, y, spec=self._spec(training))
         return x, y
 
-    def _dealt_out(self, x: Any, y: Any) -> tuple[Any, Any]:
+    def _dealt_out(self, x: Data, y: LabelsLike) -> tuple[Tensor, LabelsLike]:
         return (x, y) if _backend.devices(self) == 1 else _backend.dealt_out((x, y), self)
 
-    def _noise_states(self) -> list[Any]:
-        """Every random generator's state: the GAN's latents, the networks' dropout."""
+    # ---- saving ----------------------------------------------------------------------------------
+
+    def get_config(self) -> Config:
+        """The constructor's arguments, for saving."""
+        return {
+            **{
+                name: keras.saving.serialize_keras_object(getattr(self, name))
+                for name in self.networks
+            },
+            **{name: getattr(self, name) for name in self.arguments},
+            "seed": self.seed,
+            "name": self.name,
+            "has_average": self.has_average,
+        }
+
+    @classmethod
+    def from_config(cls, config: Config, custom_objects: Config | None = None) -> "GenerativeModel":
+        """The model that `get_config` described."""
+        config = dict(config)
+        has_average = config.pop("has_average")
+        for name in (*cls.networks, *cls.arguments):
+            config[name] = keras.saving.deserialize_keras_object(
+                config[name], custom_objects=custom_objects
+            )
+        model = cls(**config)
+        if has_average:  # samples are made with it, whether the model is compiled or not
+            with _backend.scope(model):
+                model._begin_averages()
+        return model
+
+    def get_compile_config(self) -> Config | None:
+        """What `compile` was given, for saving."""
+        if not self.compiled:
+            return None
+        return {
+            **{optimizer_argument(role): serialize(each) for role, each in self.optimizer.items()},
+            "learning_rate_ratios": self.optimizer.learning_rate_ratios,
+            **{name: _plain(getattr(self, at)) for name, at in self.compile_arguments.items()},
+            "ema_decay": self.ema_decay,
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
+            "jit_compile": self._given_jit_compile,
+        }
+
+    def compile_from_config(self, config: Config) -> None:
+        """Compiles a loaded model as it was; its optimizers are built, ready for their state."""
+        options = dict(keras.saving.deserialize_keras_object(config))
+        ratios = options.pop("learning_rate_ratios")
+        if not _backend.multiple_steps(self):  # the backend that saved it could
+            options["steps_per_execution"] = 1
+        self.compile(**options)
+        self.optimizer.learning_rate_ratios = ratios
+
+    def _noise_states(self) -> list[Variable]:
+        """The state of every random generator: the model's, and those of dropout layers."""
         return [v for v in self.variables if v.name == "seed_generator_state"]
 
-    def taking_stock(self) -> Any:
+    def taking_stock(self) -> contextlib.AbstractContextManager[None]:
         """A context to save the model in, while it is trained, by one of several processes.
 
-        All of them enter it: it takes them all to say what the means in the logs are.
+        All processes enter it: all of them are needed to compute the means in the logs.
         """
         return contextlib.nullcontext() if self._session is None else self._session.taking_stock()
 
     def save(
-        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
-    ) -> Any:
+        self,
+        filepath: str | os.PathLike[str],
+        overwrite: bool = True,
+        zipped: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Saves the model: `keras.Model.save`. One of several processes may do so alone.
 
-        A file on this machine is replaced only when the new one is whole.
+        A file on this machine is replaced only when the new one is complete.
 
         Raises:
             ValueError: The file would be of Keras's old format.
         """
         if str(filepath).endswith((".h5", ".hdf5")):
             raise ValueError(
-                'Expected a file name that ends in ".keras": of the old format for ".h5", a GAN '
-                f"cannot be loaded. Received: filepath={str(filepath)!r}."
+                'Expected a file name that ends in ".keras": the old format of ".h5" cannot hold a '
+                f"generative model. Received: filepath={str(filepath)!r}."
             )
         options = {"overwrite": overwrite, "zipped": zipped, **kwargs}
-        # Else it is for Keras to upload it, to write a folder, to ask before it overwrites.
+        # Otherwise Keras uploads it, writes a folder, or asks before it overwrites.
         is_file = str(filepath).endswith(".keras") and "://" not in str(filepath)
 
-        def save() -> Any:
+        def save() -> None:
             if not is_file or zipped is False or not overwrite:
-                return super(GenerativeModel, self).save(filepath, **options)
+                super(GenerativeModel, self).save(filepath, **options)
+                return
             with written_whole(filepath) as temporary:
-                return super(GenerativeModel, self).save(temporary, **options)
+                super(GenerativeModel, self).save(temporary, **options)
 
-        return _backend.alone(save)
+        _backend.alone(save)
 
-    def save_weights(self, *args: Any, **kwargs: Any) -> Any:
+    def save_weights(self, *args: Any, **kwargs: Any) -> None:
         """Saves the state: `keras.Model.save_weights`. One of several processes may do so alone."""
-        return _backend.alone(lambda: super(GenerativeModel, self).save_weights(*args, **kwargs))
+        _backend.alone(lambda: super(GenerativeModel, self).save_weights(*args, **kwargs))
 
     def save_own_variables(self, store: Any) -> None:
-        """Stores what Keras's files leave out: the noise's states, and how far training is."""
+        """Stores what Keras's files leave out: the states of noise, and how far training is."""
         super().save_own_variables(store)
         for index, state in enumerate(self._noise_states()):
             store[f"noise_{index}"] = ops.convert_to_numpy(state)
+        store["has_average"] = np.asarray(self.has_average)
         store["epochs_trained"] = np.asarray(self.epochs_trained, "int64")
         progress = self.progress if self._session is None else self._session.progress()
         progress.store(store)
 
     def load_own_variables(self, store: Any) -> None:
         """Loads what `save_own_variables` stored."""
+        self._check_average(bool(np.asarray(store["has_average"])))
         # Those that Keras's own version stored are numbered.
         numbered = [key for key in store.keys() if key.isdigit()]  # noqa: SIM118  (no dict)
         super().load_own_variables({key: store[key] for key in numbered})
@@ -392,3 +860,47 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         self.epochs_trained = int(np.asarray(store["epochs_trained"]))
         self.progress = Progress.stored(store)
         self.batches_trained = self.progress.batches
+
+    def _check_average(self, is_stored: bool) -> None:
+        if is_stored == self.has_average:
+            return
+        expected, received, remedy = (
+            ("with", "without", "Compile the model without `ema_decay`, or save it with an average")
+            if self.has_average
+            else ("without", "with", "Compile the model with `ema_decay=...` first")
+        )
+        raise ValueError(
+            f"Expected a file {expected} an average of the weights, as this model is compiled. "
+            f"Received: one {received} an average. {remedy}."
+        )
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What `fit` trains on, in the form that Keras's trainer takes.
+
+    Attributes:
+        read: `read(first=0)` gives the data from a batch of the epoch on.
+        x: The data, from the epoch's first batch on.
+        y: The labels of arrays, or None.
+        keras_options: The other arguments of `keras.Model.fit`, the same for each call of it.
+    """
+
+    read: Callable[..., Any]
+    x: Data
+    y: LabelsLike
+    keras_options: dict[str, Any]
+
+
+def _plain(value: Any) -> Any:
+    """A list that Keras tracks as a plain one, which its serialization knows."""
+    return list(value) if isinstance(value, list) else value
+
+
+def _first_epoch() -> int:
+    return 0
+
+
+def _restores(callback: keras.callbacks.Callback) -> bool:
+    """Whether it has the hook that may restore an earlier training."""
+    return hasattr(callback, "before_fit")

@@ -1,206 +1,237 @@
-"""The two optimizers of a GAN, as the one that Keras sees."""
+"""All optimizers of a model, as the one that Keras sees."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 
+from kgan._typing import Config, Network, Optimizer, Tensor, Variable
 from kgan._versions import KERAS
 
 _Schedule = keras.optimizers.schedules.LearningRateSchedule
 
+SOLE_ROLE = "model"
+"""The role of the optimizer in a family that has one for all its networks."""
+
+
+def optimizer_argument(role: str) -> str:
+    """The name of the argument of `compile` that takes the optimizer of a role."""
+    return "optimizer" if role == SOLE_ROLE else f"{role}_optimizer"
+
 
 @keras.saving.register_keras_serializable(package="kgan")
-class OptimizerPair(keras.optimizers.Optimizer):
-    """Holds a generator's and a discriminator's optimizer.
+class Optimizers(keras.optimizers.Optimizer):
+    """Holds the optimizers of a model, one for each role.
 
-    Keras's trainer, its callbacks and its files know one `model.optimizer`. This one stands there:
-    its variables are those of both, it builds both, and it saves both. Updates are applied through
-    `generator_optimizer` and `discriminator_optimizer` themselves.
+    Keras's trainer, its callbacks and its files know one `model.optimizer`. This is that one: it
+    has the variables of all, builds all and saves all. Updates are applied through the optimizers
+    themselves: `optimizers["generator"]`, which is also `optimizers.generator_optimizer`.
 
-    `learning_rate` reads as the generator's. Setting it, as `LearningRateScheduler` and
-    `ReduceLROnPlateau` do, sets the discriminator's too, in the ratio that the two began with.
+    `learning_rate` reads as that of the first role. Setting it, as `LearningRateScheduler` and
+    `ReduceLROnPlateau` do, sets the others too, in the ratios that they began with.
 
     Args:
-        generator_optimizer: `keras.optimizers.Optimizer`.
-        discriminator_optimizer: `keras.optimizers.Optimizer`, another object.
-        learning_rate_ratio: Float, the discriminator's learning rate to one of the generator.
-            Defaults to what it is now, or to 1 where that of the generator is 0.
+        by_role: Dictionary of `keras.optimizers.Optimizer`s by role, each a different object.
+        learning_rate_ratios: Dictionary of floats, the learning rate of each role divided by that
+            of the first. Defaults to the present ratios, or to 1 where the first rate is 0.
         name: String.
+
+    Raises:
+        ValueError: Two roles have the same optimizer.
+
+    Example:
+    ```python
+    optimizers = kgan.training.Optimizers(
+        {"generator": keras.optimizers.Adam(2e-4), "discriminator": keras.optimizers.Adam(4e-4)}
+    )
+    optimizers.learning_rate = 1e-4  # the discriminator's is 2e-4 now
+    ```
     """
 
     def __init__(
         self,
-        generator_optimizer: Any,
-        discriminator_optimizer: Any,
-        learning_rate_ratio: float | None = None,
-        name: str = "optimizer_pair",
+        by_role: Mapping[str, Optimizer],
+        learning_rate_ratios: Mapping[str, float] | None = None,
+        name: str = "optimizers",
     ) -> None:
-        if _innermost(generator_optimizer) is _innermost(discriminator_optimizer):
-            raise ValueError(
-                "The generator and the discriminator need an optimizer each: an optimizer keeps "
-                "moments for the weights it was built with. Received the same object for both: "
-                f"{_innermost(generator_optimizer)!r}. Make two."
-            )
+        _check_differ(by_role)
         super().__init__(learning_rate=0.0, name=name)
-        self.generator_optimizer = generator_optimizer
-        self.discriminator_optimizer = discriminator_optimizer
-        self.finalizes = True  # not where Keras's `fit` ends and the training goes on
-        # Kept, not worked out anew at each change: a rate may pass through 0.
-        self.learning_rate_ratio = learning_rate_ratio or self._present_ratio()
+        self.roles = tuple(by_role)
+        for role, optimizer in by_role.items():  # attributes: so Keras saves them
+            setattr(self, f"{role}_optimizer", optimizer)
+        self.finalizes = True  # False where Keras's `fit` ends and the training does not
+        # Kept, not computed at each change: a rate may pass through 0.
+        self.learning_rate_ratios = dict(learning_rate_ratios or self._present_ratios())
 
-    def _present_ratio(self) -> float:
-        rates = [
-            float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-            for optimizer in (self.discriminator_optimizer, self.generator_optimizer)
-        ]
-        return rates[0] / rates[1] if rates[1] else 1.0
+    # No properties: Keras saves what it finds in properties too, under their names.
 
-    def build(
-        self, generator_variables: Sequence[Any], discriminator_variables: Sequence[Any] = ()
-    ) -> None:
-        """Makes both optimizers' variables, so that they can be loaded before the first step."""
-        _build(self.generator_optimizer, generator_variables, "generator")
-        _build(self.discriminator_optimizer, discriminator_variables, "discriminator")
+    def __getitem__(self, role: str) -> Optimizer:
+        """The optimizer of a role."""
+        return getattr(self, f"{role}_optimizer")
+
+    def items(self) -> list[tuple[str, Optimizer]]:
+        """The roles, each with its optimizer."""
+        return [(role, self[role]) for role in self.roles]
+
+    def _all(self) -> list[Optimizer]:
+        return [self[role] for role in self.roles]
+
+    def _present_ratios(self) -> dict[str, float]:
+        rates = {
+            role: float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+            for role, optimizer in self.items()
+        }
+        first = rates[self.roles[0]]
+        return {role: rate / first if first else 1.0 for role, rate in rates.items()}
+
+    def build(self, variables: Mapping[str, Sequence[Variable]]) -> None:
+        """Creates the variables of all optimizers, so that files can be loaded into them.
+
+        Args:
+            variables: By role, the variables that its optimizer trains.
+        """
+        for role, optimizer in self.items():
+            _build(optimizer, variables[role], role)
         # What Keras's `SwapEMAWeights` exchanges with `_model_variables_moving_average`.
         self._trainable_variables = [
             v for optimizer in self._averaging() for v in optimizer._trainable_variables
         ]
         self.built = True
 
-    def check_trains(self, **networks: Any) -> None:
-        """Refuses to train other weights than those it was built for, or none.
+    def check_trains(self, parts: Mapping[str, Iterable[Network]]) -> None:
+        """Checks that each role trains the weights that its optimizer was built for.
 
         Args:
-            **networks: The `generator` and the `discriminator`.
+            parts: By role, the networks that it trains.
 
         Raises:
-            ValueError: Layers were frozen, or are no longer.
+            ValueError: Layers were frozen or unfrozen since, or a network has nothing to train.
         """
-        for role, network in networks.items():
-            variables = network.trainable_variables
+        for role, networks in parts.items():
+            variables = [v for network in networks for v in network.trainable_variables]
             if not variables:
+                network = next(iter(networks))
                 raise ValueError(
                     f"Expected a {role} with weights to train. Received: {network.name!r}, which "
                     "has none. If it was frozen, as for a GAN made of two Keras models it had to "
-                    f"be: here each network is trained in its turn. Set `{role}.trainable = True` "
+                    f"be: here each network is trained in turn. Set `{role}.trainable = True` "
                     "and compile again."
                 )
-            known = _innermost(getattr(self, f"{role}_optimizer"))._trainable_variables
+            known = innermost(self[role])._trainable_variables
             if [id(variable) for variable in known] != [id(variable) for variable in variables]:
                 raise ValueError(
                     f"Expected the {role} to train the weights that it had when it was compiled. "
-                    f"Received: {len(variables)} weights to train in place of {len(known)}, or "
+                    f"Received: {len(variables)} weights to train instead of {len(known)}, or "
                     "others. After layers are frozen or unfrozen, compile again."
                 )
 
-    def _averaging(self) -> list[Any]:
-        """The optimizers that were made with `use_ema=True`, the generator's first."""
-        both = _innermost(self.generator_optimizer), _innermost(self.discriminator_optimizer)
-        return [optimizer for optimizer in both if optimizer.use_ema]
+    def _averaging(self) -> list[Optimizer]:
+        """The optimizers that were made with `use_ema=True`, in the order of roles."""
+        return [inner for inner in map(innermost, self._all()) if inner.use_ema]
 
     @property
-    def _model_variables_moving_average(self) -> list[Any]:
+    def _model_variables_moving_average(self) -> list[Variable]:
         averaging = self._averaging()
         if not averaging:
-            # No AttributeError: of that, SwapEMAWeights would make one that knows of one optimizer.
+            arguments = ", ".join(f"`{optimizer_argument(role)}`" for role in self.roles)
+            # Not an AttributeError: from that, SwapEMAWeights would conclude that there is another
+            # optimizer inside.
             raise ValueError(
-                "SwapEMAWeights needs the averages that an optimizer keeps. Expected "
-                "`generator_optimizer`, `discriminator_optimizer` or both to be made with "
-                "`use_ema=True`. Received: neither. `GAN.compile(ema_decay=...)` keeps an average "
-                "of the generator by which samples are made without such a callback."
+                "SwapEMAWeights needs the averages that an optimizer keeps. Expected an optimizer "
+                f"made with `use_ema=True` among {arguments}. Received: none. "
+                "`compile(ema_decay=...)` keeps an average for sampling without such a callback."
             )
-        of_discriminator_alone = averaging == [_innermost(self.discriminator_optimizer)]
-        if of_discriminator_alone and KERAS < (3, 15):
-            # Which takes it that averages are those of the model's first weights.
+        lacks_first = averaging[0] is not innermost(self[self.roles[0]])
+        if lacks_first and KERAS < (3, 15):
+            # Which assumes that averages are those of the model's first weights.
             raise ValueError(
-                "SwapEMAWeights would put the discriminator's averages into the generator. "
-                "Expected Keras 3.15 or later, or a `generator_optimizer` that is made with "
-                f"`use_ema=True` too. Received: Keras {keras.version()}."
+                f"SwapEMAWeights would put the averages into the {self.roles[0]}. Expected Keras "
+                f"3.15 or later, or `{optimizer_argument(self.roles[0])}` made with `use_ema=True` "
+                f"too. Received: Keras {keras.version()}."
             )
         return [v for optimizer in averaging for v in optimizer._model_variables_moving_average]
 
     @property
-    def variables(self) -> list[Any]:
-        """The variables of both optimizers, the generator's first."""
-        return [*self.generator_optimizer.variables, *self.discriminator_optimizer.variables]
+    def variables(self) -> list[Variable]:
+        """The variables of all optimizers, in the order of roles."""
+        return [v for optimizer in self._all() for v in optimizer.variables]
 
     @property
-    def iterations(self) -> Any:
-        """How many updates the generator has had."""
-        return self.generator_optimizer.iterations
+    def iterations(self) -> Variable:
+        """The number of updates of the first role."""
+        return self[self.roles[0]].iterations
 
     @property
-    def learning_rate(self) -> Any:
-        """The generator's learning rate."""
-        return self.generator_optimizer.learning_rate
+    def learning_rate(self) -> Tensor:
+        """The learning rate of the first role."""
+        return self[self.roles[0]].learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, value: Any) -> None:
-        for role in ("generator", "discriminator"):
-            optimizer = _innermost(getattr(self, f"{role}_optimizer"))
-            if isinstance(optimizer._learning_rate, _Schedule):
+    def learning_rate(self, value: Tensor) -> None:
+        for role, optimizer in self.items():
+            schedule = innermost(optimizer)._learning_rate
+            if isinstance(schedule, _Schedule):
                 raise TypeError(
-                    f"The {role}'s optimizer has a learning rate schedule, "
-                    f"{optimizer._learning_rate!r}: its rate cannot be set. Give both optimizers "
-                    "plain learning rates to have a callback move them."
+                    f"The {role}'s optimizer has a learning rate schedule, {schedule!r}: its rate "
+                    "cannot be set. Give all optimizers plain learning rates for a callback to "
+                    "change."
                 )
         rate = float(keras.ops.convert_to_numpy(value))
-        self.generator_optimizer.learning_rate = rate
-        self.discriminator_optimizer.learning_rate = rate * self.learning_rate_ratio
+        for role, optimizer in self.items():
+            optimizer.learning_rate = rate * self.learning_rate_ratios[role]
 
-    def finalize_variable_values(self, var_list: Sequence[Any]) -> None:
+    def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
         """Overwrites weights with their averages where an optimizer was made with `use_ema`."""
         if not self.finalizes:
             return
         known = {id(variable) for variable in var_list}
-        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
-            own = [v for v in _innermost(optimizer)._trainable_variables if id(v) in known]
+        for optimizer in self._all():
+            own = [v for v in innermost(optimizer)._trainable_variables if id(v) in known]
             optimizer.finalize_variable_values(own)
-            if _innermost(optimizer).use_ema:
+            if innermost(optimizer).use_ema:
                 for variable in own:
-                    # On JAX it has the average's own array now, and training on would give the
-                    # same memory away twice.
+                    # On JAX it now has the average's own array, and further training would give
+                    # the same memory away twice.
                     variable.assign(keras.ops.copy(variable))
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        """Refuses: one list of gradients cannot say which network each is for."""
-        raise NotImplementedError(
-            "Apply gradients through `optimizer.generator_optimizer` or "
-            "`optimizer.discriminator_optimizer`."
-        )
+        """Raises an error: one list of gradients cannot say which role each is for."""
+        del grads, trainable_variables
+        names = " or ".join(f"`optimizer.{role}_optimizer`" for role in self.roles)
+        raise NotImplementedError(f"Apply gradients through {names}.")
 
-    # Keras saves the two optimizers as this one's attributes; saved here too, they would be twice.
+    # Keras saves the optimizers as attributes of this one. Saved here too, they would be twice.
     def save_own_variables(self, store: Any) -> None:
         """Stores nothing of its own."""
 
     def load_own_variables(self, store: Any) -> None:
         """Loads nothing of its own."""
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         """The constructor's arguments, for saving."""
         return {
-            "generator_optimizer": serialize(self.generator_optimizer),
-            "discriminator_optimizer": serialize(self.discriminator_optimizer),
-            "learning_rate_ratio": self.learning_rate_ratio,
+            "by_role": {role: serialize(optimizer) for role, optimizer in self.items()},
+            "learning_rate_ratios": self.learning_rate_ratios,
             "name": self.name,
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "OptimizerPair":
-        """The pair that `get_config` described."""
+    def from_config(cls, config: Config, custom_objects: Config | None = None) -> "Optimizers":
+        """The optimizers that `get_config` described."""
         config = dict(config)
-        for key in ("generator_optimizer", "discriminator_optimizer"):
-            config[key] = keras.optimizers.deserialize(config[key], custom_objects=custom_objects)
+        config["by_role"] = {
+            role: keras.optimizers.deserialize(each, custom_objects=custom_objects)
+            for role, each in config["by_role"].items()
+        }
         return cls(**config)
 
 
-def serialize(optimizer: Any) -> dict[str, Any]:
+def serialize(optimizer: Optimizer) -> Config:
     """An optimizer's configuration, from which every backend can make its own."""
     return _portable(keras.optimizers.serialize(optimizer))
 
 
-def _portable(config: dict[str, Any]) -> dict[str, Any]:
+def _portable(config: Config) -> Config:
     # On PyTorch, Keras makes an `Adam` of a class that is that backend's, and serializes it as one.
     # Other backends would load that very class, and fail at the first step.
     if config["module"].startswith("keras.src.backend."):
@@ -211,19 +242,32 @@ def _portable(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _innermost(optimizer: Any) -> Any:
-    """The optimizer within a LossScaleOptimizer, or itself."""
+def innermost(optimizer: Optimizer) -> Optimizer:
+    """The optimizer inside a LossScaleOptimizer, or the optimizer itself."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
-def _build(optimizer: Any, variables: Sequence[Any], role: str) -> None:
+def _check_differ(by_role: Mapping[str, Optimizer]) -> None:
+    seen: dict[int, str] = {}
+    for role, optimizer in by_role.items():
+        inner = innermost(optimizer)
+        other = seen.setdefault(id(inner), role)
+        if other != role:
+            raise ValueError(
+                f"The {other} and the {role} need an optimizer each: an optimizer keeps moments "
+                "for the weights it was built with. Received the same object for both: "
+                f"{inner!r}. Make two."
+            )
+
+
+def _build(optimizer: Optimizer, variables: Sequence[Variable], role: str) -> None:
     if not optimizer.built:
         optimizer.build(list(variables))
         return
-    known = [id(variable) for variable in _innermost(optimizer)._trainable_variables]
+    known = [id(variable) for variable in innermost(optimizer)._trainable_variables]
     if known != [id(variable) for variable in variables]:
         raise ValueError(
             f"Expected a new optimizer for the {role}. Received: {optimizer!r}, which was built "
-            "for the weights of another model. An optimizer keeps moments for its weights: make "
-            "one for each model."
+            "for the weights of another model. Make a new one for each model: an optimizer keeps "
+            "moments for its weights."
         )

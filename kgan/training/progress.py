@@ -1,4 +1,4 @@
-"""Where training stands between two batches, as far as no variable holds it."""
+"""How far training is between two batches, as far as no variable holds it."""
 
 import copy
 import json
@@ -7,7 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import keras
 import numpy as np
+
+from kgan.training.callback import Callback
 
 # What Keras's callbacks remember from batch to batch and from epoch to epoch.
 _STATE_OF_KERAS = {
@@ -21,12 +24,12 @@ _KEY = "progress"
 
 @dataclass(frozen=True)
 class Progress:
-    """What it takes to go on with a `fit`, beside the model's variables.
+    """What resuming a `fit` needs in addition to the model's variables.
 
     Args:
-        epoch: Integer, the epoch that comes next or is under way, as `fit` numbers them.
+        epoch: Integer, the present epoch or the next one, as `fit` numbers them.
         batches: Integer, how many of its batches are done.
-        steps: Integer, of how many; None where that is not known.
+        steps: Integer, batches to an epoch; None where that is not known.
         metrics: Arrays, the running means over those batches.
         callbacks: Names of classes, each with the state of a callback.
     """
@@ -52,21 +55,29 @@ class Progress:
         return cls(**_decoded(encoded, store))
 
 
-def has_state(callback: Any) -> bool:
+def has_state(callback: keras.callbacks.Callback) -> bool:
     """Whether a callback remembers what a resumed training needs."""
-    return hasattr(callback, "get_state") or any(_attributes(callback))
+    return _has_own_state(callback) or any(_attributes(callback))
 
 
-def states_of(callbacks: Sequence[Any]) -> list[tuple[str, Any]]:
+def _has_own_state(callback: keras.callbacks.Callback) -> bool:
+    # Any callback may have the two methods; ours all do, and most do not override them.
+    get_state = getattr(type(callback), "get_state", None)
+    return get_state is not None and get_state is not Callback.get_state
+
+
+def states_of(callbacks: Sequence[keras.callbacks.Callback]) -> list[tuple[str, Any]]:
     """The states of those callbacks that have one."""
     return [(type(each).__name__, _state_of(each)) for each in callbacks if has_state(each)]
 
 
-def give_states(callbacks: Sequence[Any], states: Sequence[tuple[str, Any]]) -> None:
+def give_states(
+    callbacks: Sequence[keras.callbacks.Callback], states: Sequence[tuple[str, Any]]
+) -> None:
     """Gives callbacks the states that such callbacks had.
 
-    The first of a class gets that of the first of its class, and so on: so callbacks may come and
-    go between the sessions of a training.
+    The first of a class gets the state of the first of its class, and so on: callbacks may be added
+    and removed between the sessions of a training.
     """
     told: Counter[str] = Counter()
     for callback in callbacks:
@@ -77,17 +88,17 @@ def give_states(callbacks: Sequence[Any], states: Sequence[tuple[str, Any]]) -> 
             _give_state(callback, copy.deepcopy(mine[0]))
 
 
-def _state_of(callback: Any) -> Any:
-    if hasattr(callback, "get_state"):
+def _state_of(callback: keras.callbacks.Callback) -> Any:
+    if _has_own_state(callback):
         state = callback.get_state()
     else:
         own = vars(callback)
         state = {name: own[name] for name in _attributes(callback) if name in own}
-    return copy.deepcopy(state)  # which the callback goes on changing
+    return copy.deepcopy(state)  # the callback will change it
 
 
-def _give_state(callback: Any, state: Any) -> None:
-    if hasattr(callback, "set_state"):
+def _give_state(callback: keras.callbacks.Callback, state: Any) -> None:
+    if _has_own_state(callback):
         callback.set_state(state)
         return
     for name in _attributes(callback):
@@ -95,7 +106,7 @@ def _give_state(callback: Any, state: Any) -> None:
             setattr(callback, name, state[name])
 
 
-def _attributes(callback: Any) -> Iterator[str]:
+def _attributes(callback: keras.callbacks.Callback) -> Iterator[str]:
     for ancestor in type(callback).__mro__:
         if ancestor.__module__.startswith("keras."):
             yield from _STATE_OF_KERAS.get(ancestor.__name__, ())

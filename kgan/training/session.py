@@ -1,4 +1,4 @@
-"""One call of `fit`: what it counts, and how it goes on where another one stopped."""
+"""One call of `fit`: what it counts, and how it resumes where another one stopped."""
 
 import contextlib
 import threading
@@ -12,22 +12,28 @@ import numpy as np
 from keras import ops
 
 from kgan import _backend, _interrupts
+from kgan._typing import Data, Logs, Variable
 from kgan.training.feed import is_indexed
 from kgan.training.progress import Progress, give_states, has_state, states_of
 
 
-def check_callbacks(callbacks: Iterable[Any]) -> None:
-    """Refuses callbacks that would watch over a training without ever seeing anything of it."""
+def check_callbacks(callbacks: Iterable[keras.callbacks.Callback]) -> None:
+    """Checks that callbacks are objects that can watch this training."""
     for callback in callbacks:
+        if isinstance(callback, type):
+            raise ValueError(
+                f"Expected callbacks as objects. Received: the class {callback.__name__}. "
+                f"Call it: {callback.__name__}()."
+            )
         if isinstance(callback, keras.callbacks.TerminateOnNaN):
             raise ValueError(
-                "Expected callbacks that read the logs of a GAN. Received: "
-                "`keras.callbacks.TerminateOnNaN`, which looks at `loss` only, and a GAN's logs "
-                "have none: it would never end this training. Use `kgan.callbacks.TerminateOnNaN`."
+                "Expected callbacks that read the logs of a generative model. Received: "
+                "`keras.callbacks.TerminateOnNaN`, which looks at `loss` only: it would never end "
+                "this training. Use `kgan.callbacks.TerminateOnNaN`."
             )
 
 
-def in_order(callbacks: Any) -> list[Any]:
+def in_order(callbacks: Any) -> list[keras.callbacks.Callback]:
     """The callbacks that `fit` was given, none that saves before one whose state it saves."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return list(callbacks.callbacks)
@@ -37,32 +43,32 @@ def in_order(callbacks: Any) -> list[Any]:
     before = [callback for callback in there[: last + 1] if not _saves(callback)]
     after = [callback for callback in there[: last + 1] if _saves(callback)] + there[last + 1 :]
     if not any(isinstance(callback, keras.callbacks.History) for callback in before):
-        # As late as can be, as Keras has it: others may add to the logs.
+        # As late as possible, as Keras has it: others may add to the logs.
         place = next((index for index, each in enumerate(after) if _saves(each)), len(after))
         after.insert(place, keras.callbacks.History())
     return [*before, *after]
 
 
-def _saves(callback: Any) -> bool:
-    return hasattr(callback, "on_train_interrupted")
+def _saves(callback: keras.callbacks.Callback) -> bool:
+    return bool(getattr(callback, "saves", False))
+
+
+def _call_hook(callback: keras.callbacks.Callback, name: str) -> None:
+    """Calls a hook of `kgan.training.Callback`, if the callback has it."""
+    hook = getattr(callback, name, None)
+    if hook is not None:
+        hook()
 
 
 class EpochRestartWarning(UserWarning):
-    """An epoch that was begun cannot be gone on with."""
+    """An interrupted epoch cannot be resumed, so it begins again."""
 
 
 class Session(keras.callbacks.Callback):
-    """Counts the epochs and batches that a model is trained, and takes up what was begun before.
+    """Counts the epochs and batches that a model is trained, and resumes what was begun before.
 
-    It stands first in the list of callbacks, so that all others find the counts right. Of the
-    others, those have their state kept that Keras has, and those with the methods `get_state()`,
-    which gives what `numpy` arrays, numbers, strings, lists and dictionaries can say, and
-    `set_state(state)`. Two more hooks are for callbacks that save: `before_fit(model)` comes before
-    all else, and says whether it has loaded an earlier `fit` of the model;
-    `on_train_interrupted()` comes when training ends with a batch, not with an epoch's callbacks:
-    it is where to save, since those callbacks are yet to be told of the epoch as if it were whole.
-    It also comes at the end, where a callback's `has_interrupted` says that it ended training.
-    A third, `on_train_failed()`, comes in place of `on_train_end` when training ends in an error.
+    It is the first in the list of callbacks, so that all others find the counts right. It calls the
+    hooks that `kgan.training.Callback` documents.
 
     Args:
         model: A `GenerativeModel`.
@@ -71,18 +77,18 @@ class Session(keras.callbacks.Callback):
         callbacks: The other callbacks.
         initial_epoch: Integer, as `fit` got it.
         epochs: Integer, as `fit` got it.
-        is_restored: Boolean, whether it is a `fit` that was begun before, not one that follows on
-            it: then its history is the same one.
+        is_restored: Whether it continues a `fit` that was begun before, with the same history,
+            instead of following one.
     """
 
     async_safe = True  # counting is no reason to wait for each batch's logs
 
     def __init__(
         self,
-        model: Any,
-        dataset: Any,
+        model: keras.Model,
+        dataset: Data,
         steps: int | None,
-        callbacks: Sequence[Any],
+        callbacks: Sequence[keras.callbacks.Callback],
         initial_epoch: int,
         epochs: int,
         is_restored: bool,
@@ -100,12 +106,13 @@ class Session(keras.callbacks.Callback):
         self._metrics_before_test: list[np.ndarray] | None = None
         self._kept: Progress | None = None
         self._stock: Progress | None = None
+        self._iterations_before_epoch = 0
         self._to_take_up = self._left_by_another(model.progress)
-        # Not as they were where it was left: they may have been set since, or compiled anew.
+        # Not as they were saved: they may have been set since, or the model compiled again.
         self._rates_before = [ops.convert_to_numpy(rate) for rate in self._learning_rates()]
 
     def _left_by_another(self, progress: Progress) -> Progress | None:
-        """What this session goes on with, if it goes on with anything."""
+        """What this session resumes, if anything."""
         begun = (progress.epoch, progress.batches)
         if self.epoch != progress.epoch or begun == (0, 0):
             return None
@@ -113,9 +120,9 @@ class Session(keras.callbacks.Callback):
             warnings.warn(
                 f"The model was saved after batch {progress.batches} of "
                 f"{progress.steps or 'an unknown number'} of epoch {progress.epoch + 1}. Expected "
-                "the same dataset, one whose place is known, to go on from there. Received: one "
-                f"with {self.steps or 'an unknown number of'} batches to an epoch. That epoch "
-                "begins anew.",
+                "the same dataset, with batches that can be read from any place, to resume there. "
+                f"Received: one with {self.steps or 'an unknown number of'} batches to an epoch. "
+                "That epoch begins again.",
                 EpochRestartWarning,
                 stacklevel=4,
             )
@@ -125,7 +132,7 @@ class Session(keras.callbacks.Callback):
 
     @property
     def first_batch(self) -> int:
-        """With which batch of its first epoch the session begins."""
+        """The batch of its first epoch that the session begins with."""
         return self._to_take_up.batches if self._to_take_up is not None else 0
 
     def progress(self) -> Progress:
@@ -148,7 +155,7 @@ class Session(keras.callbacks.Callback):
     def taking_stock(self) -> Iterator[None]:
         """A context in which `progress()` is what it is now.
 
-        Every process enters it: means over the parts of several devices are put together by all.
+        Every process enters it: all of them compute the means over the parts of several devices.
         """
         self._stock = self.progress()
         try:
@@ -156,54 +163,55 @@ class Session(keras.callbacks.Callback):
         finally:
             self._stock = None
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """Counts from the epoch's first batch."""
         del logs
         self.epoch = epoch
         self._metrics_before_test = None
         self.trained.batches_trained = self.first_batch
+        self._iterations_before_epoch = self._iterations() - self.first_batch
         if self._to_take_up is not None and not self.first_batch:
             self._give_states(self._to_take_up)
             self._to_take_up = None
         self._tell_dataset()
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Within an epoch, takes up what was left."""
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Within an epoch, resumes what was begun."""
         del batch, logs
         # Only now: Keras has reset the metrics, and the callbacks that set a learning rate when an
         # epoch begins have done so a second time.
         self.take_up()
 
     def take_up(self) -> None:
-        """Puts back what was left within an epoch, if something was."""
+        """Puts back the state of an interrupted epoch, if there is one."""
         if self._to_take_up is None:
             return
         left, self._to_take_up = self._to_take_up, None
-        if left.metrics:  # not where the model was compiled anew
+        if left.metrics:  # none where the model was compiled again
             for variable, value in zip(self.trained.metrics_variables, left.metrics, strict=True):
                 variable.assign(value)
         for rate, value in zip(self._learning_rates(), self._rates_before, strict=True):
             rate.assign(value)
         self._give_states(left)
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Counts. Where no callback wants to know of batches, several threads may do so at once."""
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Counts. Where no callback overrides batch hooks, several threads may do so at once."""
         del logs
         self.interrupt.arrive()
         done = batch + 1 if self.steps is None else min(batch + 1, self.steps)
         with self._lock:
             self.trained.batches_trained = max(self.trained.batches_trained, done)
 
-    def on_test_begin(self, logs: Any = None) -> None:
-        """Remembers the epoch's means, whose place those of held-out data take."""
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Keeps the epoch's means, which those of held-out data replace for a while."""
         del logs
         self._metrics_before_test = self._metrics()
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Counts the epoch, unless training ends within it."""
         del logs
         model = self.trained
-        # So that samples and files are the same in whichever process they are made.
+        # So that samples and files are the same in every process.
         _backend.average_statistics(model)
         is_interrupted = model.stop_training
         if is_interrupted and not self._epoch_is_whole():
@@ -217,12 +225,12 @@ class Session(keras.callbacks.Callback):
             self._tell_of_interruption()
 
     def _epoch_is_whole(self) -> bool:
-        # Of arrays Keras can tell, if it is Keras that has made the list of callbacks.
+        # Keras knows it for arrays, if Keras made the list of callbacks.
         steps = self.steps or (self.params or {}).get("steps")
         return steps is not None and self.trained.batches_trained >= steps
 
-    def on_train_end(self, logs: Any = None) -> None:
-        """Keeps what another session can take up."""
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Keeps what another session can resume."""
         del logs
         if self._to_take_up is not None:  # there was nothing left to train
             self._give_states(self._to_take_up)
@@ -233,16 +241,34 @@ class Session(keras.callbacks.Callback):
             self._tell_of_interruption()
 
     def _tell_of_interruption(self) -> None:
-        for callback in filter(_saves, self.callbacks):
-            callback.on_train_interrupted()
-
-    def fail(self) -> None:
-        """Forgets where training stands, and has callbacks give back what they hold."""
-        # Which batch was the last whose updates were all made, nobody knows.
-        self.trained.progress, self.trained.batches_trained = Progress(), 0
         for callback in self.callbacks:
-            if hasattr(callback, "on_train_failed"):
-                callback.on_train_failed()
+            _call_hook(callback, "on_train_interrupted")
+
+    def fail(self, keeps_place: bool) -> None:
+        """Ends a training that an error has ended, and lets callbacks release what they hold.
+
+        Args:
+            keeps_place: Whether it can be resumed where it is: after Ctrl-C, not after an error of
+                a step, which may have left half an update.
+        """
+        if keeps_place and self._to_take_up is None:
+            self.trained.batches_trained = self._applied_batches()
+            self._kept = self._stock = None
+            self.trained.progress = self.progress()
+        else:
+            self.trained.progress, self.trained.batches_trained = Progress(), 0
+        for callback in self.callbacks:
+            _call_hook(callback, "on_train_failed")
+
+    def _applied_batches(self) -> int:
+        """The batches of the epoch whose updates were made, counted by the optimizer."""
+        # Ctrl-C may arrive after a step and before it is counted.
+        since = self._iterations() - self._iterations_before_epoch
+        return since if self.steps is None else min(since, self.steps)
+
+    def _iterations(self) -> int:
+        optimizer = getattr(self.trained, "optimizer", None)
+        return 0 if optimizer is None else int(ops.convert_to_numpy(optimizer.iterations))
 
     def _give_states(self, left: Progress) -> None:
         callbacks = [
@@ -255,8 +281,8 @@ class Session(keras.callbacks.Callback):
     def _metrics(self) -> list[np.ndarray]:
         return [ops.convert_to_numpy(v) for v in self.trained.metrics_variables]
 
-    def _learning_rates(self) -> list[Any]:
-        optimizer = getattr(self.trained, "optimizer", None)  # Keras says it, if there is none
+    def _learning_rates(self) -> list[Variable]:
+        optimizer = getattr(self.trained, "optimizer", None)  # Keras reports it, if there is none
         return [v for v in getattr(optimizer, "variables", ()) if v.name == "learning_rate"]
 
     def _tell_dataset(self) -> None:
@@ -268,15 +294,15 @@ class RestOfEpoch(keras.callbacks.CallbackList):
     """The callbacks of a `fit` that begins within an epoch.
 
     Keras trains whole epochs, all of the same length. So its `fit` is called for the rest of the
-    first one, and again for those that follow; to the callbacks it is one training, whose first
-    epoch begins with the batch that comes next.
+    first one, and again for those that follow. To the callbacks it is one training, whose first
+    epoch begins with the next batch.
 
     Args:
         session: The `Session`, with the other callbacks.
         verbose: As `fit` got it.
     """
 
-    def __init__(self, session: Session, verbose: Any) -> None:
+    def __init__(self, session: Session, verbose: str | int) -> None:
         super().__init__(
             [session, *session.callbacks],
             add_progbar=verbose != 0,
@@ -295,26 +321,26 @@ class RestOfEpoch(keras.callbacks.CallbackList):
         """Whether no epoch follows."""
         return self.is_last_epoch or self.model.stop_training
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Tells of the first of the two beginnings."""
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Calls the callbacks at the first of the two beginnings."""
         if self.is_rest:
             super().on_train_begin(logs)
 
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Tells of a batch by its number in the whole epoch."""
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Calls the callbacks with the batch's number in the whole epoch."""
         super().on_train_batch_begin(self.first_batch + batch, logs)
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Tells of a batch by its number in the whole epoch."""
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """Calls the callbacks with the batch's number in the whole epoch."""
         super().on_train_batch_end(self.first_batch + batch, logs)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Tells of an epoch, and has averages put in the weights' place only after the last."""
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Calls the callbacks. Averages replace weights only after the last epoch."""
         super().on_epoch_end(epoch, logs)
         self.optimizer.finalizes = not self.is_rest or self.is_over
 
-    def on_train_end(self, logs: Any = None) -> None:
-        """Tells of the last of the two ends."""
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Calls the callbacks at the last of the two ends."""
         if self.is_rest and not self.is_over:
             self.is_rest, self.first_batch, self.optimizer.finalizes = False, 0, True
             return

@@ -171,7 +171,7 @@ def test_the_best_epoch_is_saved_whole_and_its_networks_are_restored(make_gan, d
     # docs/training.md says.
     assert {id(v) for v in gan.weights} >= {
         id(v)
-        for network in (gan.generator, gan.discriminator, gan.averaged_generator)
+        for network in (gan.generator, gan.discriminator, gan.network_in_use("generator"))
         for v in network.weights
     }
     assert_equal(arrays(gan.weights), second[0])
@@ -302,7 +302,7 @@ def test_swap_ema_weights_exchanges_those_of_one_alone(make_gan, role):
 def test_swap_ema_weights_without_averages_names_ours(make_gan):
     swap = keras.callbacks.SwapEMAWeights()
     swap.set_model(make_gan("mlp", ema_decay=0.9))
-    with pytest.raises(ValueError, match=r"GAN\.compile\(ema_decay=\.\.\.\)"):
+    with pytest.raises(ValueError, match=r"`compile\(ema_decay=\.\.\.\)` keeps"):
         swap.on_test_begin()
 
 

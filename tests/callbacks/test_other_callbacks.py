@@ -73,6 +73,48 @@ def test_checkpoint_of_a_link_is_written_where_that_leads(make_gan, dataset, tmp
     assert [each.name for each in real.parent.iterdir()] == ["gan.keras"]
 
 
+def test_checkpoint_fills_in_epoch_batch_and_logs(make_gan, dataset, tmp_path):
+    class Watched(Checkpoint):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, {"loss": 0.5 + epoch, **(logs or {})})
+
+    path = tmp_path / "at-{epoch:02d}" / "k-{batch}-{loss:.2f}.keras"
+    make_gan("mlp").fit(dataset, epochs=2, verbose=0, callbacks=[Watched(path)])
+    assert sorted(str(found.relative_to(tmp_path)) for found in tmp_path.rglob("*.keras")) == [
+        "at-01/k-6-0.50.keras",
+        "at-02/k-6-1.50.keras",
+    ]
+    assert keras.saving.load_model(tmp_path / "at-01" / "k-6-0.50.keras").epochs_trained == 1
+
+
+def test_checkpoint_within_an_epoch_names_the_batch(make_gan, dataset, tmp_path):
+    (tmp_path / ".0123abcd-1-2.keras").touch()  # of a process that was killed
+    (tmp_path / ".0123abcd-other.keras").touch()
+    save = Checkpoint(tmp_path / "{epoch}-{batch}.keras", every_batches=2)
+    gan = make_gan("mlp")
+    gan.fit(dataset, verbose=0, callbacks=[save, at_batch(4, lambda: stop(gan))])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".0123abcd-other.keras", "1-2.keras", "1-4.keras", "1-5.keras",
+    ]  # fmt: skip
+    saved = keras.saving.load_model(tmp_path / "1-5.keras")
+    assert (saved.epochs_trained, saved.batches_trained) == (0, 5)
+
+
+def stop(model):
+    model.stop_training = True
+
+
+def test_checkpoint_that_names_no_log_says_which_there_are(make_gan, dataset, tmp_path):
+    save = Checkpoint(tmp_path / "{val_loss:.2f}.keras")
+    with pytest.raises(ValueError, match=r"one of \['batch', .*'epoch', 'fake_score'.*val_loss"):
+        make_gan("mlp").fit(dataset, verbose=0, callbacks=[save])
+
+
+def test_braces_that_are_no_fields_stay(make_gan, dataset, tmp_path):
+    make_gan("mlp").fit(dataset, verbose=0, callbacks=[Checkpoint(tmp_path / "a}b.keras")])
+    assert [path.name for path in tmp_path.iterdir()] == ["a}b.keras"]
+
+
 @pytest.mark.parametrize(("path", "every"), [("gan.h5", 1), ("gan.keras", 0)])
 def test_checkpoint_refuses(path, every):
     with pytest.raises(ValueError, match="Received"):
@@ -87,7 +129,7 @@ def test_a_backup_is_not_written_over_by_a_loop_that_cannot_restore_it(make_gan,
     # That `fit` has asked this one before is no reason to take it.
     for callback in (backup, BackupAndRestore(tmp_path)):
         callbacks = keras.callbacks.CallbackList([callback], model=gan)
-        with pytest.raises(RuntimeError, match=r"Expected `fit` of a kgan\.GAN.*Checkpoint, and"):
+        with pytest.raises(RuntimeError, match=r"`fit` of a kgan model.*Checkpoint, and"):
             callbacks.on_train_begin()
     assert (tmp_path / "latest.keras").read_bytes() == before
     assert gan.fit(dataset, epochs=2, verbose=0, callbacks=[backup]).epoch == [0, 1]

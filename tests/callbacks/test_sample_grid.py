@@ -209,3 +209,78 @@ def test_tensorboard_images(tmp_path):
 def test_refuses_sizes_below_one(tmp_path, option):
     with pytest.raises(ValueError, match=f"{option}=0"):
         kgan.callbacks.SampleGrid(tmp_path, **{option: 0})
+
+
+# ---- inputs --------------------------------------------------------------------------------------
+
+
+class Inverter:
+    """Reconstructs images as their negatives."""
+
+    def __init__(self, num_classes=None):
+        self.num_classes = num_classes
+        self.labels = []
+
+    def encode(self, images, labels=None):
+        return images.reshape(len(images), -1)
+
+    def reconstruct(self, images, labels=None):
+        self.labels.append(labels)
+        return -images
+
+
+class Translator:
+    def translate(self, images, to=None):
+        return -images
+
+
+def some_images(count):
+    return np.random.default_rng(0).uniform(-1, 1, (count, 4, 4, 1)).astype("float32")
+
+
+@pytest.mark.parametrize("model", [Inverter(), Translator()])
+def test_rows_of_inputs_and_of_what_is_made_of_them(tmp_path, model):
+    inputs = some_images(4)
+    run(kgan.callbacks.SampleGrid(tmp_path, columns=3, inputs=inputs), model, epochs=1)
+    assert names(tmp_path) == ["epoch_0001.png", "training.gif"]
+    grid = pictures.load_picture(tmp_path / "epoch_0001.png")
+    assert grid.shape == (4 * 6 - 2, 3 * 6 - 2, 1)
+    before, after = pictures.to_uint8(inputs), pictures.to_uint8(-inputs)
+    np.testing.assert_array_equal(grid[:4, 6:10], before[1])
+    np.testing.assert_array_equal(grid[6:10, 6:10], after[1])
+    np.testing.assert_array_equal(grid[12:16, :4], before[3])
+    np.testing.assert_array_equal(grid[18:22, :4], after[3])
+    assert (grid[12:, 6:] == 127).all()
+
+
+def test_a_conditional_model_gets_the_labels_of_inputs(tmp_path):
+    labels = np.array([2, 0, 1], "int32")
+    for model, expected in ((Inverter(num_classes=3), labels), (Inverter(), None)):
+        grid = kgan.callbacks.SampleGrid(tmp_path, inputs=(some_images(3), labels))
+        run(grid, model, epochs=1)
+        assert model.labels[-1] is expected
+
+
+def test_reconstructions_in_fit(tmp_path):
+    data = kgan.data.load_digits("train", batch_size=100, binarize="dynamic", seed=0)
+    networks = kgan.networks.dense_vae((28, 28, 1), latent_dim=2, width=8, blocks=1)
+    vae = kgan.VAE(*networks, seed=0)
+    vae.compile()
+    inputs, _ = data.draw(8, seed=0)
+    grid = kgan.callbacks.SampleGrid(tmp_path, columns=4, inputs=inputs)
+    vae.fit(data, steps_per_epoch=3, verbose=0, callbacks=[grid])
+    expected = pictures.paired_grid(
+        pictures.to_uint8(inputs), pictures.to_uint8(vae.reconstruct(inputs)), 4
+    )
+    np.testing.assert_array_equal(pictures.load_picture(tmp_path / "epoch_0001.png"), expected)
+
+
+def test_models_that_cannot_make_the_images_are_refused(tmp_path):
+    for model, options, message in (
+        (Painter(), {"inputs": some_images(2)}, r"since `inputs` were given. Received: Painter"),
+        (Inverter(), {}, r"generate\(n, seed=\.\.\.\).*Received: Inverter"),
+    ):
+        callback = kgan.callbacks.SampleGrid(tmp_path, **options)
+        callback.set_model(model)
+        with pytest.raises(TypeError, match=message):
+            callback.on_train_begin()

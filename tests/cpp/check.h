@@ -1,4 +1,4 @@
-// The little that these tests need of a test framework: a check that says what failed and goes on.
+// A minimal test framework: a check that reports a failure and continues.
 #pragma once
 
 #include <cstdio>
@@ -25,7 +25,7 @@ bool throws_invalid_argument(Function function) {
     return false;
 }
 
-// What main returns: a test that checked nothing fails too.
+// The exit status of main. A test without any check fails too.
 inline int result() {
     std::printf("%d checks, %d failures\n", checks, failures);
     return failures == 0 && checks > 0 ? 0 : 1;

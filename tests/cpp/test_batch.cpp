@@ -1,6 +1,6 @@
-// Every instruction set against the table, to the bit, on images whose memory ends where a page
-// begins that may not be touched: one byte read too many ends the test, and so it does for masked
-// vector loads, which sanitizers do not see. Guard values around the output show a stray write.
+// Compares every instruction set with the table, to the bit. The memory of the images ends at a
+// page without access: reading one byte too many ends the test, also by a masked vector load, which
+// sanitizers do not see. Guard values around the output show stray writes.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -28,15 +28,26 @@ Value expected_value(const Levels& levels, std::uint8_t pixel) {
     }
 }
 
+// The level that pixel `position` of image `row` has in a batch.
+std::uint8_t expected_pixel(const Binarize& binarize, std::uint8_t level, std::size_t row,
+                            std::size_t position) {
+    if (binarize.how == Binarization::none) return level;
+    if (binarize.how == Binarization::threshold) return level > 127 ? 255 : 0;
+    const std::uint64_t key = row_key(binarize.key, row);
+    std::uint64_t trial = 0;
+    while (drawn_byte(key, position, trial) == 255) ++trial;
+    return drawn_byte(key, position, trial) < level ? 255 : 0;
+}
+
 constexpr std::size_t kWhole = 0;
 
-// Gathers into a guarded buffer that starts `misaligned` values past its allocation's alignment:
-// whole images, or stacks of `stack`, whose channels are images[indices[i * stack + c]].
+// Gathers whole images, or stacks of `stack` images, and compares them. The guarded buffer starts
+// `misaligned` values past the alignment of its allocation.
 template <typename Value>
 bool gathers_right(const Images& images, std::size_t stack,
                    const std::vector<std::int64_t>& indices, const Levels& levels,
                    const Padding& padding, InstructionSet set, unsigned threads,
-                   std::size_t misaligned) {
+                   std::size_t misaligned, const Binarize& binarize = {}) {
     const std::size_t height = padding.top + images.height + padding.bottom;
     const std::size_t width = padding.left + images.width + padding.right;
     const std::size_t channels = stack == kWhole ? images.channels : stack;
@@ -47,10 +58,10 @@ bool gathers_right(const Images& images, std::size_t stack,
     std::vector<Value> out(kGuard + misaligned + size + kGuard, guard);
     Value* begin = out.data() + kGuard + misaligned;
     if (stack == kWhole) {
-        gather(images, indices.data(), batch_size, levels, padding, set, threads, begin);
+        gather(images, indices.data(), batch_size, levels, binarize, padding, set, threads, begin);
     } else {
-        gather_stacked(images, indices.data(), batch_size, stack, levels, padding, set, threads,
-                       begin);
+        gather_stacked(images, indices.data(), batch_size, stack, levels, binarize, padding, set,
+                       threads, begin);
     }
 
     std::vector<Value> expected;
@@ -58,7 +69,7 @@ bool gathers_right(const Images& images, std::size_t stack,
         for (std::size_t y = 0; y < height; ++y) {
             for (std::size_t x = 0; x < width; ++x) {
                 for (std::size_t c = 0; c < channels; ++c) {
-                    // Unsigned wrap-around sends what is before the image beyond it too.
+                    // Unsigned: positions before the image wrap around to beyond it.
                     const std::size_t row = y - padding.top;
                     const std::size_t column = x - padding.left;
                     std::uint8_t pixel = 0;
@@ -66,10 +77,11 @@ bool gathers_right(const Images& images, std::size_t stack,
                         const std::size_t place = stack == kWhole ? i : i * stack + c;
                         const auto image = static_cast<std::size_t>(indices[place]);
                         const std::size_t channel = stack == kWhole ? c : 0;
-                        pixel =
-                            images.pixels[((image * images.height + row) * images.width + column) *
-                                              images.channels +
-                                          channel];
+                        const std::size_t position =
+                            (row * images.width + column) * images.channels + channel;
+                        const std::size_t size = images.height * images.width * images.channels;
+                        pixel = expected_pixel(binarize, images.pixels[image * size + position],
+                                               image, position);
                     }
                     expected.push_back(expected_value<Value>(levels, pixel));
                 }
@@ -86,7 +98,7 @@ bool gathers_right(const Images& images, std::size_t stack,
     return true;
 }
 
-// Random bytes that end at the edge of a page without access.
+// Random bytes that end at a page without access.
 class Pixels {
   public:
     explicit Pixels(std::size_t size) {
@@ -138,7 +150,7 @@ void test_every_stack(InstructionSet set, const Levels& levels) {
     constexpr std::size_t count = 5;
     std::vector<std::size_t> widths;
     for (std::size_t width = 1; width <= 70; ++width) widths.push_back(width);
-    // More than is put together at once, by less than a vector and by more.
+    // More pixels than are prepared at once, by less than a vector and by more.
     widths.insert(widths.end(), {1023, 1024, 1025, 1359, 1360, 1361, 1375, 1376, 1377, 4100, 8200});
     for (const std::size_t stack : std::initializer_list<std::size_t>{1, 2, 3, 4, kMaxStack}) {
         std::vector<std::int64_t> indices;
@@ -174,7 +186,7 @@ void test_padding_and_threads(InstructionSet set) {
                                            set, threads, 1));
                 CHECK(gathers_right<float>(images, kWhole, {}, levels, padding, set, threads, 0));
             }
-            // The wider rows are put together in parts that do not end where a row does.
+            // The wider rows are prepared in parts that do not end at the end of a row.
             for (const std::size_t width : std::initializer_list<std::size_t>{9, 700}) {
                 const Pixels pixels(5 * 7 * width);
                 const Images images{pixels.get(), 5, 7, width, 1};
@@ -187,6 +199,41 @@ void test_padding_and_threads(InstructionSet set) {
             }
         }
     }
+}
+
+// Runs of every length, and images that are binarised in several parts.
+void test_binarized(InstructionSet set, const Binarize& binarize) {
+    const Levels levels(-1, 1, DType::float32);
+    const Levels halves(0, 1, DType::float16);
+    std::vector<std::size_t> widths;
+    for (std::size_t width = 1; width <= 70; ++width) widths.push_back(width);
+    widths.insert(widths.end(), {4095, 4096, 4097, 4104, 8200});
+    for (const std::size_t width : widths) {
+        for (const std::size_t channels : std::initializer_list<std::size_t>{1, 3}) {
+            const Pixels pixels(3 * 2 * width * channels);
+            const Images images{pixels.get(), 3, 2, width, channels};
+            for (const Padding& padding : {Padding{}, Padding{1, 2, 3, 4}}) {
+                CHECK(gathers_right<float>(images, kWhole, {2, 0, 2, 1}, levels, padding, set, 2, 1,
+                                           binarize));
+                CHECK(gathers_right<std::uint16_t>(images, kWhole, {1}, halves, padding, set, 1, 0,
+                                                   binarize));
+            }
+        }
+        const Pixels pixels(3 * 2 * width);
+        const Images images{pixels.get(), 3, 2, width, 1};
+        for (const std::size_t stack : std::initializer_list<std::size_t>{1, 2, 3, kMaxStack}) {
+            std::vector<std::int64_t> indices;
+            for (std::size_t i = 0; i < 2 * stack; ++i) {
+                indices.push_back(static_cast<std::int64_t>(i * i % 3));
+            }
+            CHECK(gathers_right<float>(images, stack, indices, levels, {1, 0, 2, 0}, set, 2, 1,
+                                       binarize));
+        }
+    }
+    // More channels than are binarised at once.
+    const Pixels pixels(2 * 2 * 5000);
+    CHECK(gathers_right<float>(Images{pixels.get(), 2, 1, 2, 5000}, kWhole, {1, 0}, levels,
+                               {0, 0, 1, 0}, set, 1, 0, binarize));
 }
 
 bool is(const Padding& padding, std::size_t top, std::size_t bottom, std::size_t left,
@@ -214,8 +261,8 @@ void test_batch_shape() {
     CHECK(shape.size == 7 && shape.height == 8 && shape.width == 15 && shape.channels == 3);
 }
 
-// What fits exactly has a shape; one value more has none, nor has what an empty dimension would
-// hide.
+// The largest batch that fits has a shape. One value more throws, also if another dimension is
+// empty.
 void test_largest_batch() {
     constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max();
     constexpr std::size_t huge = std::numeric_limits<std::size_t>::max();
@@ -234,7 +281,7 @@ void test_largest_batch() {
     CHECK(!shaped(1, 1, {std::size_t{1} << 31, 0, 0, std::size_t{1} << 31}, DType::float16));
     CHECK(!shaped(0, 1, {std::size_t{1} << 31, 0, 0, std::size_t{1} << 31}, DType::float16));
     CHECK(shaped(0, 1, {std::size_t{1} << 30, 0, 0, std::size_t{1} << 30}, DType::float16));
-    // Sums that wrap around to little.
+    // Sums that wrap around to small numbers.
     CHECK(!shaped(1, 1, {huge, 1, 0, 0}, DType::float16));
     CHECK(!shaped(1, 1, {0, 0, huge, 0}, DType::float16));
     CHECK(!shaped(0, 0, {0, huge, 0, 0}, DType::float16));
@@ -248,12 +295,12 @@ void test_batches_without_a_shape_are_refused(InstructionSet set) {
     const std::int64_t indices[] = {0, 0, 0};
     constexpr std::size_t quarter = std::size_t{1} << 62;
     constexpr std::size_t huge = std::numeric_limits<std::size_t>::max();
-    // In 64 bits the last two would come to sizes of 0 and 4 bytes.
+    // In 64 bits, the sizes of the last two would be 0 and 4 bytes.
     for (const Padding& padding :
          {Padding{quarter, 0, 0, 0}, Padding{huge, 0, 0, 0}, Padding{huge, 1, 0, 0}}) {
         float out = -7.0f;
-        CHECK_THROWS(gather(dot, indices, 1, levels, padding, set, 1, &out));
-        CHECK_THROWS(gather_stacked(dot, indices, 1, 3, levels, padding, set, 1, &out));
+        CHECK_THROWS(gather(dot, indices, 1, levels, {}, padding, set, 1, &out));
+        CHECK_THROWS(gather_stacked(dot, indices, 1, 3, levels, {}, padding, set, 1, &out));
         CHECK(out == -7.0f);
     }
 }
@@ -277,11 +324,11 @@ void test_indices_are_checked_before_any_write(InstructionSet set) {
     for (const std::int64_t wrong : {std::int64_t{-1}, std::int64_t{2}, lowest, highest}) {
         std::vector<float> out(96, -7.0f);
         const std::int64_t indices[] = {0, wrong};
-        CHECK_THROWS(gather(images, indices, 2, levels, {}, set, 0, out.data()));
+        CHECK_THROWS(gather(images, indices, 2, levels, {}, {}, set, 0, out.data()));
         for (const std::size_t place : std::initializer_list<std::size_t>{0, 2, 3, 5}) {
             std::int64_t stacked[6] = {0, 1, 0, 1, 1, 0};
             stacked[place] = wrong;
-            CHECK_THROWS(gather_stacked(images, stacked, 2, 3, levels, {}, set, 0, out.data()));
+            CHECK_THROWS(gather_stacked(images, stacked, 2, 3, levels, {}, {}, set, 0, out.data()));
         }
         CHECK(out == std::vector<float>(96, -7.0f));
     }
@@ -294,10 +341,10 @@ void test_what_cannot_be_stacked(InstructionSet set) {
     const Images colour{pixels.get(), 2, 1, 2, 3};
     const std::vector<std::int64_t> indices(kMaxStack + 1, 0);
     std::vector<float> out(2 * (kMaxStack + 1), -7.0f);
-    CHECK_THROWS(gather_stacked(grey, indices.data(), 1, 0, levels, {}, set, 1, out.data()));
+    CHECK_THROWS(gather_stacked(grey, indices.data(), 1, 0, levels, {}, {}, set, 1, out.data()));
     CHECK_THROWS(
-        gather_stacked(grey, indices.data(), 1, kMaxStack + 1, levels, {}, set, 1, out.data()));
-    CHECK_THROWS(gather_stacked(colour, indices.data(), 1, 3, levels, {}, set, 1, out.data()));
+        gather_stacked(grey, indices.data(), 1, kMaxStack + 1, levels, {}, {}, set, 1, out.data()));
+    CHECK_THROWS(gather_stacked(colour, indices.data(), 1, 3, levels, {}, {}, set, 1, out.data()));
     CHECK(out == std::vector<float>(2 * (kMaxStack + 1), -7.0f));
 }
 
@@ -316,6 +363,8 @@ int main() {
         test_every_stack(set, Levels(0.1, 0.9, DType::float32));
         test_every_stack(set, Levels(0, 1, DType::bfloat16));
         test_padding_and_threads(set);
+        test_binarized(set, {Binarization::threshold, 0});
+        test_binarized(set, {Binarization::drawn, 12345});
         test_images_without_pixels_are_all_padding(set);
         test_batches_without_a_shape_are_refused(set);
         test_indices_are_checked_before_any_write(set);

@@ -1,4 +1,4 @@
-// Every input lies in an allocation of exactly its size, so that a sanitizer sees a byte too many.
+// Every input has an allocation of exactly its size, so that a sanitizer finds reads beyond it.
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>

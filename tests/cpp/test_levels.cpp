@@ -10,7 +10,7 @@ namespace {
 using kgan::DType;
 using kgan::Levels;
 
-// The value that a 16-bit pattern stands for.
+// The value of a 16-bit pattern.
 double decode(unsigned bits, int exponent_bits) {
     const int mantissa_bits = 15 - exponent_bits;
     const int bias = (1 << (exponent_bits - 1)) - 1;
@@ -21,8 +21,8 @@ double decode(unsigned bits, int exponent_bits) {
     return bits & 0x8000 ? -magnitude : magnitude;
 }
 
-// Every finite pattern comes back; halfway between it and the next, the even one; a hair to either
-// side of halfway, the nearer.
+// Every finite pattern is kept. Halfway between two patterns rounds to the even one, and the next
+// number on either side of halfway to the nearer one.
 void test_rounding(int exponent_bits) {
     const unsigned infinity = ((1u << exponent_bits) - 1) << (15 - exponent_bits);
     for (unsigned bits = 0; bits < infinity; ++bits) {

@@ -1,6 +1,6 @@
-// Gathers that are refused memory, at every point where they ask for some: they throw before they
-// have started a thread, or make the batch with the threads that they have. This file is a test of
-// its own because it replaces operator new.
+// Gathers for which each allocation in turn fails. They throw before they start a thread, or make
+// the batch with the threads that they have. This is a separate program because it replaces
+// operator new.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
 
-// How many more times the running thread gets memory from `new`.
+// How many more allocations of the running thread succeed.
 thread_local std::size_t allocations_left = kUnlimited;
 
 }  // namespace
@@ -57,7 +57,7 @@ void test_no_memory() {
         bool threw = false;
         allocations_left = allowed;
         try {
-            gather(images, indices.data(), count, levels, {}, InstructionSet::portable, 5,
+            gather(images, indices.data(), count, levels, {}, {}, InstructionSet::portable, 5,
                    out.data());
         } catch (const std::bad_alloc&) {
             threw = true;

@@ -1,5 +1,5 @@
-// Gathers that run side by side, for ThreadSanitizer to watch. All of them share images, indices
-// and levels, which nobody may write; what each makes is its own.
+// Concurrent gathers under ThreadSanitizer. They share images, indices and levels, which none of
+// them may write; each has its own output.
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +24,7 @@ struct Source {
     std::vector<std::uint8_t> pixels;
     std::vector<std::int64_t> indices;
     Levels levels{-1, 1, DType::float32};
+    Binarize binarize{Binarization::drawn, 5};
 
     explicit Source(std::size_t batch_size) {
         for (std::size_t i = 0; i < kCount * kHeight * kWidth; ++i) {
@@ -41,10 +42,10 @@ struct Source {
         std::vector<float> out(indices.size() * kPadded);
         if (stacked) {
             gather_stacked(images(), indices.data(), indices.size() / kStack, kStack, levels,
-                           kPadding, set, threads, out.data());
+                           binarize, kPadding, set, threads, out.data());
         } else {
-            gather(images(), indices.data(), indices.size(), levels, kPadding, set, threads,
-                   out.data());
+            gather(images(), indices.data(), indices.size(), levels, binarize, kPadding, set,
+                   threads, out.data());
         }
         return out;
     }
@@ -56,11 +57,16 @@ struct Source {
                 for (std::size_t x = 0; x < kWidth; ++x) {
                     const std::size_t place = (y + kPadding.top) * (kWidth + 4) + x + kPadding.left;
                     const auto image = static_cast<std::size_t>(indices[i]);
-                    const std::uint8_t pixel = pixels[(image * kHeight + y) * kWidth + x];
+                    const std::size_t position = y * kWidth + x;
+                    const std::uint8_t level = pixels[image * kHeight * kWidth + position];
+                    const std::uint64_t key = row_key(binarize.key, image);
+                    std::uint64_t trial = 0;
+                    while (drawn_byte(key, position, trial) == 255) ++trial;
+                    const bool is_on = drawn_byte(key, position, trial) < level;
                     const std::size_t at =
                         stacked ? (i / kStack * kPadded + place) * kStack + i % kStack
                                 : i * kPadded + place;
-                    out[at] = levels.values32()[pixel];
+                    out[at] = levels.values32()[is_on ? 255 : 0];
                 }
             }
         }
@@ -68,7 +74,7 @@ struct Source {
     }
 };
 
-// Threads that begin together and call work(t); how many of the calls returned true.
+// Starts threads that call work(t) at the same time. Returns how many calls returned true.
 template <typename Work>
 int together(int count, Work work) {
     std::atomic<int> waiting{count};
@@ -85,8 +91,8 @@ int together(int count, Work work) {
     return right;
 }
 
-// Must come first: what is worked out only once, such as the number of cores, is worked out here.
-// 0 lets the size decide: large enough for a thread of its own where there are two cores.
+// Must run first: values that are computed once, such as the number of cores, are computed here.
+// With 0 threads the size decides: this one is large enough for two threads on two cores.
 void test_first_use() {
     const Source source(400);
     CHECK(together(4, [&](int t) {

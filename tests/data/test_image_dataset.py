@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+import re
 import threading
 
 import keras
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgan.data import ImageDataset
+from kgan.data import DataWarning, ImageDataset, StackedImageDataset
 
 COUNT = 50
 # Pixel (0, 0) is the image's number, so that a batch says which images it holds.
@@ -246,14 +247,14 @@ def test_the_parts_of_a_batch_are_its_rows_in_order(count):
 
 def test_of_a_part_no_other_images_are_made(monkeypatch):
     picked = []
-    monkeypatch.setattr(ImageDataset, "_gather", lambda self, rows: picked.extend(rows))
+    monkeypatch.setattr(ImageDataset, "_gather", lambda self, rows, *how: picked.extend(rows))
     make(shuffle=False).batch(0, 2, part=(1, 4))
     assert picked == [18, 19]
 
 
 @pytest.mark.parametrize("part", [(2, 2), (-1, 2), (0, 0), 1, (0,), (0, 1, 2), (0.0, 2.0)])
 def test_parts_that_there_are_not(part):
-    with pytest.raises(ValueError, match=r"part must be two ints \(i, n\).*Received: part="):
+    with pytest.raises(ValueError, match=r"`part` to be two integers \(i, n\).*Received: part="):
         make().batch(0, 0, part=part)
 
 
@@ -273,51 +274,214 @@ def test_a_dataset_can_be_made_again_where_its_seed_was_given_or_is_not_asked():
 
 @pytest.mark.parametrize("index", [-1, 6, 10**30])
 def test_index_outside_the_epoch(index):
-    with pytest.raises(IndexError, match=f"below 6.*Received: index={index}"):
+    with pytest.raises(IndexError, match=f"below 6, .*Received: index={index}"):
         make()[index]
-    with pytest.raises(IndexError, match=f"below 6.*Received: index={index}"):
+    with pytest.raises(IndexError, match=f"below 6, .*Received: index={index}"):
         make().batch(1, index)
 
 
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"images": IMAGES.astype(np.float32)}, r"uint8.*\* 255.*Received: dtype float32"),
-        ({"images": IMAGES / 127.5 - 1}, r"\(images \+ 1\) \* 127\.5.*Received: dtype float64"),
-        ({"images": ["a.png"]}, "not files.*Received: a list, dtype <U5"),
-        ({"images": np.array([IMAGES], object)}, "uint8 array.*a ndarray, dtype object"),
-        ({"images": [IMAGES[0], IMAGES[0, 1:]]}, "the same shape.*resize or pad.*a list of arrays"),
+        ({"images": ["a.png"]}, "Received: a list of dtype <U5. Pass the pixels, not files"),
+        ({"images": np.array([IMAGES], object)}, "uint8 array.*a ndarray of dtype object"),
+        ({"images": [IMAGES[0], IMAGES[0, 1:]]}, "the same shape.*a list of arrays.*Resize or pad"),
         ({"images": IMAGES[0, 0]}, r"shape \(N, H, W\).*Received: shape \(5, 3\)"),
-        ({"images": IMAGES[:0]}, "must not be empty"),
+        ({"images": IMAGES[:0]}, "at least one pixel"),
         ({"labels": LABELS[:-1]}, "49 labels for 50 images"),
-        ({"labels": LABELS.astype(float)}, "labels must be integers.*float64"),
-        ({"labels": LABELS > 3}, "labels must be integers.*bool"),
-        ({"labels": np.eye(7, dtype=int)[LABELS]}, "argmax"),
         ({"labels": LABELS - 1}, "labels from -1 to 5"),
         ({"labels": LABELS + 2**40}, "fit in int32"),
         ({"labels": LABELS, "num_classes": 6}, "num_classes=6 and the label 6"),
         ({"labels": LABELS, "num_classes": 0}, "`num_classes` to be an integer of at least 1"),
-        ({"num_classes": 7}, "there are no labels"),
+        ({"num_classes": 7}, "num_classes=7 and no labels"),
         ({"batch_size": 0}, "`batch_size` to be an integer of at least 1. Received: batch_size=0"),
         ({"batch_size": 2.0}, "`batch_size` to be an integer"),
-        ({"batch_size": 51}, "50 images do not fill one batch of 51.*drop_remainder=False"),
+        ({"batch_size": 51}, "50 images and batch_size=51.*drop_remainder=False"),
         ({"seed": -1}, "`seed` to be an integer of at least 0"),
         ({"seed": "a"}, "`seed` to be an integer"),
-        ({"value_range": (1, -1)}, r"value_range.*Received: \(1, -1\)"),
+        ({"value_range": (1, -1)}, r"value_range.*Received: \(1, -1\)\."),
         ({"value_range": (0, np.nan)}, "value_range.*Received"),
         ({"value_range": (-np.inf, 0)}, "value_range.*Received"),
         ({"value_range": 3}, "pair of floats.*Received: value_range=3"),
         ({"value_range": (0, 1, 2)}, "pair of floats"),
-        ({"dtype": "float64"}, "dtype must be one of.*Received: dtype='float64'"),
-        ({"dtype": "nonsense"}, "dtype must be one of.*Received: dtype='nonsense'"),
-        ({"pad_to": (3, 5)}, r"at least the images' own \(4, 5\).*Received: pad_to=\(3, 5\)"),
-        ({"pad_to": 32}, "two ints"),
+        ({"dtype": "float64"}, "`dtype` to be one of.*Received: dtype='float64'"),
+        ({"dtype": "nonsense"}, "`dtype` to be one of.*Received: dtype='nonsense'"),
+        ({"pad_to": (3, 5)}, r"at least those of the images, \(4, 5\).*Received: pad_to=\(3, 5\)"),
+        ({"pad_to": 32}, "two integers"),
         ({"steps_per_epoch": 0}, "`steps_per_epoch` to be an integer of at least 1"),
     ],
 )
 def test_wrong_arguments_are_named(options, match):
     with pytest.raises(ValueError, match=match):
         make(**options)
+
+
+COLUMNS = LABELS[:, None]
+
+
+@pytest.mark.parametrize(
+    ("images", "advice"),
+    [
+        (IMAGES > 127, "np.round(images * 255.0)"),
+        (np.float32(IMAGES) / 255, "np.round(images * 255.0)"),
+        (IMAGES / 127.5 - 1, "np.round((images + 1) * 127.5)"),
+        (IMAGES // 16 * 1.0, "np.round(images * (255 / 15))"),
+        (IMAGES.astype(float), "np.round(images)"),
+        (IMAGES.astype("int64"), "images"),
+        (IMAGES.astype("uint16"), "images"),
+        (IMAGES.astype("uint16") * 257, "np.round(images / 257)"),
+        (IMAGES.astype("int32") * 257, "np.round(images / 257)"),
+        ((IMAGES - 33.0) / 78, "np.round((images + 0.423077) * (255 / 3.26923))"),
+        (IMAGES * 1000.0 + 7, "np.round((images - 7) * (255 / 255000))"),
+        (IMAGES.astype("int16") - 128, "np.round((images + 128) * (255 / 255))"),
+    ],
+)
+def test_other_dtypes_are_told_how_to_convert_by_the_range_seen(images, advice):
+    low, high = float(images.min()), float(images.max())
+    message = f"dtype {images.dtype} with values from {low:g} to {high:g}. Convert them: {advice}"
+    with pytest.raises(ValueError, match=re.escape(f"{message}.astype('uint8').")):
+        make(images)
+    converted = eval(advice, {"np": np, "images": images}).astype("uint8")
+    assert converted.min() <= 1
+    assert converted.max() == 255
+    expected = (images - low) * (255 / (high - low))
+    np.testing.assert_allclose(converted, expected, rtol=0, atol=1)
+
+
+def test_values_that_are_not_finite_are_named():
+    images = IMAGES / 255
+    images[3, 1, 2, 0] = np.nan
+    with pytest.raises(ValueError, match=r"from nan to nan. Remove the values.*not finite"):
+        make(images)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", ">i4"])
+def test_labels_may_be_a_column(dtype):
+    dataset = make(labels=COLUMNS.astype(dtype))
+    np.testing.assert_array_equal(dataset.labels, LABELS)
+    assert dataset.labels.dtype == np.int32
+    assert dataset.num_classes == 7
+
+
+@pytest.mark.parametrize(
+    ("labels", "advice"),
+    [
+        (np.eye(7, dtype=int)[LABELS], r"int64 of shape \(50, 7\)\. .* labels.argmax\(axis=-1\)\."),
+        (np.eye(7, dtype="float32")[LABELS], r"one-hot labels: labels.argmax\(axis=-1\)\."),
+        (np.eye(7, dtype=int)[LABELS] + 1, r"int64 of shape \(50, 7\)\.$"),
+        (np.stack([LABELS, LABELS], axis=1), r"int64 of shape \(50, 2\)\.$"),
+        (COLUMNS[:, None], r"int64 of shape \(50, 1, 1\)\.$"),
+        (LABELS.astype(float), r"float64 of shape \(50,\)\. Convert them: labels.astype"),
+        (COLUMNS.astype(float), r"float64 of shape \(50,\)\. Convert them: labels.astype"),
+        (LABELS / 2, r"float64 of shape \(50,\)\.$"),
+        (LABELS > 3, r"bool of shape \(50,\)\. Convert them: labels.astype"),
+        (np.array(list("abcdefg"))[LABELS], r"<U1 of shape \(50,\)\. Number.*np\.unique\(labels"),
+    ],
+)
+def test_labels_that_are_no_classes(labels, advice):
+    with pytest.raises(ValueError, match=advice):
+        make(labels=labels)
+
+
+# Warnings.
+
+
+def warned(*arguments, **options):
+    with pytest.warns(DataWarning) as warnings:
+        dataset = ImageDataset(*arguments, batch_size=8, seed=3, **options)
+    (warning,) = warnings
+    assert warning.filename == __file__  # the line that made the dataset
+    return dataset, str(warning.message)
+
+
+@pytest.mark.parametrize(
+    ("highest", "advice"),
+    [(1, "images * 255"), (15, "images * 17"), (3, "images * 85"),
+     (16, "np.round(images * (255 / 16)).astype('uint8')")],
+)  # fmt: skip
+def test_images_of_another_scale_warn(highest, advice):
+    images = (IMAGES % (highest + 1)).astype("uint8")
+    message = warned(images)[1]
+    assert f"values from 0 to {highest}, which become nearly black" in message
+    assert message.endswith(f" Pass {advice}.")
+    better = eval(advice, {"np": np, "images": images})
+    assert better.max() == 255
+    make(better, value_range=(-1, 1))
+    # As probabilities, too.
+    assert "nearly black" in warned(images, value_range=(0, 255), binarize="dynamic")[1]
+
+
+def test_low_levels_that_do_not_warn():
+    make(IMAGES % 2, value_range=(0, 255))  # pixels stay as they are
+    make(IMAGES * 0, value_range=(-1, 1))
+    make(IMAGES % 18, value_range=(-1, 1))
+    late = np.zeros((2000, 2, 2), np.uint8)
+    late[1999, 1, 1] = 200
+    make(late, value_range=(-1, 1))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (LABELS + 1, "from 1 to 7, without images of class 0. Pass labels - 1, or num_classes=8"),
+        (LABELS + 3, "from 3 to 9, without images of class 0 and 2 others. Pass labels - 3,"),
+        (LABELS * 2, "from 0 to 12, without images of class 1 and 5 others. Pass np.unique("),
+        (LABELS * 2 + 1, "without images of class 0 and 6 others. Pass np.unique(labels,"),
+        (np.where(LABELS == 4, 3, LABELS), "labels from 0 to 6, without images of class 4. Pass"),
+    ],
+)
+def test_classes_without_images_warn(labels, message):
+    dataset, warning = warned(IMAGES, labels)
+    assert message in warning
+    assert dataset.num_classes == labels.max() + 1
+    np.testing.assert_array_equal(dataset.labels, labels)
+    # Not if the number of classes is given.
+    assert make(labels=labels, num_classes=20).num_classes == 20
+
+
+@pytest.mark.parametrize("shape", [(10, 3, 32, 32), (10, 1, 28, 28), (10, 4, 5, 6)])
+def test_channels_first_warn(shape):
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    dataset, message = warned(images)
+    assert f"shape {shape}, which is read as {shape[1]} x {shape[2]} pixels" in message
+    assert dataset.image_shape == shape[1:]
+    make(images.transpose(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize("shape", [(10, 1, 28, 1), (10, 3, 32, 3), (10, 28, 28), (10, 5, 5, 5)])
+def test_other_shapes_do_not_warn(shape):
+    make(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+
+
+def test_a_subclass_and_a_function_of_the_package_warn_at_the_callers_line():
+    with pytest.warns(DataWarning, match="nearly black") as warnings:
+        StackedImageDataset(IMAGES[..., 0] % 2, batch_size=8)
+    assert warnings[0].filename == __file__
+
+
+# Seeds.
+
+
+def test_a_seed_that_is_not_given_is_drawn_as_keras_draws_its_seeds():
+    def seeds():
+        keras.utils.set_random_seed(1)
+        return [make(seed=None).seed for _ in range(3)]
+
+    first = seeds()
+    assert first == seeds()
+    assert len(set(first)) == 3
+    keras.utils.set_random_seed(2)
+    assert make(seed=None).seed != first[0]
+    # Still not what several processes may rely on.
+    assert not make(seed=None).is_reproducible
+
+
+def test_a_seed_that_is_given_draws_nothing():
+    keras.utils.set_random_seed(1)
+    make(seed=3)
+    drawn = make(seed=None).seed
+    keras.utils.set_random_seed(1)
+    assert make(seed=None).seed == drawn
 
 
 def test_epoch_must_be_a_count():

@@ -182,6 +182,29 @@ def test_what_is_there_instead(tmp_path, make, said):
         kgan.data.load_mnist("train", tmp_path / "given")
 
 
+# As in an archive of MNIST on Kaggle: each file in a folder of its name.
+@pytest.mark.parametrize("ending", ["-idx{}-ubyte", ".idx{}-ubyte", "-idx{}-ubyte.gz"])
+@pytest.mark.parametrize("folder", ["-idx{}-ubyte", "-idx{}-ubyte.gz"])
+def test_a_file_may_be_in_a_folder_of_its_name(tmp_path, monkeypatch, ending, folder):
+    images, labels = _sample()
+    _write_set(tmp_path / "files", images, labels, ending=ending)
+    for kind, rank in (("images", 3), ("labels", 1)):
+        nested = tmp_path / "given" / f"train-{kind}{folder.format(rank)}"
+        nested.mkdir(parents=True)
+        shutil.move(tmp_path / "files" / f"train-{kind}{ending.format(rank)}", nested)
+    _same(kgan.data.load_mnist("train", tmp_path / "given", batch_size=2), images, labels)
+    monkeypatch.setenv("KGAN_DATA_DIR", str(tmp_path / "given"))
+    _same(kgan.data.load_mnist("train", batch_size=2), images, labels)
+
+
+def test_a_folder_of_a_files_name_without_the_file_is_shown_as_a_folder(tmp_path):
+    _write_set(tmp_path, *_sample())
+    (tmp_path / "train-images-idx3-ubyte.gz").unlink()
+    (tmp_path / "train-images-idx3-ubyte").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"directory with train-images-idx3-ubyte/, train-"):
+        kgan.data.load_mnist("train", tmp_path)
+
+
 def test_images_and_labels_of_different_numbers(tmp_path):
     images, labels = _sample(6)
     _write_set(tmp_path, images, labels[:5])
@@ -216,7 +239,7 @@ def test_nothing_anywhere_says_what_to_do(tmp_path, monkeypatch):
         for stem in STEMS.values()
         for kind in ("images-idx3", "labels-idx1")
     ]
-    for part in (*names, "no_such_mirror", "typo was passed over", "--data-dir", "load_digits()"):
+    for part in (*names, "no_such_mirror", "typo was not used", "--data-dir", "load_digits()"):
         assert part in message
 
 
@@ -275,7 +298,7 @@ def test_another_sets_images_are_refused_beside_right_labels(little_sources):
 def test_another_sets_files_are_passed_over_in_the_environment(little_sources, monkeypatch):
     monkeypatch.setenv("KGAN_DATA_DIR", str(little_sources["mnist"]))
     _same(kgan.data.load_mnist("train", batch_size=1), *_sample(6, 0))
-    with pytest.raises(ConnectionError, match=r"passed over: its train files are MNIST's"):
+    with pytest.raises(ConnectionError, match=r"not used: its train files are MNIST's"):
         kgan.data.load_fashion_mnist("train", batch_size=1)
     shutil.copytree(little_sources["fashion_mnist"], little_sources["mnist"] / "fashion_mnist")
     _same(kgan.data.load_fashion_mnist("train", batch_size=1), *_sample(6, 1))
@@ -291,7 +314,7 @@ def test_a_directory_in_the_environment_that_cannot_be_read_is_passed_over(
 
     monkeypatch.setenv("KGAN_DATA_DIR", "/locked")
     monkeypatch.setattr(Path, "is_file", is_file)
-    with pytest.raises(FileNotFoundError, match=r"passed over: it cannot be read .*denied"):
+    with pytest.raises(FileNotFoundError, match=r"not used: it cannot be read .*denied"):
         kgan.data.load_mnist("train", batch_size=1, download=False)
 
 

@@ -40,5 +40,7 @@ def test_unknown_name_gives_the_choices_and_the_nearest():
 
 
 def test_directory_for_a_set_without_files(tmp_path):
-    with pytest.raises(ValueError, match=r"'digits' reads no files.*--data-dir"):
+    with pytest.raises(
+        ValueError, match=r"'digits' reads no files.*Received: data_dir=.*--data-dir"
+    ):
         kgan.data.load_dataset("digits", data_dir=tmp_path)

@@ -237,10 +237,10 @@ def test_a_draw_depends_on_its_seed_alone():
         ({"images": IMAGES.astype(float)}, "uint8.*Received: dtype float64"),
         ({"stack": 0}, "`stack` to be an integer of at least 1. Received: stack=0"),
         ({"stack": 1.5}, "`stack` to be an integer of at least 1. Received: stack=1.5"),
-        ({"stack": 65}, "stack must be at most 64. Received: stack=65"),
+        ({"stack": 65}, "`stack` to be at most 64. Received: stack=65"),
         ({"labels": LABELS, "stack": 12}, "int32.*Received: num_classes=7 and stack=12"),
         ({"labels": LABELS[:-1]}, "49 labels for 50 images"),
-        ({"batch_size": 51}, "50 images do not fill one batch of 51"),
+        ({"batch_size": 51}, "50 images and batch_size=51"),
     ],
 )
 def test_wrong_arguments_are_named(options, match):

@@ -27,7 +27,7 @@ def test_inception_score_by_hand():
 @pytest.mark.parametrize(
     ("probabilities", "message"),
     [
-        (np.ones((10, 3)), "each row to sum to 1"),
+        (np.ones((10, 3)), "rows that sum to 1"),
         (np.array([[1.5, -0.5]] * 10), "at least 0"),
         (np.full((9, 2), 0.5), "at least 10 samples. Received: 9"),
         (np.full((10, 2), np.nan), "finite"),

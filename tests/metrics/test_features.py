@@ -67,11 +67,11 @@ def test_batches_do_not_show(count):
 def test_models_that_give_no_features():
     image = keras.Input((8, 8, 1))
     maps = keras.Model(image, keras.layers.Conv2D(2, 3)(image), name="maps")
-    with pytest.raises(ValueError, match=r"maps to give features \(batch, D\).*pooling='avg'"):
+    with pytest.raises(ValueError, match=r"maps to return features \(batch, D\).*pooling='avg'"):
         metrics.FeatureExtractor(maps)
     anyhow = keras.Input((None, None, 1))
     pooled = keras.Model(anyhow, keras.layers.GlobalAveragePooling2D()(anyhow), name="pooled")
-    with pytest.raises(ValueError, match="pooled has no fixed size"):
+    with pytest.raises(ValueError, match="pooled to have an input of a fixed size"):
         metrics.FeatureExtractor(pooled)
     sized = metrics.FeatureExtractor(pooled, image_size=(6, 6), value_range=(0, 255))
     np.testing.assert_allclose(
@@ -80,7 +80,7 @@ def test_models_that_give_no_features():
 
 
 def test_channels_that_do_not_fit():
-    with pytest.raises(ValueError, match="images of 1 channels for flat, or grey ones"):
+    with pytest.raises(ValueError, match="images of 1 channels for flat, or grey images"):
         metrics.FeatureExtractor(flatten_model((4, 4, 1)))(levels(2, 4, 4, 3))
     stacked = metrics.stacked_mnist_features()
     with pytest.raises(ValueError, match="images of 3 channels"):

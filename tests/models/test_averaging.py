@@ -15,7 +15,7 @@ def copies(variables):
 @pytest.mark.parametrize("num_classes", [None, 3])
 def test_the_average_moves_as_it_should(make_gan, dataset, num_classes):
     gan = make_gan(num_classes=num_classes, ema_decay=0.5)
-    expected = copies(gan.averaged_generator.variables)
+    expected = copies(gan.network_in_use("generator").variables)
     for a, b in zip(expected, copies(gan.generator.variables), strict=True):
         np.testing.assert_array_equal(a, b)
     for step in range(1, 8):
@@ -24,17 +24,17 @@ def test_the_average_moves_as_it_should(make_gan, dataset, num_classes):
         for index, value in enumerate(copies(gan.generator.variables)):
             expected[index] += (1 - decay) * (value - expected[index])
     assert (1 + step) / (10 + step) < 0.5 < (2 + step) / (10 + step) + 0.1  # still warming up
-    for a, b in zip(copies(gan.averaged_generator.variables), expected, strict=True):
+    for a, b in zip(copies(gan.network_in_use("generator").variables), expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
 def test_warm_up_ends_at_the_decay_that_was_asked_for(make_gan, dataset):
     gan = make_gan("mlp", ema_decay=0.2)
     for index in range(3):
-        before = copies(gan.averaged_generator.variables)
+        before = copies(gan.network_in_use("generator").variables)
         gan.train_on_batch(dataset.batch(0, index)[0])
     for a, b, v in zip(
-        copies(gan.averaged_generator.variables),
+        copies(gan.network_in_use("generator").variables),
         before,
         copies(gan.generator.variables),
         strict=True,
@@ -48,7 +48,7 @@ def test_what_one_sees_is_the_average(make_gan, dataset, tmp_path):
     latents = np.random.default_rng(5).standard_normal((3, 4), "float32")
     by_average, by_weights = (
         keras.ops.convert_to_numpy(network(latents, training=False))
-        for network in (gan.averaged_generator, gan.generator)
+        for network in (gan.network_in_use("generator"), gan.generator)
     )
     np.testing.assert_allclose(gan.generate(3, seed=5), by_average, atol=1e-6)
     np.testing.assert_allclose(gan.generate(3, seed=5, averaged=False), by_weights, atol=1e-6)
@@ -107,25 +107,25 @@ def test_the_average_makes_the_samples_of_a_loaded_gan_that_is_not_compiled(
     np.testing.assert_array_equal(loaded.generate(3, seed=5), gan.generate(3, seed=5))
     plain = make_gan()
     plain.save(tmp_path / "plain.keras")
-    assert keras.saving.load_model(tmp_path / "plain.keras").averaged_generator is None
+    assert not keras.saving.load_model(tmp_path / "plain.keras").has_average
 
 
 def test_compiling_anew_keeps_the_average_or_drops_it(make_gan, dataset):
     gan = make_gan("mlp", ema_decay=0.9)
     gan.fit(dataset, verbose=0)
-    kept = copies(gan.averaged_generator.variables)
+    kept = copies(gan.network_in_use("generator").variables)
     gan.compile(ema_decay=0.5)
-    for a, b in zip(kept, copies(gan.averaged_generator.variables), strict=True):
+    for a, b in zip(kept, copies(gan.network_in_use("generator").variables), strict=True):
         np.testing.assert_array_equal(a, b)
     gan.train_on_batch(dataset.batch(1, 0))
     decay = (1 + 7) / (10 + 7)  # the seventh update: warming up does not begin again
     averaged, weights = (
-        copies(network.variables) for network in (gan.averaged_generator, gan.generator)
+        copies(network.variables) for network in (gan.network_in_use("generator"), gan.generator)
     )
     for a, b, v in zip(averaged, kept, weights, strict=True):
         np.testing.assert_allclose(a, decay * b + (1 - decay) * v, rtol=1e-4, atol=1e-6)
     gan.compile()
-    assert gan.averaged_generator is None
+    assert not gan.has_average
     assert gan.generate(2).shape == (2, 8, 8, 1)
 
 
@@ -141,11 +141,14 @@ def test_weights_of_other_precision(policy, dataset):
     finally:
         keras.config.set_dtype_policy(before)
     # In which a count goes on.
-    assert gan.averaged_updates.dtype == "float32"
+    assert gan._averages["generator"].updates.dtype == "float32"
     first = copies(gan.generator.variables)
     gan.train_on_batch(dataset.batch(0, 0))
     share = 1 - (1 + 1) / (10 + 1)
-    averaged, trained = copies(gan.averaged_generator.variables), copies(gan.generator.variables)
+    averaged, trained = (
+        copies(gan.network_in_use("generator").variables),
+        copies(gan.generator.variables),
+    )
     for arrays in zip(averaged, first, trained, strict=True):
         a, b, v = (np.asarray(each, "float64") for each in arrays)
         np.testing.assert_allclose(a, b + share * (v - b), rtol=2e-2, atol=1e-4)

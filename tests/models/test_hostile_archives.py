@@ -124,7 +124,7 @@ def test_a_lambda_layer_is_not_run(tmp_path, canary, network):
     for refused in (
         lambda: keras.saving.load_model(path),
         lambda: keras.saving.load_model(path, compile=False),
-        lambda: runs.load_gan(path),
+        lambda: runs.Run.open(path).model,
         lambda: keras.saving.deserialize_keras_object(copy.deepcopy(config)),
         lambda: kgan.GAN.from_config(copy.deepcopy(config["config"])),
     ):
@@ -147,7 +147,7 @@ def test_a_learning_rate_that_is_code_is_not_run(written, config, canary):
         keras.saving.load_model(path)
     assert not canary.exists()
     # To make images, nothing of it is read.
-    assert runs.load_gan(path, compile=False).generate(1).shape == (1, 8, 8, 1)
+    assert runs.Run.open(path, compile=False).model.generate(1).shape == (1, 8, 8, 1)
     assert not canary.exists()
     load(path, safe_mode=False)
     assert canary.exists()
@@ -177,11 +177,13 @@ def test_code_in_the_place_of_an_argument_of_compile(written, config, canary, ar
     assert not canary.exists()
 
 
-def test_an_optimizer_pair_and_layers_within_layers_keep_safe(canary):
-    pair = kgan.training.OptimizerPair(keras.optimizers.Adam(), keras.optimizers.Adam())
+def test_an_optimizers_and_layers_within_layers_keep_safe(canary):
+    pair = kgan.training.Optimizers(
+        {"generator": keras.optimizers.Adam(), "discriminator": keras.optimizers.Adam()}
+    )
     pair = keras.saving.serialize_keras_object(pair)
-    pair["config"]["generator_optimizer"]["config"]["learning_rate"] = LAMBDA
-    pair["config"]["learning_rate_ratio"] = None  # so that it asks for the rates
+    pair["config"]["by_role"]["generator"]["config"]["learning_rate"] = LAMBDA
+    pair["config"]["learning_rate_ratios"] = None  # so that it asks for the rates
     wrapped = keras.saving.serialize_keras_object(
         kgan.layers.SpectralNormalization(keras.layers.Dense(3))
     )
@@ -256,7 +258,7 @@ def test_classes_and_functions_by_name_are_not_called(written, config, canary, n
 @pytest.mark.parametrize(
     ("place", "name"),
     [
-        ("the model", "kgan>OptimizerPair"),
+        ("the model", "kgan>Optimizers"),
         ("the model", "kgan>R1"),
         ("generator", "kgan>GAN"),
         ("generator", "kgan>R1"),
@@ -272,7 +274,7 @@ def test_another_registered_class_in_the_place_of_one(written, config, place, na
         at = at[0] if isinstance(at, list) else at
     at["registered_name"] = name
     with pytest.raises(ValueError, match="Expected a model saved by kgan"):
-        runs.load_gan(written(config=config))
+        runs.Run.open(written(config=config))
 
 
 # ---- the archive ---------------------------------------------------------------------------------
@@ -357,7 +359,7 @@ WEIGHT_CHANGES = {
     "external link": replaced(h5py.ExternalLink("/etc/hostname", "/x")),
     "noise": replaced(None, "vars/noise_0"),
     "epochs": replaced("many", "vars/epochs_trained"),
-    "average": replaced(np.zeros((1, 1)), "averaged_generator/layers/dense/vars/0"),
+    "average": replaced(np.zeros((1, 1)), "layers/averaged_network/network/layers/dense/vars/0"),
 }
 
 
@@ -368,7 +370,7 @@ def test_weights_that_do_not_fit(written, members, change):
         load(path)
     for options in ({}, {"compile": False}):
         with pytest.raises(ValueError, match="Expected a model saved by kgan"):
-            runs.load_gan(path, **options)
+            runs.Run.open(path, **options)
 
 
 @pytest.mark.filterwarnings("ignore")  # as if nobody looked at them
@@ -378,8 +380,8 @@ def test_an_optimizer_that_has_lost_its_moments_is_no_model_to_train_on(written,
 
     path = written({WEIGHTS: h5_with(members[WEIGHTS], change)})
     with pytest.raises(ValueError, match="Skipping variable loading for optimizer"):
-        runs.load_gan(path)
-    assert runs.load_gan(path, compile=False).generate(1).shape == (1, 8, 8, 1)
+        runs.Run.open(path)
+    assert runs.Run.open(path, compile=False).model.generate(1).shape == (1, 8, 8, 1)
 
 
 class Hostile:
@@ -396,7 +398,7 @@ def test_arrays_are_never_unpickled(tmp_path, written, canary, monkeypatch):
 
     # Keras would also read weights that NumPy wrote; before 3.14 it misses others first.
     with pytest.raises(ValueError, match="allow_pickle" if KERAS >= (3, 14) else "'noise_0'"):
-        runs.load_gan(written({WEIGHTS: None, "model.weights.npz": weights.read_bytes()}))
+        runs.Run.open(written({WEIGHTS: None, "model.weights.npz": weights.read_bytes()}))
     np.savez(weights, **{"0": array})
     with pytest.raises(ValueError, match="allow_pickle"):
         mnist_classifier.read_weights(weights)
@@ -421,7 +423,7 @@ def test_arrays_are_never_unpickled(tmp_path, written, canary, monkeypatch):
 @pytest.mark.parametrize("missing", [CONFIG, WEIGHTS])
 def test_a_member_is_missing(written, missing):
     with pytest.raises(ValueError, match="Expected a model saved by kgan"):
-        runs.load_gan(written({missing: None}))
+        runs.Run.open(written({missing: None}))
 
 
 @pytest.mark.parametrize("metadata", [None, b"", b'{"keras_version": "99.0.0"}'])
@@ -432,7 +434,7 @@ def test_what_another_version_says_of_itself_is_not_needed(written, metadata):
 @pytest.mark.parametrize("text", [b"", b"[]", b"3", b"null", b"{}", b"[" * 100_000, b"\xff\xfe"])
 def test_a_config_that_is_none(written, text):
     with pytest.raises(ValueError, match="Expected a model saved by kgan"):
-        runs.load_gan(written({CONFIG: text}))
+        runs.Run.open(written({CONFIG: text}))
 
 
 def test_flipped_bytes_are_an_error_or_change_nothing(written):
@@ -448,7 +450,7 @@ def test_flipped_bytes_are_an_error_or_change_nothing(written):
         damaged[place] ^= 1 << random.integers(8)
         path.write_bytes(damaged)
         try:
-            weights = runs.load_gan(path, compile=False).get_weights()
+            weights = runs.Run.open(path, compile=False).model.get_weights()
         except ValueError as error:
             damage.append(str(error))
         else:
@@ -488,7 +490,7 @@ def hostile_file(kind, config, members, written):
 def test_the_command_says_what_is_wrong_and_changes_nothing(
     run_dir, written, config, members, canary, capfd, kind
 ):
-    model = run_dir / "gan.keras"
+    model = run_dir / "model.keras"
     hostile_file(kind, config, members, written).rename(model)
     before = {path: path.read_bytes() for path in run_dir.iterdir()}
     for arguments in (

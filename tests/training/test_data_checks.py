@@ -1,4 +1,4 @@
-"""What is wrong is said before any training, in words."""
+"""Data and networks are validated before any training."""
 
 import keras
 import numpy as np
@@ -207,7 +207,7 @@ def test_labels_missing(make_gan, images):
 
 def test_labels_out_of_range(make_gan, images, labels):
     gan = make_gan(num_classes=3)
-    data = kgan.data.ImageDataset(images, labels + 1, batch_size=16)
+    data = kgan.data.ImageDataset(images, labels + 1, batch_size=16, num_classes=4)
     refuses(gan, data, match="labels from 1 to 3")
     refuses(gan, data[0][0], np.full(16, 3), match="labels from 3 to 3")
 
@@ -340,7 +340,7 @@ def test_one_batch_is_checked_too(make_gan):
 
 
 def test_one_batch_with_fewer_labels_than_images(make_gan, images, labels):
-    x = images[..., None].astype("float32") / 255
+    x = images[..., None].astype("float32") / 127.5 - 1
     with pytest.raises(ValueError, match="32 images and 20 labels"):
         make_gan(num_classes=3).train_on_batch(x[:32], labels[:20])
 
@@ -386,7 +386,10 @@ def test_images_that_no_generator_of_that_range_makes(activation, images):
     gan.compile()
     x = np.tile(images.reshape(1, 8, 8, 1), (32, 1, 1, 1)).astype("float32")
     refuses(gan, x, match=f"ends in '{activation}'.*Received: values from {images[0]:g} to")
-    assert gan.fit(x / 255 if activation == "tanh" else (x + 1) / 2, verbose=0).history
+    assert gan.fit(x / 127.5 - 1 if activation == "tanh" else (x + 1) / 2, verbose=0).history
+    if activation == "tanh":
+        with pytest.warns(kgan.training.DataRangeWarning, match=r"from 0 to 1.*images \* 2 - 1"):
+            gan.fit(x / 255, verbose=0)
 
 
 @pytest.mark.parametrize("activation", ["tanh", None])

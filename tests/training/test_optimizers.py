@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import kgan
-from kgan.training import OptimizerPair
+from kgan.training import Optimizers
 
 
 def test_keras_sees_one_optimizer_that_holds_both(make_gan):
@@ -63,7 +63,7 @@ def test_an_optimizer_that_was_built_for_another_gan_is_refused(make_gan):
 def test_one_optimizer_for_both_is_refused():
     adam = keras.optimizers.Adam()
     with pytest.raises(ValueError, match="Make two"):
-        OptimizerPair(adam, adam)
+        Optimizers({"generator": adam, "discriminator": adam})
 
 
 def test_apply_says_where_to_apply(make_gan):
@@ -82,7 +82,9 @@ def test_averages_of_weights_are_put_in_place_at_the_end(make_gan, dataset):
 
 
 def test_round_trip_through_config():
-    pair = OptimizerPair(keras.optimizers.Adam(3e-4), keras.optimizers.RMSprop(2e-3))
+    pair = Optimizers(
+        {"generator": keras.optimizers.Adam(3e-4), "discriminator": keras.optimizers.RMSprop(2e-3)}
+    )
     twin = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(pair))
-    assert isinstance(twin, kgan.training.OptimizerPair)
+    assert isinstance(twin, kgan.training.Optimizers)
     assert twin.get_config() == pair.get_config()

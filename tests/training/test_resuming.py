@@ -332,7 +332,7 @@ def test_data_whose_place_no_file_can_hold(make_gan, images, tmp_path):
             callbacks=[backup, At(("batch", 1, 3), crash)],
         )  # fmt: skip
     gan = make_gan("mlp")
-    with pytest.warns(EpochRestartWarning, match="an unknown number of batches.*begins anew"):
+    with pytest.warns(EpochRestartWarning, match="an unknown number of batches.*begins again"):
         history = gan.fit(pictures, batch_size=16, epochs=2, verbose=0, callbacks=[backup])
     assert history.epoch == [0, 1]  # what was remembered of the epoch before is there
     assert [len(values) for values in history.history.values()] == [2] * len(history.history)

@@ -1,0 +1,65 @@
+"""The types of arguments: functions from text to a value, which raise an error about bad text."""
+
+import argparse
+import os
+from pathlib import Path
+
+
+def path(text: str) -> Path:
+    """A path, with `~` expanded: no shell expands that of `--output=~/run`."""
+    # Not Path.expanduser, which raises an error if there is no such home directory.
+    return Path(os.path.expanduser(text))  # noqa: PTH111
+
+
+def picture_or_arrays(text: str) -> Path:
+    """A path that ends in .png or .npz."""
+    if Path(text).suffix.lower() not in {".png", ".npz"}:
+        raise argparse.ArgumentTypeError(f"expected a name in .png or .npz, received {text!r}")
+    return path(text)
+
+
+def positive(text: str) -> int:
+    """An integer of at least 1."""
+    return _integer(text, least=1)
+
+
+def count(text: str) -> int:
+    """An integer of at least 0."""
+    return _integer(text, least=0)
+
+
+def _integer(text: str, least: int) -> int:
+    if not (text.isdecimal() and int(text) >= least):
+        raise argparse.ArgumentTypeError(
+            f"expected an integer of at least {least}, received {text!r}"
+        )
+    return int(text)
+
+
+def evaluation_count(text: str) -> int:
+    """0, or an integer of at least 20: fewer samples say nothing."""
+    if not (text.isdecimal() and (int(text) == 0 or int(text) >= 20)):
+        raise argparse.ArgumentTypeError(
+            f"expected 0 or an integer of at least 20, received {text!r}"
+        )
+    return int(text)
+
+
+def seed(text: str) -> int:
+    """An integer of at least 0 that all random generators take."""
+    if not (text.isdecimal() and int(text) < 2**31):
+        raise argparse.ArgumentTypeError(
+            f"expected an integer from 0 to 2^31 - 1, received {text!r}"
+        )
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, received {text!r}")
+    return number

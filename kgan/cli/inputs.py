@@ -1,0 +1,93 @@
+"""The inputs that several subcommands share: a saved model, and a data set for it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kgan.cli import argument_types
+
+if TYPE_CHECKING:
+    import argparse
+
+    from kgan.data import ImageDataset
+    from kgan.runs import RunConfig, SavedRun
+
+_BINARIZATIONS = ("dynamic", "static", "threshold", "none")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Adds the argument for a saved model."""
+    parser.add_argument(
+        "model", metavar="RUN", type=argument_types.path, help="a run directory, or a model.keras"
+    )
+
+
+def add_dataset(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments for a data set."""
+    parser.add_argument("--dataset", metavar="NAME", help="(default: that of the run)")
+    parser.add_argument("--data-dir", metavar="DIR", help="the directory of the data set's files")
+    parser.add_argument(
+        "--binarize",
+        choices=_BINARIZATIONS,
+        help="how images are binarised for a model of binary images (default: as in the run)",
+    )
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Where a subcommand gets images.
+
+    Args:
+        name: The name of the data set.
+        data_dir: The directory of its files, or None.
+        options: Further arguments for `kgan.data.load_dataset`.
+    """
+
+    name: str
+    data_dir: str | None
+    options: dict[str, Any]
+
+    def load(self, split: str) -> ImageDataset:
+        """Loads a split."""
+        from kgan import data
+
+        # Standard output is for results, which another program may read.
+        with contextlib.redirect_stdout(sys.stderr):  # a download prints its progress
+            return data.load_dataset(self.name, split, data_dir=self.data_dir, **self.options)
+
+
+def data_source(saved: SavedRun, options: argparse.Namespace) -> DataSource:
+    """The data that the options name, or those of the run.
+
+    Raises:
+        ValueError: There is neither.
+    """
+    from kgan import runs
+
+    config = _config(saved, is_needed=options.dataset is None)
+    name = options.dataset or config.dataset
+    if name is None:
+        raise ValueError(
+            f"Expected --dataset NAME, since there is no config.json beside {saved.path} that "
+            "names the training images. Received: no --dataset."
+        )
+    data_dir = options.data_dir or (config.data_dir if name == config.dataset else None)
+    given = dict(runs.dataset_options(config))
+    if options.binarize is not None:
+        given["binarize"] = None if options.binarize == "none" else options.binarize
+    return DataSource(name, data_dir, given)
+
+
+def _config(saved: SavedRun, is_needed: bool) -> RunConfig:
+    from kgan import runs
+
+    try:
+        found = saved.config
+    except ValueError:
+        if is_needed:
+            raise
+        found = None  # another program wrote the file
+    return found or runs.RunConfig()

@@ -1,0 +1,24 @@
+"""`kgan recipes`: lists the recipes."""
+
+import argparse
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    """Adds the parser."""
+    recipes = commands.add_parser("recipes", help="list the recipes")
+    recipes.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints each recipe, with its paper and its differences from it."""
+    from kgan import recipes
+
+    del options
+    for name, recipe in recipes.RECIPES.items():
+        default = " (default)" if name == recipes.DEFAULT else ""
+        needs = "" if recipe.needs is None else f" Needs {recipe.needs}."
+        print(f"{name}{default}: {recipe.summary}. {recipe.reference}{needs}")
+        if recipe.differences:
+            print(f"    Differences: {recipe.differences}.")
+    return 0

@@ -1,0 +1,184 @@
+"""`kgan train`: trains a model in a run directory, or resumes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+from kgan.cli import argument_types
+from kgan.cli.terminal import say, warnings_in_lines, without_native_noise
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from kgan.runs import Run
+
+
+def add(commands: Any) -> None:
+    """Adds the parser."""
+    train = commands.add_parser(
+        "train",
+        help="train a model",
+        description="Train a model in a run directory: model.keras, samples/, training.gif, "
+        "history.csv, losses.png, config.json. Without arguments it trains the default recipe on "
+        "MNIST if that is available, and otherwise on the digits in scikit-learn. Ctrl-C stops "
+        "after the current batch. --resume continues with the next one, however the run ended.",
+    )
+    train.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help="mnist, stacked_mnist, fashion_mnist, kmnist, digits or tfds:NAME",
+    )
+    train.add_argument("--data-dir", metavar="DIR", help="the directory of the data set's files")
+    train.add_argument("--recipe", metavar="NAME", help="see `kgan recipes` (default: dcgan_r1)")
+    train.add_argument(
+        "--epochs",
+        metavar="N",
+        type=argument_types.positive,
+        help="total number of epochs, with those before --resume (default: by the recipe)",
+    )
+    train.add_argument(
+        "--steps-per-epoch",
+        metavar="N",
+        type=argument_types.positive,
+        help="batches in an epoch (default: one pass, or as many as make 32000 images)",
+    )
+    train.add_argument(
+        "--batch-size",
+        metavar="N",
+        type=argument_types.positive,
+        help="images in a batch (default: by the recipe)",
+    )
+    train.add_argument(
+        "--seed",
+        metavar="N",
+        type=argument_types.seed,
+        help="seed of weights, noise and data order (default: 0)",
+    )
+    train.add_argument(
+        "--dtype-policy",
+        choices=("float32", "mixed_float16", "mixed_bfloat16"),
+        help="the precision of the networks (default: float32)",
+    )
+    train.add_argument(
+        "--evaluate",
+        dest="evaluation_count",
+        metavar="N",
+        type=argument_types.evaluation_count,
+        help="samples to evaluate after every epoch, 20 or more, or 0 for none (default: 2000; "
+        "none for colour images other than stacked_mnist)",
+    )
+    train.add_argument(
+        "--save-every",
+        metavar="N",
+        type=argument_types.positive,
+        help="batches between saves within an epoch, in addition to that after every epoch "
+        "(default: 1000)",
+    )
+    train.add_argument(
+        "--time-limit",
+        metavar="SECONDS",
+        type=argument_types.seconds,
+        help="stop training after this time",
+    )
+    train.add_argument(
+        "--output",
+        metavar="RUN_DIR",
+        type=argument_types.path,
+        help="the run directory (default: a new one below runs/)",
+    )
+    train.add_argument("--resume", action="store_true", help="continue the run in RUN_DIR")
+    train.set_defaults(run=run, needs_backend=True)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Trains."""
+    with _run_to_train(options) as ready:
+        return _train(ready, options.time_limit)
+
+
+@contextlib.contextmanager
+def _run_to_train(options: argparse.Namespace) -> Iterator[Run]:
+    """The run, new or resumed, in a directory that is locked for it."""
+    with without_native_noise():
+        from kgan import runs
+    given = {each.name: getattr(options, each.name) for each in dataclasses.fields(runs.RunConfig)}
+    if options.data_dir is not None:
+        # Absolute, so that the run can be resumed from another directory.
+        given["data_dir"] = os.path.abspath(os.path.expanduser(options.data_dir))  # noqa: PTH100, PTH111
+    with contextlib.ExitStack() as locks:
+        if options.resume:
+            if options.output is None:
+                raise ValueError("--resume needs the run to continue: give --output RUN_DIR.")
+            runs.check_has_run(options.output)
+            asked = runs.read_config(options.output / runs.CONFIG).updated(given)
+            locks.enter_context(runs.held(options.output))
+            yield runs.Run.resume(options.output, *runs.load_data(asked, say))
+            return
+        asked = runs.RunConfig(**{k: v for k, v in given.items() if v is not None})
+        if options.output is not None:
+            runs.check_is_free(options.output)  # before data are downloaded for it
+        config, dataset = runs.load_data(asked, say)
+        if options.output is not None:
+            options.output.mkdir(parents=True, exist_ok=True)
+            locks.enter_context(runs.held(options.output))
+        begun = runs.Run.begin(options.output, config, dataset)
+        if options.output is None:
+            locks.enter_context(runs.held(begun.directory))
+        yield begun
+
+
+def _train(run: Run, time_limit: float | None) -> int:
+    from kgan import callbacks, training
+
+    left = run.epochs - run.model.epochs_trained
+    if left <= 0:
+        # If the run was killed after its last epoch, some files are not written yet.
+        run.train(verbose=0)
+        say(
+            f"{run.directory} has its {run.epochs} epochs. Give a larger --epochs to train further."
+        )
+        return 0
+    begun = run.model.batches_trained
+    if begun and run.model.progress.steps == run.steps_per_epoch:
+        say(f"Resuming after batch {begun} of epoch {run.model.epochs_trained + 1}.")
+    say(
+        f"Training {run.config.recipe} on {run.config.dataset} ({len(run.dataset.images)} images) "
+        f"for {left} {'epoch' if left == 1 else 'epochs'} of {run.steps_per_epoch} batches of "
+        f"{run.dataset.batch_size}, into {run.directory}"
+    )
+    with warnings_in_lines(
+        callbacks.CollapseWarning, callbacks.NaNWarning, training.EpochRestartWarning
+    ):
+        try:
+            received = run.train(time_limit, verbose=1 if sys.stdout.isatty() else 2)
+        except OSError as error:
+            raise OSError(f"{error}\nThe run is as last saved.\n{_how_to_resume(run)}") from error
+    say(_farewell(run, received))
+    if received is not None:
+        return 128 + received
+    return int(run.diverged)
+
+
+def _farewell(run: Run, received: int | None) -> str:
+    from kgan import runs
+
+    grids = sorted((run.directory / runs.SAMPLES).glob("*.png"))
+    lines = [f"Samples: {grids[-1]}"] if grids else []
+    lines += [
+        f"Model:   {run.directory / runs.MODEL}",
+        f"Next:    kgan sample {shlex.quote(str(run.directory))}",
+        f"         kgan evaluate {shlex.quote(str(run.directory))}",
+    ]
+    if received is not None or run.model.epochs_trained < run.epochs:
+        lines.append(_how_to_resume(run))
+    return "\n".join(lines)
+
+
+def _how_to_resume(run: Run) -> str:
+    return f"Resume:  kgan train --resume --output {shlex.quote(str(run.directory))}"

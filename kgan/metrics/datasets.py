@@ -1,0 +1,93 @@
+"""What metrics ask of data sets."""
+
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+
+from kgan._typing import Images, Labels, Pictures
+from kgan.data import ImageDataset
+from kgan.images import to_uint8
+
+
+class Drawable(Protocol):
+    """A data set that images can be drawn from, as `kgan.data.ImageDataset` is."""
+
+    images: Pictures
+    image_shape: tuple[int, int, int]
+    value_range: tuple[float, float]
+    num_classes: int | None
+
+    def draw(self, count: int, seed: int) -> tuple[Images, Labels | None]:
+        """Returns images `(count, height, width, channels)` as in a batch, and their labels."""
+
+
+@runtime_checkable
+class Stacked(Protocol):
+    """A data set whose images are stacks of grey images, each drawn at random.
+
+    It has no fixed set of images: as many as wanted can be drawn.
+    """
+
+    stack: int
+
+
+@runtime_checkable
+class Binarized(Protocol):
+    """A data set that can binarise its images.
+
+    `binarize` is `"dynamic"`, `"static"`, `"threshold"`, or None where pixels keep their levels.
+    """
+
+    binarize: str | None
+
+
+Data: TypeAlias = Any
+"""A data set as users give it: a `Drawable`, or an array of uint8 images."""
+
+
+def as_dataset(images: Data) -> Drawable:
+    """Returns a data set as it is, or makes one of an array of uint8 images.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if hasattr(images, "draw"):
+        dataset: Drawable = images
+        return dataset
+    if not hasattr(images, "__array__") and not isinstance(images, list | tuple):
+        raise ValueError(
+            "Expected a kgan.data.ImageDataset, or uint8 images (N, H, W) or (N, H, W, C). "
+            f"Received: {type(images).__name__}. Put the images of other data sets into one array, "
+            "for batches of floats in [-1, 1] ((numpy.concatenate(batches) + 1) * 127.5)"
+            ".round().astype('uint8')."
+        )
+    made: Drawable = ImageDataset(images, batch_size=1)
+    return made
+
+
+def binarization(dataset: Drawable) -> str | None:
+    """Returns how a data set binarises its images, or None if it does not."""
+    return dataset.binarize if isinstance(dataset, Binarized) else None
+
+
+def available(dataset: Drawable, wanted: int) -> int:
+    """Returns how many images can be drawn, up to `wanted`."""
+    return wanted if isinstance(dataset, Stacked) else min(wanted, len(dataset.images))
+
+
+def all_pictures(dataset: Drawable, seed: int) -> Pictures | None:
+    """Returns all images as a model sees them, padded and binarised; None if they are endless.
+
+    Args:
+        dataset: A data set.
+        seed: Integer, for images that are binarised at random.
+    """
+    if isinstance(dataset, Stacked):
+        return None
+    if binarization(dataset) is not None:
+        images, _ = dataset.draw(len(dataset.images), seed)
+        return to_uint8(images, dataset.value_range)
+    pictures = dataset.images
+    extra = [dataset.image_shape[axis] - pictures.shape[axis + 1] for axis in (0, 1)]
+    around = [(pixels // 2, pixels - pixels // 2) for pixels in extra]
+    return np.pad(pictures, ((0, 0), *around, (0, 0))) if any(extra) else pictures

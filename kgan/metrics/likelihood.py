@@ -1,0 +1,414 @@
+"""The likelihood of a data set under a model, with what it takes to compare it."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kgan._arguments import integer
+from kgan._typing import Config, Labels, Pictures, Say
+from kgan.images import to_uint8
+from kgan.likelihoods import check_support
+from kgan.metrics import tables
+from kgan.metrics._json import plain
+from kgan.metrics._models import labels_for
+from kgan.metrics._progress import silent
+from kgan.metrics.datasets import Data, Drawable, Stacked, as_dataset, available, binarization
+from kgan.metrics.evaluator import DivergedError
+from kgan.training.capabilities import HasLikelihood
+
+_STACKED_COUNT = 10_000
+_FITTED = 60_000  # training images that the tables are fitted on
+_SUPPORTS = ("binary", "levels", "density")
+_IMPOSSIBLE_ERRORS = 5.0  # standard errors below the limit that chance cannot explain
+
+_BINARIZED = {
+    "dynamic": "binary images, dynamic binarisation (each pixel on with probability level / 255, "
+    "one draw)",
+    "static": "binary images, static binarisation (a fixed draw with probability level / 255; not "
+    "the file of Larochelle and Murray)",
+    "threshold": "binary images, thresholded (level > 127): a much easier data set than a random "
+    "binarisation, not comparable with it",
+}
+_UNBINARIZED = {
+    "binary": "binary images as the data set has them",
+    "levels": "8-bit images",
+    "density": "real numbers",
+}
+_NOT_COMPARABLE = (
+    "a density of images without dequantisation: it has no upper bound, and is not comparable with "
+    "likelihoods of binary or 8-bit images"
+)
+
+
+@dataclass(frozen=True)
+class LikelihoodFloor:
+    """What a likelihood reaches without a network.
+
+    Args:
+        title: String.
+        nats: Float, the mean negative log-likelihood of an image.
+        is_limit: Whether no model can be below it. Otherwise every useful model is below it.
+    """
+
+    title: str
+    nats: float
+    is_limit: bool = False
+
+
+@dataclass(frozen=True)
+class LikelihoodEvaluation:
+    """How likely the images of a data set are under a model.
+
+    `print` shows it as a table, with the protocol that decides which results it can be compared
+    with.
+
+    Args:
+        nats: Float, the mean negative log-likelihood of an image. A bound from above, unless
+            `is_exact`.
+        standard_error: Float, the standard error of that mean over images.
+        count: Integer, how many images there were.
+        image_shape: Tuple `(height, width, channels)` of the images, after padding.
+        unpadded_shape: The same before padding.
+        support: String, `"binary"`, `"levels"` or `"density"`.
+        binarize: String, how the data set binarises, or None.
+        is_exact: Whether the likelihood is exact, not a bound or an estimate.
+        samples: Integer, importance samples for each image, or None where it is exact.
+        seed: Integer, of the draw of the images and of the importance samples.
+        floors: Tuple of `LikelihoodFloor`, fewest nats first.
+        fitted_on: String, the images that the floors are fitted on.
+        image_nats: Float64 `(count,)`, the negative log-likelihood of each image.
+    """
+
+    nats: float
+    standard_error: float
+    count: int
+    image_shape: tuple[int, int, int]
+    unpadded_shape: tuple[int, int, int]
+    support: str
+    binarize: str | None
+    is_exact: bool
+    samples: int | None
+    seed: int
+    floors: tuple[LikelihoodFloor, ...] = ()
+    fitted_on: str = ""
+    image_nats: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0), repr=False)
+
+    @property
+    def dimensions(self) -> int:
+        """D, the numbers in an image: height x width x channels."""
+        return math.prod(self.image_shape)
+
+    @property
+    def bits_per_dimension(self) -> float:
+        """Returns nats / (D ln 2)."""
+        return self._bits(self.nats)
+
+    def _bits(self, nats: float) -> float:
+        return nats / (self.dimensions * math.log(2.0))
+
+    @property
+    def protocol(self) -> str:
+        """The data, D and the kind of estimate: only results of one protocol are comparable."""
+        return ". ".join(self._protocol()) + "."
+
+    def _protocol(self) -> list[str]:
+        data = _BINARIZED.get(self.binarize or "", _UNBINARIZED[self.support])
+        sentences = [
+            f"Data: {data}; {self.count:,} images, seed {self.seed}",
+            f"D = {_product(self.image_shape)} = {self.dimensions:,}{self._padding()}",
+        ]
+        if self.is_exact:
+            sentences.append("Exact likelihood")
+        else:
+            several = "sample" if self.samples == 1 else "importance samples"
+            sentences.append(
+                f"Upper bound on the negative log-likelihood, {self.samples:,} {several} for each "
+                "image"
+            )
+        if self.support == "density":
+            sentences.append(f"This is {_NOT_COMPARABLE}")
+        return sentences
+
+    def _padding(self) -> str:
+        if self.image_shape == self.unpadded_shape:
+            return ""
+        bits = self.nats / (math.prod(self.unpadded_shape) * math.log(2.0))
+        return (
+            f", with padding. By the D of the data, {_product(self.unpadded_shape)}, the same nats "
+            f"are {bits:.3f} bits/dim"
+        )
+
+    @property
+    def limit(self) -> float | None:
+        """The nats that no model can be below in expectation, or None if that is not known."""
+        return next((floor.nats for floor in self.floors if floor.is_limit), None)
+
+    @property
+    def is_impossible(self) -> bool:
+        """Whether the nats are below the limit by more than chance: the model has an error."""
+        if self.limit is None:
+            return False
+        return self.nats < self.limit - _IMPOSSIBLE_ERRORS * self.standard_error
+
+    def to_dict(self) -> Config:
+        """Returns all numbers but those of single images, as JSON takes them."""
+        return {
+            "nats": plain(self.nats),
+            "standard_error": plain(self.standard_error),
+            "bits_per_dimension": plain(self.bits_per_dimension),
+            "dimensions": self.dimensions,
+            "count": self.count,
+            "image_shape": list(self.image_shape),
+            "unpadded_shape": list(self.unpadded_shape),
+            "support": self.support,
+            "binarize": self.binarize,
+            "is_exact": self.is_exact,
+            "samples": self.samples,
+            "seed": self.seed,
+            "protocol": self.protocol,
+            "floors": [
+                {
+                    "title": floor.title,
+                    "nats": plain(floor.nats),
+                    "bits_per_dimension": plain(self._bits(floor.nats)),
+                    "is_limit": floor.is_limit,
+                }
+                for floor in self.floors
+            ],
+            "fitted_on": self.fitted_on,
+        }
+
+    def __str__(self) -> str:
+        rows = [("negative log-likelihood", "nats", "bits/dim", "")]
+        rows += [
+            self._row(floor.title, floor.nats, "no model can be lower")
+            for floor in self.floors
+            if floor.is_limit
+        ]
+        rows.append(self._row("model", self.nats, f"± {self.standard_error:.2f} nats"))
+        rows += [
+            self._row(floor.title, floor.nats, "") for floor in self.floors if not floor.is_limit
+        ]
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        lines = [
+            f"{title:<{widths[0]}}  {nats:>{widths[1]}}  {bits:>{widths[2]}}  {note}".rstrip()
+            for title, nats, bits, note in rows
+        ]
+        lines += [f"{sentence}." for sentence in self._protocol()]
+        if self.fitted_on:
+            lines.append(f"The tables are fitted on {self.fitted_on}. A useful model is lower.")
+        if self.is_impossible:
+            lines.append(
+                "These nats are impossible: they are below the entropy of the drawing. The model "
+                "sees the pixels that it predicts, or its likelihood is wrong."
+            )
+        return "\n".join(lines)
+
+    def _row(self, title: str, nats: float, note: str) -> tuple[str, str, str, str]:
+        # The bits of a density are those of no code.
+        bits = "" if self.support == "density" else f"{self._bits(nats):.3f}"
+        return title, f"{nats:,.2f}", bits, note
+
+
+def likelihood(
+    model: HasLikelihood,
+    dataset: Data,
+    samples: int = 5000,
+    count: int | None = None,
+    batch_size: int = 100,
+    seed: int = 0,
+    training: Data | None = None,
+    say: Say | None = None,
+) -> LikelihoodEvaluation:
+    """Measures the negative log-likelihood of a data set under a model, in nats and bits/dim.
+
+    The result names the protocol. Results of different protocols cannot be compared: the
+    binarisation of the data set, the number of dimensions, and a bound in place of an exact
+    likelihood change it by more than models differ.
+
+    Beside the model stand the floors of the same images: the entropy of a random binarisation,
+    which no model can be below, and tables of counts, which every useful model is below.
+
+    Args:
+        model: A model with `log_prob`, see `kgan.training.capabilities.HasLikelihood`. A
+            conditional one gets the labels of the images.
+        dataset: A `kgan.data.ImageDataset` in [-1, 1], or uint8 images `(N, H, W)` or
+            `(N, H, W, C)`. The test set, as a rule.
+        samples: Integer, importance samples for each image, where the likelihood is not exact. 1
+            gives the evidence lower bound (ELBO). Time is in proportion to it; 5,000 are usual in
+            tables of results, 200 are within a fraction of a nat.
+        count: Integer, how many images, drawn by `seed`. Defaults to all of them.
+        batch_size: Integer, images at a time.
+        seed: Integer, of the draw and of the importance samples.
+        training: The training set, which the tables are fitted on. Without it, each half of the
+            images has the tables of the other half, which are worse for having seen less.
+        say: Called with a line of text about each step of the work.
+
+    Returns:
+        A `LikelihoodEvaluation`: `print` it, or take `.nats` and `.bits_per_dimension`.
+
+    Raises:
+        TypeError: The model has no likelihood.
+        ValueError: The images are outside the support of the model's likelihood, or a conditional
+            model lacks labels.
+        DivergedError: Log-likelihoods are not finite.
+
+    Example:
+    ```python
+    test = kgan.data.load_mnist("test", binarize="dynamic")
+    found = kgan.metrics.likelihood(vae, test, samples=200)
+    print(found)
+    assert found.nats < 100.0
+    ```
+    """
+    _check_model(model)
+    samples = integer("samples", samples)
+    batch_size = integer("batch_size", batch_size)
+    say = say or silent
+    dataset = as_dataset(dataset)
+    wanted = integer("count", _count(dataset) if count is None else count, least=2)
+    images, labels = dataset.draw(available(dataset, wanted), seed)
+    images = np.asarray(images, "float32")
+    check_support(model.likelihood_support, images)
+    log_probs = _log_probs(model, images, labels_for(model, labels), samples, batch_size, seed, say)
+    floors, fitted_on = _floors(model.likelihood_support, dataset, images, training, seed, say)
+    height, width = dataset.images.shape[1:3]
+    return LikelihoodEvaluation(
+        nats=float(-log_probs.mean()),
+        standard_error=float(log_probs.std(ddof=1) / math.sqrt(len(log_probs))),
+        count=len(images),
+        image_shape=dataset.image_shape,
+        unpadded_shape=(height, width, dataset.image_shape[2]),
+        support=model.likelihood_support,
+        binarize=binarization(dataset),
+        is_exact=model.likelihood_is_exact,
+        samples=None if model.likelihood_is_exact else samples,
+        seed=seed,
+        floors=floors,
+        fitted_on=fitted_on,
+        image_nats=-log_probs,
+    )
+
+
+def _check_model(model: Any) -> None:
+    if not isinstance(model, HasLikelihood):
+        raise TypeError(
+            "Expected a model with a likelihood, with `log_prob`, `likelihood_support` and "
+            "`likelihood_is_exact`. GANs have none: measure them with kgan.evaluate. "
+            f"Received: {type(model).__name__}."
+        )
+    if model.likelihood_support not in _SUPPORTS:
+        raise ValueError(
+            f"Expected `likelihood_support` to be one of {_SUPPORTS}. "
+            f"Received: {model.likelihood_support!r}."
+        )
+
+
+def _count(dataset: Drawable) -> int:
+    return _STACKED_COUNT if isinstance(dataset, Stacked) else len(dataset.images)
+
+
+def _log_probs(
+    model: HasLikelihood,
+    images: npt.NDArray[np.float32],
+    labels: Labels | None,
+    samples: int,
+    batch_size: int,
+    seed: int,
+    say: Say,
+) -> npt.NDArray[np.float64]:
+    """Returns the log-likelihood of each image, `(n,)`."""
+    found = []
+    for number, first in enumerate(range(0, len(images), batch_size)):
+        rows = slice(first, first + batch_size)
+        say(f"log-likelihoods of images {first + 1:,} to {min(rows.stop, len(images)):,}")
+        options: dict[str, Any] = {} if labels is None else {"labels": labels[rows]}
+        if not model.likelihood_is_exact:
+            # Other samples for each batch, so that their errors average out.
+            state = np.random.SeedSequence((seed, number)).generate_state(1)
+            options |= {"samples": samples, "seed": int(state[0]) % 2**31}
+        found.append(np.asarray(model.log_prob(images[rows], **options), "float64"))
+        if found[-1].shape != images[rows].shape[:1]:
+            raise ValueError(
+                f"Expected log_prob to give one number for each image, {images[rows].shape[:1]}. "
+                f"Received: shape {found[-1].shape}."
+            )
+    log_probs = np.concatenate(found)
+    broken = ~np.isfinite(log_probs)
+    if broken.any():
+        raise DivergedError(
+            f"Expected finite log-likelihoods. Received: NaN or infinity for {broken.sum():,} of "
+            f"{len(log_probs):,} images, the first at index {int(np.argmax(broken))}."
+        )
+    return log_probs
+
+
+def _floors(
+    support: str,
+    dataset: Drawable,
+    images: npt.NDArray[np.float32],
+    training: Data | None,
+    seed: int,
+    say: Say,
+) -> tuple[tuple[LikelihoodFloor, ...], str]:
+    """Returns the floors of a support, and what they are fitted on."""
+    if support == "density":
+        return (), ""
+    fitted, fitted_on = _training_pictures(support, dataset, training, seed)
+    shown = _values(support, images)
+    found = [
+        LikelihoodFloor(title, measure(shown, fitted, 2 if support == "binary" else 256))
+        for title, measure in _tables(support, say)
+    ]
+    if support == "binary" and binarization(dataset) in {"dynamic", "static"}:
+        stacked = dataset.image_shape[2] // dataset.images.shape[3]
+        entropy = stacked * tables.drawing_entropy(dataset.images)
+        found.append(LikelihoodFloor("entropy of the drawing", entropy, is_limit=True))
+    return tuple(sorted(found, key=lambda floor: floor.nats)), fitted_on
+
+
+def _tables(
+    support: str, say: Say
+) -> list[tuple[str, Callable[[Pictures, Pictures | None, int], float]]]:
+    say("floors: tables of counts")
+    if support == "binary":
+        return [
+            ("table of 18 causal neighbours", tables.neighbour_nats),
+            ("independent pixels", tables.position_nats),
+        ]
+    return [
+        ("table of 3 causal neighbours", tables.neighbour_nats),
+        ("one histogram for each pixel", tables.position_nats),
+        ("one histogram", tables.histogram_nats),
+    ]
+
+
+def _training_pictures(
+    support: str, dataset: Drawable, training: Data | None, seed: int
+) -> tuple[Pictures | None, str]:
+    if training is None:
+        return None, "the images of the other half of this data set"
+    training = as_dataset(training)
+    described = binarization(training), training.image_shape
+    if described != (binarization(dataset), dataset.image_shape):
+        raise ValueError(
+            "Expected `training` to be binarised and shaped as the data set, "
+            f"binarize={binarization(dataset)!r} and {dataset.image_shape}. "
+            f"Received: binarize={described[0]!r} and {described[1]}."
+        )
+    images, _ = training.draw(available(training, _FITTED), seed)
+    check_support(support, images)
+    return _values(support, images), f"{len(images):,} training images"
+
+
+def _values(support: str, images: npt.NDArray[np.float32]) -> Pictures:
+    """Returns images as 0 and 1, or as levels from 0 to 255."""
+    return (images > 0).astype("uint8") if support == "binary" else to_uint8(images)
+
+
+def _product(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,103 @@
+"""The configuration of a run: what was asked for, and its file."""
+
+import inspect
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import keras
+
+from kgan import recipes
+from kgan._core import __version__
+from kgan._files import written_whole
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a run is asked for; None where that is left to the recipe or to the data.
+
+    Args:
+        dataset: A name that `kgan.data.load_dataset` takes. Defaults to MNIST if it is available,
+            and otherwise to the digits in scikit-learn.
+        data_dir: The directory of the data set's files.
+        recipe: A name out of `kgan.recipes.names()`.
+        epochs: Integer, the total number of epochs, in all sessions together.
+        steps_per_epoch: Integer, batches to an epoch. Defaults to one pass through the data, or to
+            as many as make `kgan.runs.FEWEST_IMAGES` images, if that is more.
+        batch_size: Integer.
+        seed: Integer, for weights, noise and the order of the data.
+        evaluation_count: Integer, the number of samples to evaluate after every epoch; 0 for none.
+        save_every: Integer, the number of batches between saves within an epoch.
+        dtype_policy: The name of the networks' dtype policy in Keras, such as `"mixed_bfloat16"`.
+    """
+
+    dataset: str | None = None
+    data_dir: str | None = None
+    recipe: str = recipes.DEFAULT
+    epochs: int | None = None
+    steps_per_epoch: int | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    evaluation_count: int = 2000
+    save_every: int = 1000
+    dtype_policy: str = "float32"
+
+    def updated(self, given: Mapping[str, Any]) -> "RunConfig":
+        """This configuration with the `given` values that are not None.
+
+        Raises:
+            ValueError: It would no longer be the same run.
+        """
+        given = {name: value for name, value in given.items() if value is not None}
+        for name in ("dataset", "recipe", "seed", "dtype_policy"):
+            if name in given and given[name] != getattr(self, name):
+                raise ValueError(
+                    f"A resumed run keeps its {name}. Expected {getattr(self, name)!r}, or no "
+                    f"value. Received: {given[name]!r}. Start another run for that."
+                )
+        return replace(self, **given)
+
+
+def read_config(path: Path) -> RunConfig:
+    """Reads a configuration.
+
+    Args:
+        path: A `config.json` that `write_config` wrote.
+
+    Raises:
+        ValueError: The file is not the configuration of a run.
+    """
+    try:
+        config = RunConfig(**json.loads(path.read_text())["run"])
+        _check_types(config)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"Expected {path} to be the configuration of a kgan run. Received: {error}."
+        ) from error
+    return config
+
+
+def _check_types(config: RunConfig) -> None:
+    for name, kind in get_type_hints(RunConfig).items():
+        value = getattr(config, name)
+        # For Python, True is an int.
+        if isinstance(value, bool) or not isinstance(value, kind):
+            raise TypeError(f"{name}={value!r}, not {inspect.formatannotation(kind)}")
+
+
+def write_config(path: Path, config: RunConfig) -> None:
+    """Writes a configuration, with the versions of all that the run depends on."""
+    content = {
+        "run": asdict(config),
+        "versions": {
+            "kgan": __version__,
+            "keras": keras.version(),
+            "backend": keras.backend.backend(),
+            "python": platform.python_version(),
+        },
+    }
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,112 @@
+"""The directory of a run: the names of its files, and the lock on it."""
+
+import contextlib
+import itertools
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from kgan._files import remove_unfinished as _remove_unfinished
+
+if sys.platform != "win32":
+    import fcntl
+
+MODEL = "model.keras"
+CONFIG = "config.json"
+HISTORY = "history.csv"
+LOSSES = "losses.png"
+SAMPLES = "samples"
+RECONSTRUCTIONS = "reconstructions"
+ANIMATION = "training.gif"
+
+
+def new_directory(root: str | os.PathLike[str], dataset: str, recipe: str) -> Path:
+    """Makes the first directory below `root` that no run has taken.
+
+    Args:
+        root: The directory of all runs.
+        dataset: String, the name of the data set.
+        recipe: String, the name of the recipe.
+
+    Returns:
+        `<root>/<dataset>-<recipe>-<number>`.
+    """
+    name = re.sub(r"[^\w.-]+", "-", dataset)
+    Path(root).mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        directory = Path(root) / f"{name}-{recipe}-{number:03d}"
+        # One step checks that it is free and makes it: of two runs that begin together, one gets
+        # it.
+        with contextlib.suppress(FileExistsError):
+            directory.mkdir()
+            return directory
+    raise AssertionError("unreachable")
+
+
+@contextlib.contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """A context that locks the directory: two processes would mix their files.
+
+    The lock ends with the process, however that ends. On Windows, and on file systems without
+    locks, it does nothing.
+
+    Raises:
+        BlockingIOError: Another process has the lock.
+    """
+    if sys.platform == "win32":
+        yield
+    else:
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise BlockingIOError(
+                f"Expected a directory that no other process trains in. Received: {directory}, in "
+                "which one does. Wait until it ends, or give another --output."
+            ) from error
+        except OSError:  # the file system has no locks
+            pass
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def check_is_free(directory: Path) -> None:
+    """Checks that a directory has no run yet.
+
+    Raises:
+        FileExistsError: It has one, or it is a file.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise FileExistsError(f"Expected a directory for the run. Received: {directory}, a file.")
+    if (directory / MODEL).exists():
+        raise FileExistsError(
+            f"Expected a directory without a run. Received: {directory}, which has one. Give "
+            "--resume to continue it, or another --output."
+        )
+
+
+def check_has_run(directory: Path) -> None:
+    """Checks that a directory has a run.
+
+    Raises:
+        FileNotFoundError: Its model or its configuration is missing.
+    """
+    for name in (CONFIG, MODEL):
+        if not (directory / name).is_file():
+            raise FileNotFoundError(
+                f"Expected a run to resume in {directory}. Received: a directory without {name}. "
+                "Leave --resume out to start a run there."
+            )
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Removes the incomplete files that a killed run left, and no others."""
+    names = (MODEL, CONFIG, HISTORY, LOSSES, ANIMATION)
+    _remove_unfinished(directory, "|".join(map(re.escape, names)))
+    for grids in (SAMPLES, RECONSTRUCTIONS):
+        _remove_unfinished(directory / grids, r"epoch_\d+\.png")

@@ -1,0 +1,282 @@
+"""Runs: begun, resumed, or opened to use their model."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kgan import callbacks, data, recipes
+from kgan._environment import register_classes
+from kgan._typing import Say
+from kgan.callbacks.checkpoint import loading
+from kgan.callbacks.loss_history import read_history
+from kgan.metrics.evaluator import FEWEST, default_features
+from kgan.runs import directory as files
+from kgan.runs.config import RunConfig, read_config, write_config
+from kgan.training import GenerativeModel
+from kgan.training.capabilities import Encodes, Generates
+
+# An epoch of small data spans several passes: recipes count epochs, and networks need steps.
+FEWEST_IMAGES = 32_000
+_RECONSTRUCTED = 32
+
+
+def load_data(config: RunConfig, say: Say) -> tuple[RunConfig, data.ImageDataset]:
+    """Loads the training data, and chooses them if the configuration names none.
+
+    Args:
+        config: The configuration.
+        say: Called with a line of text if MNIST is not available.
+
+    Returns:
+        The configuration with the name of its data set, and the data set.
+    """
+    recipe = recipes.get(config.recipe)
+
+    def load(name: str) -> data.ImageDataset:
+        return data.load_dataset(
+            name,
+            "train",
+            data_dir=config.data_dir,
+            batch_size=config.batch_size or recipe.batch_size,
+            seed=config.seed,
+            **recipe.data,
+        )
+
+    if config.dataset is not None:
+        return config, load(config.dataset)
+    try:
+        return replace(config, dataset="mnist"), load("mnist")
+    except OSError as error:
+        if config.data_dir is not None:
+            raise
+        say(f"MNIST is not available: {error}\nTraining on scikit-learn's digits instead.")
+        return replace(config, dataset="digits"), load("digits")
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A model from a file, with what is known about its run.
+
+    Args:
+        path: The file of the model.
+        model: The model.
+    """
+
+    path: Path
+    model: GenerativeModel
+
+    @functools.cached_property
+    def config(self) -> RunConfig | None:
+        """The configuration of the run, or None if the file is no longer in its directory.
+
+        Raises:
+            ValueError: There is a `config.json` that kgan did not write.
+        """
+        path = self.path.parent / files.CONFIG
+        return read_config(path) if path.is_file() else None
+
+    @functools.cached_property
+    def history(self) -> list[dict[str, float]] | None:
+        """The logs of each epoch, or None if the file is no longer in its directory.
+
+        Raises:
+            ValueError: There is a `history.csv` that kgan did not write.
+        """
+        path = self.path.parent / files.HISTORY
+        return read_history(path) if path.is_file() else None
+
+
+@dataclass
+class Run:
+    """A run that is ready to train.
+
+    `Run.begin` starts one, `Run.resume` continues one, and `Run.open` loads the model of one.
+
+    Args:
+        directory: The directory of its files.
+        config: What it was asked for.
+        dataset: The training data.
+        model: A compiled `kgan.training.GenerativeModel`.
+    """
+
+    directory: Path
+    config: RunConfig
+    dataset: data.ImageDataset
+    model: GenerativeModel
+    _nan_guard: callbacks.TerminateOnNaN = field(default_factory=callbacks.TerminateOnNaN)
+
+    @classmethod
+    def begin(cls, directory: Path | None, config: RunConfig, dataset: data.ImageDataset) -> "Run":
+        """Starts a new run in a directory that has none.
+
+        Args:
+            directory: The directory of its files, or None for a new one below `runs/`.
+            config: What it is asked for.
+            dataset: The training data.
+
+        Raises:
+            FileExistsError: The directory has a run already.
+            ValueError: The recipe cannot be built for such data.
+        """
+        if directory is not None:
+            files.check_is_free(directory)
+        recipe = recipes.get(config.recipe)
+        model = replace(recipe, dtype_policy=config.dtype_policy).build(
+            dataset.image_shape, num_classes=dataset.num_classes, seed=config.seed
+        )
+        # As late as possible: an error before leaves no directory behind.
+        if directory is None:
+            directory = files.new_directory("runs", config.dataset or "digits", config.recipe)
+        files.remove_unfinished(directory)  # of a run that was killed before it had a model
+        run = cls(directory, config, dataset, model)
+        # Saved before the first step: a run that is killed in its first epoch can be resumed too.
+        # The model last: a directory with a model has a run.
+        write_config(directory / files.CONFIG, config)
+        model.save(directory / files.MODEL)
+        return run
+
+    @classmethod
+    def resume(cls, directory: Path, config: RunConfig, dataset: data.ImageDataset) -> "Run":
+        """Continues the run in a directory.
+
+        Args:
+            directory: The directory of its files.
+            config: What it is asked for, now.
+            dataset: The training data.
+
+        Raises:
+            FileNotFoundError: The directory has no model.
+            ValueError: The model is damaged.
+        """
+        model = cls.open(directory).model
+        files.remove_unfinished(directory)
+        run = cls(directory, config, dataset, model)
+        write_config(directory / files.CONFIG, config)
+        return run
+
+    @staticmethod
+    def open(path: Path, **options: Any) -> SavedRun:
+        """Loads a model, and finds its run.
+
+        Args:
+            path: The directory of a run, or the file of a model.
+            **options: Arguments for `keras.saving.load_model`.
+
+        Returns:
+            A `SavedRun`: `model`, and `config` and `history` if the file is in its directory.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file is damaged, or no model that kgan saved.
+        """
+        path = path / files.MODEL if path.is_dir() else path
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"Expected a model saved by kgan. Received: {path}: no such file."
+            )
+        register_classes()
+        with loading(f"Expected a model saved by kgan. Received: {path}, which cannot be loaded"):
+            model = keras.saving.load_model(path, **options)
+        if not isinstance(model, GenerativeModel):
+            raise ValueError(
+                f"Expected a model saved by kgan. Received: {path}, which holds a "
+                f"{type(model).__name__}."
+            )
+        return SavedRun(path, model)
+
+    @property
+    def diverged(self) -> bool:
+        """Whether training ended because a log was NaN or infinite."""
+        return self._nan_guard.first is not None
+
+    @property
+    def epochs(self) -> int:
+        """The total number of epochs of the run."""
+        return self.config.epochs or recipes.get(self.config.recipe).epochs
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of batches in an epoch."""
+        fewest = FEWEST_IMAGES // self.dataset.batch_size
+        return self.config.steps_per_epoch or max(len(self.dataset), fewest)
+
+    def train(self, time_limit: float | None = None, verbose: int | str = "auto") -> int | None:
+        """Trains until all epochs are done, the time is over or a signal arrives.
+
+        Args:
+            time_limit: Float, seconds.
+            verbose: As for `keras.Model.fit`.
+
+        Returns:
+            The number of the signal that ended training, or None.
+        """
+        on_signal = callbacks.StopOnSignal()
+        limits = [] if time_limit is None else [callbacks.TimeLimit(time_limit)]
+        self.model.fit(
+            self.dataset,
+            initial_epoch=self.model.epochs_trained,
+            epochs=self.epochs,
+            steps_per_epoch=self.steps_per_epoch,
+            callbacks=[on_signal, *limits, *self._callbacks()],
+            verbose=verbose,
+        )
+        return on_signal.received
+
+    def _callbacks(self) -> list[keras.callbacks.Callback]:
+        """The callbacks for what the model can do."""
+        return [
+            *self._evaluation(),
+            self._nan_guard,
+            callbacks.LossHistory(
+                self.directory / files.HISTORY, plot=self.directory / files.LOSSES
+            ),
+            *self._grids(),
+            callbacks.Checkpoint(
+                self.directory / files.MODEL, every_batches=self.config.save_every
+            ),
+        ]
+
+    def _evaluation(self) -> list[keras.callbacks.Callback]:
+        """Callbacks that evaluate samples, before the callbacks that read the logs."""
+        if len(self.dataset.images) < FEWEST:  # too few for any metric
+            return []
+        # A model of binary images is compared with grey ones: its samples are the means of pixels.
+        real = self.dataset.unbinarized()
+        chosen: list[keras.callbacks.Callback] = [callbacks.CollapseAlarm(real)]
+        count = self.config.evaluation_count
+        # There are no metrics for images that kgan has no features for.
+        has_features = default_features(real) is not None
+        if count and has_features and isinstance(self.model, Generates):
+            chosen.insert(0, callbacks.PeriodicEvaluation(real, count=count))
+        return chosen
+
+    def _grids(self) -> list[keras.callbacks.Callback]:
+        chosen: list[keras.callbacks.Callback] = []
+        if isinstance(self.model, Generates):
+            animation = f"../{files.ANIMATION}"
+            chosen.append(callbacks.SampleGrid(self.directory / files.SAMPLES, animation=animation))
+        if isinstance(self.model, Encodes):
+            count = min(_RECONSTRUCTED, len(self.dataset.images))
+            images, labels = self.dataset.draw(count, seed=0)
+            chosen.append(
+                callbacks.SampleGrid(
+                    self.directory / files.RECONSTRUCTIONS,
+                    animation=None,
+                    value_range=self.dataset.value_range,
+                    inputs=images if labels is None else (images, labels),
+                )
+            )
+        return chosen
+
+
+def dataset_options(config: RunConfig) -> Mapping[str, Any]:
+    """The arguments for `kgan.data.load_dataset` that the recipe of a run states.
+
+    They are empty if the recipe is not one of this version of kgan.
+    """
+    recipe = recipes.RECIPES.get(config.recipe)
+    return {} if recipe is None else recipe.data

@@ -1,0 +1,80 @@
+"""What a batch must be, stated by a model and checked for every family alike."""
+
+from dataclasses import dataclass
+
+from kgan._typing import Shape
+
+
+@dataclass(frozen=True)
+class Divisor:
+    """A number that divides the size of every batch.
+
+    Args:
+        number: Integer.
+        name: String, where the number comes from: `"pack=2"`.
+        reason: String, why it must divide batches.
+    """
+
+    number: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BatchSpec:
+    """What the batches of a model must be.
+
+    Args:
+        shape: The shape of a batch of images, None where a size is open.
+        consumer: String, the network that takes the images, for error messages.
+        value_range: Two floats, the lowest and the highest pixel value that make sense; None if any
+            do.
+        range_reason: String, where that range comes from, for error messages.
+        binary: Whether every pixel is at one of the two ends of the range.
+        needs_labels: Whether every image has a label.
+        num_classes: Integer, labels are below it; None where that is not known.
+        divisors: Numbers that divide the size of every batch.
+    """
+
+    shape: Shape
+    consumer: str
+    value_range: tuple[float, float] | None = None
+    range_reason: str = ""
+    binary: bool = False
+    needs_labels: bool = False
+    num_classes: int | None = None
+    divisors: tuple[Divisor, ...] = ()
+
+    @property
+    def divisor(self) -> int:
+        """The number that divides every batch: the product of all."""
+        product = 1
+        for each in self.divisors:
+            product *= each.number
+        return product
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """The range, widened by a quarter: training images may have noise added to them."""
+        if self.value_range is None:
+            return None
+        low, high = self.value_range
+        slack = 0.0 if self.binary else (high - low) / 4
+        return low - slack, high + slack
+
+    def divided(self) -> "tuple[Divisor, ...]":
+        """The divisors above 1."""
+        return tuple(each for each in self.divisors if each.number > 1)
+
+
+def fits(shape: Shape, expected: Shape) -> bool:
+    """Whether a batch of one shape can be one of another, as far as sizes are known."""
+    return len(shape) == len(expected) and all(
+        size is None or wanted is None or size == wanted
+        for size, wanted in zip(tuple(shape)[1:], tuple(expected)[1:], strict=True)
+    )
+
+
+def shown(shape: Shape) -> str:
+    """The shape of a batch as text: `(batch, 28, 28, 1)`."""
+    return "(" + ", ".join("batch" if i == 0 else str(n) for i, n in enumerate(shape)) + ")"

@@ -1,0 +1,163 @@
+"""The table of log names: how each log is shown, and which values of it are a bad sign.
+
+Families register the names of their logs; callbacks and the report look them up. So no other module
+needs to know a name. Logs that nobody registered are described by their names alone: one that ends
+in `loss` is a loss, one that ends in `gradient_norm` is the length of a gradient.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+HELD_OUT = "val_"
+"""The prefix that Keras gives to logs of validation data."""
+
+LOSSES = "Losses"
+GRADIENTS = "Gradient norms"
+
+# Unregistered logs, such as penalties, are computed between a loss and its gradient.
+_ORDER = 50
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A bound of healthy values of a log. Beyond it, `kgan.callbacks.CollapseAlarm` warns.
+
+    Args:
+        sign: String, the name of the alarm. Several limits may share it.
+        message: String, what the value means and what usually helps. `{value}`, with any format, is
+            the value.
+        at_least: Float, the alarm is given for values of at least this. Defaults to none.
+        at_most: Float, the alarm is given for values of at most this. Defaults to none.
+    """
+
+    sign: str
+    message: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def is_reached(self, value: float) -> bool:
+        """Returns whether a value is a reason for the alarm."""
+        too_high = self.at_least is not None and value >= self.at_least
+        too_low = self.at_most is not None and value <= self.at_most
+        return too_high or too_low
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """Marks a log as the length of a gradient, which may vanish or explode.
+
+    Args:
+        of: String, the network or networks whose gradient it is: "generator".
+        vanished: String, a sentence on what helps if it vanishes.
+        exploded: String, a sentence on what helps if it explodes.
+    """
+
+    of: str
+    vanished: str = ""
+    exploded: str = ""
+
+
+@dataclass(frozen=True)
+class LogName:
+    """A name in the logs.
+
+    Args:
+        name: String, as in the logs.
+        label: String, its name within the panel, for people: "generator".
+        panel: String, the title of the chart that it is drawn in, with all others of that panel.
+        order: Integer. A training step computes logs of a lower order first, so among several that
+            are NaN, the first is where it began.
+        nan: String, sentences on what it means if this log is the first that is NaN.
+        limits: `Limit`s of its healthy values.
+        gradient: A `Gradient`, if it is the length of one.
+    """
+
+    name: str
+    label: str
+    panel: str
+    order: int = _ORDER
+    nan: str = ""
+    limits: tuple[Limit, ...] = ()
+    gradient: Gradient | None = None
+
+
+_TABLE: dict[str, LogName] = {}
+
+
+def register(*log_names: LogName) -> None:
+    """Adds names to the table. A name that is there already is replaced.
+
+    Args:
+        *log_names: `LogName`s, in the order in which panels and their lines are drawn.
+
+    Example:
+    ```python
+    kgan.training.log_names.register(
+        LogName("codebook_loss", "codebook", LOSSES, order=20),
+        LogName("codes_used", "codes", "Codes used", order=10),
+    )
+    ```
+    """
+    _TABLE.update({each.name: each for each in log_names})
+
+
+def describe(name: str) -> LogName:
+    """Looks a name up.
+
+    Args:
+        name: String, as in the logs. A name with Keras's `val_` is described as that of held-out
+            data, in the same panel.
+
+    Returns:
+        Its `LogName`, which is made up from the name if no family registered it.
+    """
+    if name in _TABLE:
+        return _TABLE[name]
+    if name.startswith(HELD_OUT) and name != HELD_OUT:
+        trained = describe(name.removeprefix(HELD_OUT))
+        return replace(trained, name=name, label=held_out(trained.label), limits=(), gradient=None)
+    return _made_up(name)
+
+
+def held_out(label: str) -> str:
+    """The label of the same log of held-out data."""
+    return f"held-out {label}"
+
+
+def in_panels(names: Iterable[str]) -> dict[str, list[LogName]]:
+    """Groups the names of logs by the charts that they are drawn in.
+
+    Args:
+        names: Strings.
+
+    Returns:
+        `LogName`s by the titles of their panels. Panels and the names within them come in the order
+        of the table, names that are not registered after them, and within a panel held-out names
+        last.
+    """
+    places = {name: place for place, name in enumerate(_TABLE)}
+
+    def place(each: LogName) -> tuple[bool, int]:
+        trained = each.name.removeprefix(HELD_OUT)
+        return trained != each.name, places.get(trained, len(places))
+
+    panels: dict[str, list[LogName]] = {}
+    for described in map(describe, names):
+        panels.setdefault(described.panel, []).append(described)
+    in_order = {title: sorted(within, key=place) for title, within in panels.items()}
+    return dict(sorted(in_order.items(), key=lambda panel: min(place(e)[1] for e in panel[1])))
+
+
+def _made_up(name: str) -> LogName:
+    label = name.replace("_", " ")
+    if name.endswith("gradient_norm"):
+        of = name.removesuffix("gradient_norm").strip("_").replace("_", " ") or "model"
+        return LogName(name, of, GRADIENTS, gradient=Gradient(of))
+    if name == "loss" or name.endswith("_loss"):
+        return LogName(name, label.removesuffix(" loss"), LOSSES)
+    return LogName(name, label, headline(label))
+
+
+def headline(title: str) -> str:
+    """The title with its first letter as a capital; the others stay as they are."""
+    return title[:1].upper() + title[1:]

@@ -1,0 +1,142 @@
+"""The families of models that test_families.py tests, one tiny model of each.
+
+Also a script, so that the same models can be trained and loaded in other processes:
+
+`python families.py load FOLDER` trains every model in the folder for an epoch and saves its state;
+`python families.py devices FOLDER` trains every family on two devices and saves its state.
+
+A new family needs an entry in `FAMILIES`.
+"""
+
+# ruff: noqa: I001
+
+import contextlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import kgan  # sets TensorFlow's switches, so it stands first
+import keras
+import numpy as np
+
+SHAPE = (8, 8, 1)
+LATENT = 4
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Family:
+    """A tiny model of a family, and the data it trains on.
+
+    Args:
+        make: Makes the model, not compiled; called with `num_classes` if `conditional`.
+        options: Arguments for `compile`.
+        data: Arguments for `ImageDataset`.
+        conditional: Whether it takes labels.
+        averages: Whether `compile` takes `ema_decay`.
+        by_batch: Whether the loss of a batch depends on each device's part of it, as batch
+            statistics do: then several devices train something else.
+    """
+
+    make: Callable[..., kgan.training.GenerativeModel]
+    options: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    conditional: bool = False
+    averages: bool = True
+    by_batch: bool = False
+
+    def build(self, **options):
+        """The model, compiled."""
+        keras.utils.set_random_seed(1)
+        model = self.make(num_classes=3) if self.conditional else self.make()
+        model.compile(**{**self.options, **options})
+        return model
+
+    def dataset(self, count=96, seed=5, **options):
+        images = np.random.default_rng(0).integers(0, 256, (count, 8, 8), dtype="uint8")
+        labels = (np.arange(count) % 3).astype("int32")
+        return kgan.data.ImageDataset(
+            images, labels, **{"batch_size": BATCH, "seed": seed, **self.data, **options}
+        )
+
+
+def gan(num_classes=None):
+    """Networks without what is another thing on several devices: batch statistics and dropout."""
+    generator, _ = kgan.networks.mlp(SHAPE, latent_dim=LATENT, width=4, num_classes=num_classes)
+    inputs = image = keras.Input(SHAPE)
+    x = keras.layers.Flatten()(image)
+    if num_classes is not None:
+        label = keras.Input((), dtype="int32")
+        x = keras.layers.Concatenate()([x, keras.layers.Embedding(num_classes, 4)(label)])
+        inputs = [image, label]
+    x = keras.layers.Dense(8, activation="leaky_relu")(x)
+    return kgan.GAN(generator, keras.Model(inputs, keras.layers.Dense(1)(x)), seed=3)
+
+
+def info_gan():
+    networks = kgan.networks.dcgan(SHAPE, latent_dim=LATENT + 3 + 1, width=4, codes=3 + 2)
+    return kgan.InfoGAN(*networks, categorical=(3,), continuous=1, seed=3)
+
+
+def vae(num_classes=None, likelihood="bernoulli"):
+    networks = kgan.networks.dense_vae(
+        SHAPE, LATENT, num_classes=num_classes, width=8, blocks=1, likelihood=likelihood
+    )
+    return kgan.VAE(*networks, likelihood=likelihood, seed=3)
+
+
+FAMILIES = {
+    "gan": Family(gan, {"penalties": ["r1", "lecam"]}),
+    "conditional_gan": Family(
+        gan, {"discriminator_steps": 2, "loss": "relativistic"}, conditional=True
+    ),
+    "info_gan": Family(info_gan, by_batch=True),
+    "vae": Family(vae, {"warm_up": 4, "free_bits": 0.1}, {"binarize": "dynamic"}),
+    "iwae": Family(vae, {"importance_samples": 3}, {"binarize": "static"}, conditional=True),
+    "vae_of_levels": Family(lambda: vae(likelihood="discretized_logistic"), {"beta": 2.0}),
+}
+
+
+def state(model):
+    """All that a model consists of, by names that are the same in every process."""
+    variables = [*model.variables, *model.optimizer.variables]
+    return {
+        f"{number:03}": keras.ops.convert_to_numpy(variable)
+        for number, variable in enumerate(variables)
+    }
+
+
+def load(folder):
+    for name, family in FAMILIES.items():
+        model = keras.saving.load_model(folder / f"{name}.keras")
+        model.fit(family.dataset(), initial_epoch=1, epochs=2, verbose=0)
+        np.savez(folder / f"{name}-loaded.npz", **state(model))
+
+
+def devices(folder):
+    scope = two_devices()
+    for name, family in FAMILIES.items():
+        with scope():
+            model = family.build()
+            model.fit(family.dataset(), epochs=1, verbose=0)
+        np.savez(folder / f"{name}-devices.npz", **state(model))
+
+
+def two_devices():
+    """Makes a context in which models are made for two devices, each time it is called."""
+    if keras.backend.backend() == "jax":
+        distribution = keras.distribution.DataParallel(devices=keras.distribution.list_devices())
+        keras.distribution.set_distribution(distribution)
+        return contextlib.nullcontext
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    half = tf.config.LogicalDeviceConfiguration()
+    tf.config.set_logical_device_configuration(cpu, [half, half])
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope
+
+
+if __name__ == "__main__":
+    {"load": load, "devices": devices}[sys.argv[1]](Path(sys.argv[2]))
