@@ -1,12 +1,10 @@
-"""Augmentations: what is done to all images before the discriminator sees them, by name or object.
+"""Augmentations: random changes to all images before the discriminator sees them.
 
-Real and generated images get the same treatment, and the generator learns through it: so the
-discriminator cannot learn few data by heart, and nothing of it leaks into what is generated. To add
-one, write a class and name it in `_AUGMENTATIONS`; `compile(augmentation=...)`, the recipes and the
-tests find it there.
+Real and generated images are changed in the same way, and the generator's gradient passes through
+the changes. So the discriminator cannot memorise a small data set, and the changes do not appear in
+generated images. To add an augmentation, write a class and name it in `_AUGMENTATIONS`. Then
+`compile(augmentation=...)`, the recipes and the tests find it.
 """
-
-from typing import Any
 
 from kgan._registry import find
 from kgan.augmentations.adaptive import AdaptiveAugment
@@ -26,19 +24,18 @@ def names() -> list[str]:
     return list(_AUGMENTATIONS)
 
 
-def get(identifier: Any) -> Augmentation | None:
+def get(identifier: str | Augmentation | type[Augmentation] | None) -> Augmentation | None:
     """Finds an augmentation.
 
     Args:
-        identifier: A name out of `kgan.augmentations.names()`, which stands for the augmentation
-            with its defaults; an `Augmentation`, or a subclass of it that needs no arguments; or
-            None for none.
+        identifier: A name from `kgan.augmentations.names()`, for the augmentation with its default
+            arguments; an `Augmentation`; a subclass of it that needs no arguments; or None.
 
     Returns:
         The object, or None.
 
     Raises:
-        ValueError: The name is unknown, or the object is no augmentation.
+        ValueError: The name is unknown, or the object is not an augmentation.
 
     Example:
     ```python

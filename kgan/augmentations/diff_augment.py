@@ -1,38 +1,36 @@
-"""DiffAugment: the same few changes to every image, always."""
+"""DiffAugment: a few changes to every image, always of the same strength."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import keras
 from keras import ops
 
-from kgan.augmentations.augmentation import Augmentation, check_choice
+from kgan._typing import Config, Noise, Shape, Tensor
+from kgan.augmentations.augmentation import Augmentation, check_choice, check_image_shape
 from kgan.augmentations.pixels import draws, integers, rows_and_columns, taken
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="kgan")
 class DiffAugment(Augmentation):
-    """Changes every image in colour, moves it, and cuts a hole into it.
+    """Changes the colours of every image, moves it, and cuts a rectangle out of it.
 
-    Made for images in [-1, 1], of any number of channels. `u` are uniform numbers in [0, 1), new
-    ones for each image and each use:
+    The images are in [-1, 1] and have any number of channels. In the formulas, `u` is a uniform
+    number in [0, 1), drawn separately for each image and each change:
 
-    - "color": brightness, `x + u - 0.5`; saturation, pixels `2 u` times as far from the mean of
-      their channels, which leaves grey images alone; contrast, all `u + 0.5` times as far from the
-      image's mean.
+    - "color": brightness, `x + u - 0.5`; saturation, each pixel's difference from the mean of its
+      channels times `2 u`, which leaves grey images unchanged; contrast, the difference from the
+      image's mean times `u + 0.5`.
     - "translation": by whole pixels, up to an eighth of the height and of the width.
-    - "cutout": a rectangle of half the height and half the width, its middle anywhere in the image.
+    - "cutout": a rectangle of half the height and half the width, centred anywhere in the image.
 
     Args:
-        policy: Which of "color", "translation" and "cutout" are done, in this order.
-        fill: Float, what is seen where an image was moved away or cut out. 0 is the middle of the
-            range; black, the background of MNIST, is -1.
+        policy: The changes and their order: one or more of "color", "translation" and "cutout".
+        fill: Float, the value of pixels that were cut out or moved in from outside. 0 is the middle
+            of the range. -1 is black, the background of MNIST.
         name: String.
 
     Raises:
-        ValueError: The policy is empty, or has an unknown name or one twice.
+        ValueError: The policy is empty, or contains an unknown name or a name twice.
 
     Example:
     ```python
@@ -41,7 +39,7 @@ class DiffAugment(Augmentation):
 
     Reference:
         [Zhao et al., 2020](https://arxiv.org/abs/2006.10738), section 3.2, with the ranges of the
-        authors.
+        authors' code.
     """
 
     def __init__(
@@ -54,15 +52,20 @@ class DiffAugment(Augmentation):
         self.policy = check_choice("policy", policy, _OPERATIONS)
         self.fill = float(fill)
 
-    def augment(self, images: Tensor, noise: Any) -> Tensor:
-        """Changes images at random, each in its own way."""
-        # All in one go: a call of the random generator takes as long as an operation here.
+    def check(self, image_shape: Shape) -> None:
+        """Raises an error for data other than images."""
+        check_image_shape(image_shape, "DiffAugment")
+
+    def augment(self, images: Tensor, noise: Noise) -> Tensor:
+        """Changes each image at random."""
+        self.check(images.shape[1:])
+        # All numbers in one call: each call of the random generator takes as long as an operation.
         uniform = draws(keras.random.uniform, images, _NUMBERS, noise)
         for name in self.policy:
             images = _OPERATIONS[name](images, uniform, self.fill)
         return images
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         """The constructor's arguments, for saving."""
         return {**super().get_config(), "policy": list(self.policy), "fill": self.fill}
 
@@ -70,7 +73,7 @@ class DiffAugment(Augmentation):
 def _color(images: Tensor, uniform: Iterator[Tensor], fill: float) -> Tensor:
     del fill
     brightness, saturation, contrast = next(uniform), next(uniform), next(uniform)
-    # Not "+=", which on PyTorch would change the images of the caller.
+    # Not "+=": on PyTorch, that would change the images of the caller.
     images = images + (brightness - 0.5)
     if images.shape[-1] > 1:
         grey = ops.mean(images, axis=-1, keepdims=True)
@@ -99,9 +102,9 @@ def _cutout(images: Tensor, uniform: Iterator[Tensor], fill: float) -> Tensor:
 
 
 def _cut(places: Tensor, uniform: Tensor, size: int) -> Tensor:
-    """Which rows, or columns, are within a length of half the size, its middle anywhere."""
+    """Which rows, or columns, lie in an interval of half the size, centred anywhere."""
     length = int(size / 2 + 0.5)
-    # A length that is even has its middle between two pixels, or at either end of them all.
+    # An interval of even length is centred between two pixels, or at either end of the image.
     first = integers(uniform, size + 1 - length % 2) - length // 2
     return ops.logical_and(places >= first, places < first + length)
 
@@ -111,4 +114,4 @@ _OPERATIONS: dict[str, Callable[[Tensor, Iterator[Tensor], float], Tensor]] = {
     "translation": _translation,
     "cutout": _cutout,
 }
-_NUMBERS = 7  # that all of them use
+_NUMBERS = 7  # how many random numbers all operations use together

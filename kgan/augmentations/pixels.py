@@ -1,30 +1,29 @@
-"""What augmentations are made of: random numbers for each image, and pixels taken from elsewhere.
+"""Building blocks of augmentations: random numbers for each image, and pixels from other places.
 
-Whatever an image has one of, a random number or an angle, has the shape `(batch, 1, 1, 1)`; the
-numbers of rows have `(1, height, 1, 1)`, those of columns `(1, 1, width, 1)`. So all of them
-broadcast against each other and against images.
+A value that each image has once, such as a random number or an angle, has shape `(batch, 1, 1, 1)`.
+Row numbers have shape `(1, height, 1, 1)`, column numbers `(1, 1, width, 1)`. So all of them
+broadcast with each other and with images.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from keras import ops
 
 from kgan._noise import for_batch
-
-Tensor = Any
+from kgan._typing import Noise, Tensor
 
 
 def draws(
-    distribution: Callable[..., Tensor], images: Tensor, count: int, noise: Any
+    distribution: Callable[..., Tensor], images: Tensor, count: int, noise: Noise
 ) -> Iterator[Tensor]:
-    """Random numbers, of which each image has its own.
+    """Draws random numbers for each image.
 
     Args:
-        distribution: `keras.random.uniform`, numbers in [0, 1), or `keras.random.normal`.
+        distribution: `keras.random.uniform`, for numbers in [0, 1), or `keras.random.normal`.
         images: The images `(batch, height, width, channels)`.
-        count: Integer, how many numbers an image gets.
-        noise: The `keras.random.SeedGenerator` they come from.
+        count: Integer, the number of numbers for each image.
+        noise: The `keras.random.SeedGenerator` to draw from.
 
     Returns:
         An iterator over `count` tensors `(batch, 1, 1, 1)`.
@@ -34,27 +33,27 @@ def draws(
 
 
 def integers(uniform: Tensor, count: int) -> Tensor:
-    """Whole numbers, float32, equally often each of 0 to `count - 1`."""
-    # A uniform number just below 1 can be rounded up.
+    """Turns uniform numbers into integers 0 to `count - 1`, as float32, all equally likely."""
+    # The product of `count` and a number just below 1 may be rounded up to `count`.
     return ops.minimum(ops.floor(uniform * count), count - 1.0)
 
 
 def rows_and_columns(images: Tensor) -> tuple[Tensor, Tensor]:
-    """The numbers of the rows and of the columns of images, float32."""
+    """The row numbers and the column numbers of images, float32."""
     _, height, width, _ = images.shape
     rows = ops.reshape(ops.arange(height, dtype="float32"), (1, height, 1, 1))
     return rows, ops.reshape(ops.arange(width, dtype="float32"), (1, 1, width, 1))
 
 
 def taken(images: Tensor, rows: Tensor, columns: Tensor, fill: float | None = None) -> Tensor:
-    """Makes images of pixels out of other places.
+    """Builds images from pixels at other places.
 
     Args:
         images: Float32 `(batch, height, width, channels)`.
-        rows: Whole numbers, float32: where each pixel is to be taken from. They and `columns`
+        rows: The row from which each pixel is taken: integers as float32. `rows` and `columns`
             together broadcast to `(batch, height, width, 1)`.
-        columns: Likewise.
-        fill: Float, what there is beyond the edges. Defaults to the image as in a mirror.
+        columns: The column from which each pixel is taken.
+        fill: Float, the value of pixels outside the image. Defaults to the mirror image.
 
     Returns:
         Images of the same shape.
@@ -73,17 +72,17 @@ def taken(images: Tensor, rows: Tensor, columns: Tensor, fill: float | None = No
 
 
 def _mirrored(places: Tensor, size: int) -> Tensor:
-    """Whole numbers anywhere, brought into [0, size) as if there were a mirror at each edge."""
+    """Maps integers into [0, size) by reflection at both edges."""
     places = ops.mod(places, 2.0 * size)
     return ops.minimum(places, 2.0 * size - 1.0 - places)
 
 
 class Affine(NamedTuple):
-    """Where a pixel of an image comes from: an affine map of its place `(x, y)`.
+    """The place from which each pixel of an image comes: an affine map of its place `(x, y)`.
 
-    `(xx x + xy y + x0, yx x + yy y + y0)`, with the origin in the image's middle, x to the right
-    and y down, each entry a float or a tensor `(batch, 1, 1, 1)`. What is said to be done to images
-    one after the other is put together by calls in that same order.
+    `(xx x + xy y + x0, yx x + yy y + y0)`, with the origin in the centre of the image, x to the
+    right and y down. Each entry is a float or a tensor `(batch, 1, 1, 1)`. To change images several
+    times, call the methods in the order of the changes.
     """
 
     xx: Tensor = 1.0
@@ -94,11 +93,11 @@ class Affine(NamedTuple):
     y0: Tensor = 0.0
 
     def scaled(self, x: Tensor, y: Tensor) -> "Affine":
-        """Makes images `x` times as wide and `y` times as high. -1 flips them."""
+        """Scales images by `x` in width and by `y` in height. -1 flips them."""
         return self._replace(xx=self.xx / x, xy=self.xy / y, yx=self.yx / x, yy=self.yy / y)
 
     def turned(self, cosine: Tensor, sine: Tensor) -> "Affine":
-        """Turns images clockwise, by the angle with that cosine and sine."""
+        """Rotates images clockwise by the angle with this cosine and sine."""
         return self._replace(
             xx=self.xx * cosine - self.xy * sine,
             xy=self.xx * sine + self.xy * cosine,
@@ -107,19 +106,19 @@ class Affine(NamedTuple):
         )
 
     def moved(self, x: Tensor, y: Tensor) -> "Affine":
-        """Moves images to the right and down by that many pixels."""
+        """Moves images `x` pixels to the right and `y` pixels down."""
         return self._replace(
             x0=self.x0 - self.xx * x - self.xy * y, y0=self.y0 - self.yx * x - self.yy * y
         )
 
 
 def warped(images: Tensor, affine: Affine, fill: float | None = None) -> Tensor:
-    """Images after an affine map, sampled bilinearly.
+    """Applies an affine map to images, with bilinear sampling.
 
     Args:
         images: Float32 `(batch, height, width, channels)`.
-        affine: What is done to them.
-        fill: Float, what there is beyond the edges. Defaults to the image as in a mirror.
+        affine: The map.
+        fill: Float, the value of pixels outside the image. Defaults to the mirror image.
 
     Returns:
         Images of the same shape.
@@ -131,7 +130,7 @@ def warped(images: Tensor, affine: Affine, fill: float | None = None) -> Tensor:
     rows = affine.yx * x + affine.yy * y + affine.y0 + middle_y
     columns = affine.xx * x + affine.xy * y + affine.x0 + middle_x
     above, left = ops.floor(rows), ops.floor(columns)
-    down, right = rows - above, columns - left  # how far on the way to the next pixel
+    down, right = rows - above, columns - left  # the fraction of the way to the next pixel
 
     def across(row: Tensor) -> Tensor:
         there = taken(images, row, left, fill)

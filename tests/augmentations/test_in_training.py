@@ -168,3 +168,36 @@ def test_every_image_of_a_pack_counts(dataset):
     gan.train_on_batch(images)
     assert len(images) == 16
     assert abs(float(moving.probability) - 0.5) == 0.25
+
+
+NOT_IMAGES = {"points": (2,), "signals": (16, 1), "volumes": (8, 8, 8, 1), "unknown": (None, 8, 1)}
+
+
+@pytest.mark.parametrize("name", kgan.augmentations.names())
+@pytest.mark.parametrize("shape", NOT_IMAGES.values(), ids=NOT_IMAGES)
+def test_data_other_than_images_are_refused(name, shape):
+    augmentation = kgan.augmentations.get(name)
+    with pytest.raises(ValueError, match=r"Expected images of shape \(height, width, channels\)"):
+        augmentation.check(shape)
+    if None not in shape:
+        with pytest.raises(ValueError, match="Expected images of shape"):
+            augmentation.augment(ops.zeros((4, *shape)), keras.random.SeedGenerator(1))
+
+
+@pytest.mark.parametrize("name", kgan.augmentations.names())
+def test_channels_first_are_refused(name):
+    augmentation = kgan.augmentations.get(name)
+    with pytest.raises(ValueError, match="channels first"):
+        augmentation.check((3, 32, 32))
+    augmentation.check((32, 32, 3))
+    augmentation.check((3, 5, 4))
+
+
+def test_an_augmentation_of_ones_own_may_take_other_data():
+    class Jitter(kgan.augmentations.Augmentation):
+        def augment(self, images, noise):
+            return images + keras.random.normal(ops.shape(images), seed=noise)
+
+    jitter = Jitter()
+    jitter.check((2,))
+    assert tuple(jitter.augment(ops.zeros((4, 2)), keras.random.SeedGenerator(1)).shape) == (4, 2)
