@@ -1,20 +1,23 @@
-"""Constraints on weights, beside those that Keras has."""
-
-from typing import Any
+"""Constraints on weights that Keras does not have."""
 
 import keras
 from keras import ops
 
+from kgan._typing import Config, Tensor
+
 
 @keras.saving.register_keras_serializable(package="kgan")
 class Clip(keras.constraints.Constraint):
-    """Clips every weight to [-limit, limit], the first way to keep a critic Lipschitz.
+    """Clips every weight to [-limit, limit], which bounds the Lipschitz constant of a critic.
 
-    Give it to the layers of a discriminator that is trained with the Wasserstein loss.
-    `kgan.penalties.GradientPenalty` does the same better.
+    Use it in the layers of a discriminator that is trained with the Wasserstein loss.
+    `kgan.penalties.GradientPenalty` usually works better.
 
     Args:
         limit: Float above 0.
+
+    Raises:
+        ValueError: `limit` is not above 0.
 
     Example:
     ```python
@@ -30,10 +33,10 @@ class Clip(keras.constraints.Constraint):
             raise ValueError(f"Expected `limit` to be above 0. Received: limit={limit!r}.")
         self.limit = float(limit)
 
-    def __call__(self, w: Any) -> Any:
-        """The weights, clipped."""
+    def __call__(self, w: Tensor) -> Tensor:
+        """The clipped weights."""
         return ops.clip(w, -self.limit, self.limit)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         """The constructor's arguments, for saving."""
         return {"limit": self.limit}

@@ -1,32 +1,40 @@
 """Adversarial losses, by name or object.
 
-A loss is two scalars made of logits: what the discriminator minimises and what the generator
-minimises. To add one, write a class and name it in `_LOSSES`; `compile(loss=...)`, the command and
-the tests find it there.
+A loss computes two scalars from logits: one that the discriminator minimises and one that the
+generator minimises. To add a loss, write a class and name it in `_LOSSES`. Then
+`compile(loss=...)`, the command and the tests find it.
 """
-
-from typing import Any
 
 import keras
 from keras import ops
 
 from kgan._registry import find
-
-Tensor = Any
+from kgan._typing import Config, Tensor
 
 
 class AdversarialLoss:
-    """What the two networks of a GAN minimise.
+    """The losses of the two networks of a GAN.
 
-    Subclass it, implement both methods, and give the object to `GAN.compile(loss=...)`. Register
-    the subclass with `keras.saving.register_keras_serializable` so that a saved GAN finds it.
+    Subclass it, implement both methods, and pass the object to `GAN.compile(loss=...)`. Register
+    the subclass with `keras.saving.register_keras_serializable` so that a saved GAN can be loaded.
 
     Logits are the discriminator's raw outputs, float32, of any shape that starts with the batch:
-    `(batch, 1)` for one verdict an image, `(batch, height, width, 1)` for one a patch.
+    `(batch, 1)` for one score per image, `(batch, height, width, 1)` for one score per patch.
+
+    Example:
+    ```python
+    @keras.saving.register_keras_serializable(package="mine")
+    class Exponential(kgan.losses.AdversarialLoss):
+        def discriminator_loss(self, real_logits, fake_logits):
+            return keras.ops.mean(keras.ops.exp(-real_logits) + keras.ops.exp(fake_logits))
+
+        def generator_loss(self, fake_logits, real_logits=None):
+            return keras.ops.mean(keras.ops.exp(-fake_logits))
+    ```
     """
 
     generator_needs_real_logits = False
-    """Whether `generator_loss` reads `real_logits`; computing them costs a discriminator pass."""
+    """Whether `generator_loss` reads `real_logits`, which cost a pass through the discriminator."""
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """The scalar that the discriminator minimises."""
@@ -36,28 +44,27 @@ class AdversarialLoss:
         """The scalar that the generator minimises."""
         raise NotImplementedError
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         """The constructor's arguments, for saving."""
         return {}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "AdversarialLoss":
+    def from_config(cls, config: Config) -> "AdversarialLoss":
         """The loss that `get_config` described."""
         return cls(**config)
 
 
 @keras.saving.register_keras_serializable(package="kgan")
 class Minimax(AdversarialLoss):
-    """The original game: the generator maximises the discriminator's cross-entropy.
+    """The original GAN loss: the generator maximises the discriminator's cross-entropy.
 
     `D: -log s(real) - log(1 - s(fake))`, `G: log(1 - s(fake))`, with `s` the sigmoid. The
-    generator's gradient vanishes where the discriminator is sure of itself; `NonSaturating`
-    mends that.
+    generator's gradient vanishes where the discriminator is certain. `NonSaturating` fixes that.
 
     Args:
-        label_smoothing: Float e in [0, 1): the discriminator is to call real images real with a
-            probability of 1 - e. Only those: smoothed fakes would draw the generator to where it
-            is.
+        label_smoothing: Float e in [0, 1). The discriminator's target for real images is the
+            probability 1 - e. Targets for generated images are not smoothed: that would reward the
+            generator for staying where it is.
 
     Reference:
         [Goodfellow et al., 2014](https://arxiv.org/abs/1406.2661), equation 1;
@@ -83,19 +90,19 @@ class Minimax(AdversarialLoss):
         del real_logits
         return -ops.mean(ops.softplus(fake_logits))
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         """The constructor's arguments, for saving."""
         return {"label_smoothing": self.label_smoothing}
 
 
 @keras.saving.register_keras_serializable(package="kgan")
 class NonSaturating(Minimax):
-    """Cross-entropy for both networks: the generator wants its images called real.
+    """Cross-entropy for both networks: the default loss.
 
     `D: -log s(real) - log(1 - s(fake))`, `G: -log s(fake)`, with `s` the sigmoid.
 
     Args:
-        label_smoothing: As of `Minimax`.
+        label_smoothing: See `Minimax`.
 
     Reference:
         [Goodfellow et al., 2014](https://arxiv.org/abs/1406.2661), section 3.
@@ -108,14 +115,14 @@ class NonSaturating(Minimax):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class LeastSquares(AdversarialLoss):
-    """Squared distance of the logits from targets.
+    """Squared distance of the logits from targets (LSGAN).
 
     `D: (real - b)^2 / 2 + (fake - a)^2 / 2`, `G: (fake - c)^2 / 2`.
 
     Args:
-        fake: Float `a`, what the discriminator is to say of generated images.
-        real: Float `b`, what it is to say of real ones.
-        generator: Float `c`, what the generator wants it to say of generated ones.
+        fake: Float `a`, the discriminator's target for generated images.
+        real: Float `b`, the discriminator's target for real images.
+        generator: Float `c`, the generator's target for generated images.
 
     Reference:
         [Mao et al., 2017](https://arxiv.org/abs/1611.04076), equation 2; the defaults are those of
@@ -137,17 +144,17 @@ class LeastSquares(AdversarialLoss):
         del real_logits
         return 0.5 * ops.mean(ops.square(fake_logits - self.generator))
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         """The constructor's arguments, for saving."""
         return {"fake": self.fake, "real": self.real, "generator": self.generator}
 
 
 @keras.saving.register_keras_serializable(package="kgan")
 class Wasserstein(AdversarialLoss):
-    """The difference of mean scores, an estimate of the earth mover's distance.
+    """The difference of the mean scores, an estimate of the earth mover's distance (WGAN).
 
-    `D: mean(fake) - mean(real)`, `G: -mean(fake)`. It means that distance only for a discriminator
-    that is 1-Lipschitz: constrain or penalise it.
+    `D: mean(fake) - mean(real)`, `G: -mean(fake)`. The estimate is valid only for a 1-Lipschitz
+    discriminator. Constrain it with `kgan.constraints.Clip`, or use a gradient penalty.
 
     Reference:
         [Arjovsky et al., 2017](https://arxiv.org/abs/1701.07875), algorithm 1.
@@ -163,7 +170,7 @@ class Wasserstein(AdversarialLoss):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class Hinge(Wasserstein):
-    """Scores are pushed apart only until they are 1 on their side of 0.
+    """Hinge loss: pushes scores of real images above 1 and of generated images below -1.
 
     `D: max(0, 1 - real) + max(0, 1 + fake)`, `G: -mean(fake)`.
 
@@ -178,10 +185,10 @@ class Hinge(Wasserstein):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class Relativistic(AdversarialLoss):
-    """Each fake image is compared with one real image (relativistic pairing, RpGAN).
+    """Compares each generated image with one real image (relativistic pairing, RpGAN).
 
-    `D: -log s(real - fake)`, `G: -log s(fake - real)`, with `s` the sigmoid and image `i` of the
-    fake batch paired with image `i` of the real one.
+    `D: -log s(real - fake)`, `G: -log s(fake - real)`, with `s` the sigmoid. Image `i` of the
+    generated batch is paired with image `i` of the real batch.
 
     Reference:
         [Jolicoeur-Martineau, 2018](https://arxiv.org/abs/1807.00734);
@@ -199,7 +206,7 @@ class Relativistic(AdversarialLoss):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class RelativisticAverage(AdversarialLoss):
-    """Each image is compared with the mean score of the other kind (RaGAN).
+    """Compares each image with the mean score of the other kind of images (RaGAN).
 
     `D: -log s(real - F) - log(1 - s(fake - R))`, `G: -log s(fake - R) - log(1 - s(real - F))`, with
     `s` the sigmoid, `R` and `F` the batch's mean scores of real and generated images.
@@ -216,13 +223,13 @@ class RelativisticAverage(AdversarialLoss):
         )
 
     def generator_loss(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
-        # The same with the two kinds in each other's place.
+        # The same formula with the two kinds of images exchanged.
         return self.discriminator_loss(fake_logits, real_logits)
 
 
 @keras.saving.register_keras_serializable(package="kgan")
 class RelativisticAverageHinge(RelativisticAverage):
-    """`RelativisticAverage` with the hinge in place of the cross-entropy.
+    """`RelativisticAverage` with the hinge loss instead of the cross-entropy.
 
     `D: max(0, 1 - real + F) + max(0, 1 + fake - R)`, `G: max(0, 1 - fake + R) + max(0, 1 + real -
     F)`, with `R` and `F` the batch's mean scores of real and generated images.
@@ -239,7 +246,7 @@ class RelativisticAverageHinge(RelativisticAverage):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class RelativisticAverageLeastSquares(RelativisticAverage):
-    """`RelativisticAverage` with squared distances in place of the cross-entropy.
+    """`RelativisticAverage` with squared distances instead of the cross-entropy.
 
     `D: (real - F - 1)^2 + (fake - R + 1)^2`, `G: (fake - R - 1)^2 + (real - F + 1)^2`, with `R` and
     `F` the batch's mean scores of real and generated images.
@@ -276,14 +283,14 @@ def get(identifier: str | AdversarialLoss | type[AdversarialLoss]) -> Adversaria
     """Finds an adversarial loss.
 
     Args:
-        identifier: A name out of `kgan.losses.names()`, an `AdversarialLoss`, or a subclass of it
+        identifier: A name from `kgan.losses.names()`, an `AdversarialLoss`, or a subclass of it
             that needs no arguments.
 
     Returns:
         The loss object.
 
     Raises:
-        ValueError: The name is unknown, or the object is no adversarial loss.
+        ValueError: The name is unknown, or the object is not an adversarial loss.
 
     Example:
     ```python

@@ -1,4 +1,4 @@
-"""Layers for GANs that Keras does not have, or not as they must be; one idea a file."""
+"""Layers for generative models that Keras lacks, or implements differently."""
 
 from kgan.layers.attention import SelfAttention
 from kgan.layers.basis import FromBasis, OntoBasis

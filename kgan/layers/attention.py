@@ -1,4 +1,4 @@
-"""Self-attention over the places of an image."""
+"""Self-attention over the positions of an image."""
 
 from typing import Any
 
@@ -6,39 +6,38 @@ import keras
 from keras import ops
 
 from kgan._arguments import check_fixed_size, integer
+from kgan._typing import Config, Layer, Shape, Tensor
 from kgan.layers.spectral_normalization import SpectralNormalization
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="kgan")
 class SelfAttention(keras.layers.Layer):
-    """Lets every place of an image draw on features from all over it.
+    """Self-attention: every position of an image uses features from all positions.
 
-    `y = x + gamma * o(softmax(q(x) k(x)^T) v(x))`, with `q`, `k`, `v`, `o` convolutions of 1x1
-    without bias. Queries and keys have `channels / reduction` channels, values `channels / 2`;
-    keys and values are max-pooled by 2, so that a quarter of the places is looked at. `gamma`
-    starts at 0: the layer is the identity until it is found to be of use.
+    `y = x + gamma * o(softmax(q(x) k(x)^T) v(x))`, where `q`, `k`, `v` and `o` are 1x1 convolutions
+    without bias. Queries and keys have `channels / reduction` channels, values `channels / 2`. Keys
+    and values are max-pooled by 2, so each position attends to a quarter of the positions. `gamma`
+    starts at 0, so the layer starts as the identity.
 
     Args:
-        reduction: Integer, what part of the channels queries and keys have: one in so many.
-        spectral_normalization: Whether the convolutions are within `SpectralNormalization`, as in
-            both papers.
-        **kwargs: Keras's own `name`, `trainable` and `dtype`.
+        reduction: Integer, the number of input channels for each channel of queries and keys.
+        spectral_normalization: Whether to wrap the convolutions in `SpectralNormalization`, as both
+            papers do.
+        **kwargs: `name`, `trainable` and `dtype`, as for `keras.layers.Layer`.
 
     Raises:
-        ValueError: `reduction` is not an integer of at least 1, or the images have no fixed height
-            and width.
+        ValueError: `reduction` is not an integer of at least 1, or the height or width of the
+            images is not known.
 
     Example:
     ```python
-    x = kgan.layers.SelfAttention()(x)  # (batch, 32, 32, 128), say
+    x = kgan.layers.SelfAttention()(x)  # for example (batch, 32, 32, 128)
     ```
 
     Reference:
         [Zhang et al., 2019](https://arxiv.org/abs/1805.08318), section 3;
-        [Brock et al., 2019](https://arxiv.org/abs/1809.11096) for the pooling and the values'
-        channels.
+        [Brock et al., 2019](https://arxiv.org/abs/1809.11096) for the pooling and the
+        channels of the values.
     """
 
     def __init__(
@@ -48,10 +47,10 @@ class SelfAttention(keras.layers.Layer):
         self.reduction = integer("reduction", reduction)
         self.spectral_normalization = bool(spectral_normalization)
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Builds the four convolutions."""
         check_fixed_size(input_shape)
-        channels = input_shape[-1]
+        channels = int(input_shape[-1] or 0)
         few, half = max(channels // self.reduction, 1), max(channels // 2, 1)
         self.query = self._convolution(few, "query")
         self.key = self._convolution(few, "key")
@@ -62,7 +61,7 @@ class SelfAttention(keras.layers.Layer):
         self.output_convolution.build((*input_shape[:-1], half))
         self.gamma = self.add_weight(shape=(), initializer="zeros", name="gamma")
 
-    def _convolution(self, channels: int, name: str) -> Any:
+    def _convolution(self, channels: int, name: str) -> Layer:
         layer = keras.layers.Conv2D(
             channels,
             1,
@@ -76,10 +75,18 @@ class SelfAttention(keras.layers.Layer):
         return SpectralNormalization(layer, dtype=self.dtype_policy, name=f"{name}_normalised")
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """Features of the inputs' shape, `(batch, height, width, channels)`."""
+        """Applies self-attention.
+
+        Args:
+            inputs: Float `(batch, height, width, channels)`.
+            training: Whether the spectral normalisation updates its estimate.
+
+        Returns:
+            A tensor of the same shape and dtype.
+        """
         options = {"training": training} if self.spectral_normalization else {}
 
-        def places(convolution: Any, pool: bool) -> Tensor:
+        def places(convolution: Layer, pool: bool) -> Tensor:
             x = convolution(inputs, **options)
             if pool:
                 x = ops.max_pool(x, 2, strides=2, padding="same", data_format="channels_last")
@@ -91,11 +98,11 @@ class SelfAttention(keras.layers.Layer):
         drawn = ops.reshape(drawn, (-1, *inputs.shape[1:3], drawn.shape[-1]))
         return inputs + self.gamma * self.output_convolution(drawn, **options)
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """The inputs' shape."""
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The shape of the inputs."""
         return input_shape
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         """The constructor's arguments, for saving."""
         return {
             **super().get_config(),

@@ -1,4 +1,4 @@
-"""Between a vector of features and small maps of them: one learnt map for each feature."""
+"""Layers between a feature vector and small feature maps, with one learnt map per feature."""
 
 import math
 from typing import Any
@@ -7,21 +7,20 @@ import keras
 from keras import ops
 
 from kgan._arguments import check_fixed_size, integer
-
-Tensor = Any
+from kgan._typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kgan")
 class FromBasis(keras.layers.Layer):
-    """Maps made of a vector: each feature times a learnt map of its own.
+    """Turns a vector into feature maps: multiplies each feature by its own learnt map.
 
-    From `(batch, channels)` to `(batch, height, width, channels)`. The maps start as standard
-    normal numbers.
+    From `(batch, channels)` to `(batch, height, width, channels)`. The learnt maps start as
+    standard normal numbers.
 
     Args:
         height: Integer.
         width: Integer.
-        **kwargs: Keras's own `name`, `trainable` and `dtype`.
+        **kwargs: `name`, `trainable` and `dtype`, as for `keras.layers.Layer`.
 
     Raises:
         ValueError: `height` or `width` is not an integer of at least 1.
@@ -40,8 +39,8 @@ class FromBasis(keras.layers.Layer):
         self.height = integer("height", height)
         self.width = integer("width", width)
 
-    def build(self, input_shape: Any) -> None:
-        """Makes the basis."""
+    def build(self, input_shape: Shape) -> None:
+        """Creates the learnt maps."""
         self.basis = self.add_weight(
             shape=(self.height, self.width, input_shape[-1]),
             initializer=keras.initializers.RandomNormal(stddev=1.0),
@@ -49,31 +48,31 @@ class FromBasis(keras.layers.Layer):
         )
 
     def call(self, inputs: Tensor) -> Tensor:
-        """The maps."""
+        """The feature maps, `(batch, height, width, channels)`."""
         return self.basis * inputs[:, None, None, :]
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """The maps' shape."""
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """`(batch, height, width, channels)`."""
         return (input_shape[0], self.height, self.width, input_shape[-1])
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         """The constructor's arguments, for saving."""
         return {**super().get_config(), "height": self.height, "width": self.width}
 
 
 @keras.saving.register_keras_serializable(package="kgan")
 class OntoBasis(keras.layers.Layer):
-    """A vector made of maps: of each, its dot product with a learnt map of its own.
+    """Turns feature maps into a vector: the dot product of each map with its own learnt map.
 
-    From `(batch, height, width, channels)` to `(batch, channels)`: a depthwise convolution without
-    bias whose filter is as large as the maps. It starts as normal numbers whose variance is one in
-    the number of places, so that the features' is that of the maps.
+    From `(batch, height, width, channels)` to `(batch, channels)`. This is a depthwise convolution
+    without bias, with filters of the size of the maps. The filters start as normal numbers with
+    variance `1 / (height * width)`, so the features have the variance of the maps.
 
     Args:
-        **kwargs: Keras's own `name`, `trainable` and `dtype`.
+        **kwargs: `name`, `trainable` and `dtype`, as for `keras.layers.Layer`.
 
     Raises:
-        ValueError: The maps have no fixed height and width.
+        ValueError: The height or width of the maps is not known.
 
     Example:
     ```python
@@ -84,10 +83,10 @@ class OntoBasis(keras.layers.Layer):
         [Huang et al., 2024](https://arxiv.org/abs/2501.05441), section 3.
     """
 
-    def build(self, input_shape: Any) -> None:
-        """Makes the basis."""
+    def build(self, input_shape: Shape) -> None:
+        """Creates the learnt maps."""
         check_fixed_size(input_shape)
-        deviation = 1.0 / math.sqrt(math.prod(input_shape[1:-1]))
+        deviation = 1.0 / math.sqrt(math.prod(int(size or 0) for size in input_shape[1:-1]))
         self.basis = self.add_weight(
             shape=tuple(input_shape[1:]),
             initializer=keras.initializers.RandomNormal(stddev=deviation),
@@ -95,9 +94,9 @@ class OntoBasis(keras.layers.Layer):
         )
 
     def call(self, inputs: Tensor) -> Tensor:
-        """The features."""
+        """The features, `(batch, channels)`."""
         return ops.sum(self.basis * inputs, axis=(1, 2))
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """One feature a channel."""
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """`(batch, channels)`."""
         return (input_shape[0], input_shape[-1])

@@ -1,32 +1,33 @@
-"""Batch normalisation whose scale and shift depend on a class."""
+"""Batch normalisation with a scale and shift per class."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
 from kgan._arguments import integer
-
-Tensor = Any
+from kgan._typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kgan")
 class ConditionalBatchNormalization(keras.layers.Layer):
-    """Batch normalisation with a scale and a shift of its own for each class.
+    """Batch normalisation with a separate scale and shift for each class.
 
-    Called as `layer([x, labels])`, with `x` float `(batch, ..., channels)` and `labels` integer
-    `(batch,)` or `(batch, 1)`: `gamma[label] * (x - mean) / sqrt(variance + epsilon) +
-    beta[label]`, mean and variance those of the whole batch, or in inference their moving averages,
-    as of `keras.layers.BatchNormalization`.
+    Call it as `layer([x, labels])`, with `x` float `(batch, ..., channels)` and `labels` integer
+    `(batch,)` or `(batch, 1)`. It computes
+    `gamma[label] * (x - mean) / sqrt(variance + epsilon) + beta[label]`. Mean and variance are
+    those of the whole batch in training, and their moving averages in inference, as in
+    `keras.layers.BatchNormalization`.
 
     Args:
         num_classes: Integer, the number of classes.
-        momentum: Float, how much of the moving averages stays in each step.
+        momentum: Float, the fraction of the moving averages that is kept in each step.
         epsilon: Float, added to the variance.
-        gamma_initializer: What the scales start as, for `(num_classes, channels)` of them: a name
-            or a `keras.initializers.Initializer`. By default all classes start alike.
-        beta_initializer: Likewise the shifts.
-        **kwargs: Keras's own `name`, `trainable` and `dtype`.
+        gamma_initializer: The initial scales, `(num_classes, channels)`: a name or a
+            `keras.initializers.Initializer`. By default, all classes start with the same scales.
+        beta_initializer: The initial shifts, in the same form.
+        **kwargs: `name`, `trainable` and `dtype`, as for `keras.layers.Layer`.
 
     Raises:
         ValueError: `num_classes` is not an integer of at least 1.
@@ -46,8 +47,8 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         num_classes: int,
         momentum: float = 0.9,
         epsilon: float = 1e-3,
-        gamma_initializer: Any = "ones",
-        beta_initializer: Any = "zeros",
+        gamma_initializer: str | keras.initializers.Initializer = "ones",
+        beta_initializer: str | keras.initializers.Initializer = "zeros",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -57,8 +58,8 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         self.gamma_initializer = keras.initializers.get(gamma_initializer)
         self.beta_initializer = keras.initializers.get(beta_initializer)
 
-    def build(self, input_shape: Any) -> None:
-        """Builds the normalisation and the two tables, one row a class."""
+    def build(self, input_shape: Sequence[Shape]) -> None:
+        """Builds the normalisation and the two tables, which have one row per class."""
         shape, labels_shape = input_shape
         self.normalization = keras.layers.BatchNormalization(
             momentum=self.momentum,
@@ -85,18 +86,26 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         for table in (self.gamma, self.beta):
             table.build(labels_shape)
 
-    def call(self, inputs: Any, training: bool | None = None) -> Tensor:
-        """The normalised `x`, of its shape and dtype."""
+    def call(self, inputs: Sequence[Tensor], training: bool | None = None) -> Tensor:
+        """Normalises `x`.
+
+        Args:
+            inputs: `[x, labels]`.
+            training: Whether to use the statistics of the batch, and update the moving averages.
+
+        Returns:
+            A tensor of the shape and dtype of `x`.
+        """
         x, labels = inputs
         labels = ops.reshape(ops.cast(labels, "int32"), (-1, *[1] * (len(x.shape) - 2)))
         x = self.normalization(x, training=training)
         return self.gamma(labels) * x + self.beta(labels)
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         """The shape of `x`."""
         return input_shape[0]
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         """The constructor's arguments, for saving."""
         return {
             **super().get_config(),

@@ -1,4 +1,4 @@
-"""Channels that become pixels."""
+"""Pixel shuffle: turns channels into pixels."""
 
 from typing import Any
 
@@ -6,26 +6,25 @@ import keras
 from keras import ops
 
 from kgan._arguments import integer
-
-Tensor = Any
+from kgan._typing import Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kgan")
 class PixelShuffle(keras.layers.Layer):
-    """Makes images `scale` times as large by laying out channels as pixels.
+    """Enlarges images by a factor by turning channels into pixels.
 
-    From `(batch, height, width, scale^2 * channels)` to `(batch, scale * height, scale * width,
-    channels)`: the channels of a place, read as `(scale, scale, channels)`, are the square of
-    pixels that takes its place. Behind a convolution it is a transposed convolution that works at
-    the lower resolution.
+    From `(batch, height, width, scale^2 * channels)` to
+    `(batch, scale * height, scale * width, channels)`. The channels of a pixel, reshaped to
+    `(scale, scale, channels)`, become a square of pixels. After a convolution, this is a transposed
+    convolution that computes at the lower resolution.
 
     Args:
-        scale: Integer, how many times as high and wide the images become.
-        **kwargs: Keras's own `name`, `trainable` and `dtype`.
+        scale: Integer, the factor in height and width.
+        **kwargs: `name`, `trainable` and `dtype`, as for `keras.layers.Layer`.
 
     Raises:
-        ValueError: `scale` is not an integer of at least 1, or `scale^2` does not divide the
-            number of channels.
+        ValueError: `scale` is not an integer of at least 1, the inputs are not images, or
+            `scale^2` does not divide the number of channels.
 
     Example:
     ```python
@@ -40,28 +39,33 @@ class PixelShuffle(keras.layers.Layer):
         super().__init__(**kwargs)
         self.scale = integer("scale", scale)
 
-    def build(self, input_shape: Any) -> None:
-        """Checks that the channels can be laid out."""
-        if input_shape[-1] % self.scale**2:
+    def build(self, input_shape: Shape) -> None:
+        """Checks the shape of the inputs."""
+        if len(input_shape) != 4:
+            raise ValueError(
+                "Expected images of shape (batch, height, width, channels). Received: inputs of "
+                f"shape {tuple(input_shape)}."
+            )
+        if (input_shape[-1] or 0) % self.scale**2:
             raise ValueError(
                 f"Expected a multiple of scale^2 = {self.scale**2} channels. Received: inputs of "
                 f"shape {tuple(input_shape)}."
             )
 
     def call(self, inputs: Tensor) -> Tensor:
-        """The larger images."""
+        """The enlarged images."""
         _, height, width, channels = ops.shape(inputs)
         scale, channels = self.scale, channels // self.scale**2
         x = ops.reshape(inputs, (-1, height, width, scale, scale, channels))
         x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
         return ops.reshape(x, (-1, height * scale, width * scale, channels))
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Larger by `scale`, with fewer channels."""
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """`(batch, scale * height, scale * width, channels / scale^2)`."""
         batch, height, width, channels = input_shape
         sides = (None if side is None else side * self.scale for side in (height, width))
-        return (batch, *sides, channels // self.scale**2)
+        return (batch, *sides, None if channels is None else channels // self.scale**2)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         """The constructor's arguments, for saving."""
         return {**super().get_config(), "scale": self.scale}

@@ -1,23 +1,23 @@
-"""Halving and doubling of images with a smoothing filter, so that nothing aliases."""
+"""Halves and doubles the size of images with a smoothing filter, without aliasing."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 from kgan._arguments import check_fixed_size
-
-Tensor = Any
+from kgan._typing import Config, Shape, Tensor
 
 
 class _Resampling(keras.layers.Layer):
-    """Multiplies the rows and the columns of images by a matrix, each.
+    """Multiplies the rows and the columns of images by a matrix.
 
-    A filter that is the same for rows and columns, then every second pixel, is a sparse matrix on
-    either side. As products they are quick on every backend, and so are their gradients'
-    gradients, which cannot be said of depthwise convolutions.
+    A separable filter followed by a selection of pixels is a product with a sparse matrix on each
+    side. Matrix products are fast on every backend, and so are their second derivatives. Depthwise
+    convolutions are not.
     """
 
     def __init__(self, taps: Sequence[float] = (1, 2, 1), **kwargs: Any) -> None:
@@ -25,23 +25,23 @@ class _Resampling(keras.layers.Layer):
         self.taps = tuple(float(tap) for tap in taps)
         if not self.taps or min(self.taps) < 0 or sum(self.taps) == 0:
             raise ValueError(
-                "Expected `taps` to be numbers of at least 0, not all of them 0, such as "
+                "Expected `taps` to be numbers of at least 0, and some above 0, such as "
                 f"(1, 2, 1). Received: taps={taps!r}."
             )
 
-    def build(self, input_shape: Any) -> None:
-        """Checks that the images' size is known."""
+    def build(self, input_shape: Shape) -> None:
+        """Checks that the size of the images is known."""
         check_fixed_size(input_shape)
 
-    def _matrix(self, size: int) -> Any:
-        """The `(new size, size)` matrix that does it to a row of pixels."""
+    def _matrix(self, size: int) -> npt.NDArray[np.float64]:
+        """The matrix `(new size, size)` that resamples a row of pixels."""
         raise NotImplementedError
 
     def _size(self, size: int) -> int:
         raise NotImplementedError
 
     def call(self, inputs: Tensor) -> Tensor:
-        """The images, resampled."""
+        """The resampled images."""
         height, width, channels = inputs.shape[1:]
         rows, columns = (
             ops.convert_to_tensor(self._matrix(size), dtype=inputs.dtype)
@@ -51,31 +51,32 @@ class _Resampling(keras.layers.Layer):
         x = ops.matmul(columns, ops.reshape(x, (-1, width, channels)))
         return ops.reshape(x, (-1, self._size(height), self._size(width), channels))
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """The new height and width."""
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """`(batch, new height, new width, channels)`."""
+        check_fixed_size(input_shape)
         batch, height, width, channels = input_shape
-        return (batch, self._size(height), self._size(width), channels)
+        return (batch, self._size(int(height or 0)), self._size(int(width or 0)), channels)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         """The constructor's arguments, for saving."""
         return {**super().get_config(), "taps": list(self.taps)}
 
 
 @keras.saving.register_keras_serializable(package="kgan")
 class Downsample(_Resampling):
-    """Halves images: a smoothing filter, then every second pixel.
+    """Halves the size of images: a smoothing filter, then every second pixel.
 
-    `taps` is the filter along rows and along columns. `(1, 2, 1)` is centred on the pixels 0, 2,
-    4..., `(1, 3, 3, 1)` between 0 and 1, 2 and 3... An odd size is rounded up. Beyond the border
-    the pixels there are repeated, and the filter is scaled to sum to 1: what is constant stays
-    what it is, up to the border.
+    `taps` is the filter along rows and along columns. `(1, 2, 1)` is centred on pixels 0, 2, 4 and
+    so on; `(1, 3, 3, 1)` is centred between pixels 0 and 1, 2 and 3 and so on. Odd sizes are
+    rounded up. The pixels at the border are repeated outside the image, and the filter is scaled to
+    sum to 1. So a constant image stays constant.
 
     Args:
-        taps: Numbers of at least 0, the filter's weights.
-        **kwargs: Keras's own `name`, `trainable` and `dtype`.
+        taps: Numbers of at least 0, the weights of the filter.
+        **kwargs: `name`, `trainable` and `dtype`, as for `keras.layers.Layer`.
 
     Raises:
-        ValueError: `taps` will not do, or the images have no fixed height and width.
+        ValueError: `taps` are not valid, or the height or width of the images is not known.
 
     Example:
     ```python
@@ -91,7 +92,7 @@ class Downsample(_Resampling):
     def _size(self, size: int) -> int:
         return (size + 1) // 2
 
-    def _matrix(self, size: int) -> Any:
+    def _matrix(self, size: int) -> npt.NDArray[np.float64]:
         taps = np.array(self.taps)
         matrix = np.zeros((self._size(size), size))
         for row in range(len(matrix)):
@@ -102,20 +103,20 @@ class Downsample(_Resampling):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class Upsample(_Resampling):
-    """Doubles images: zeros between the pixels, then a smoothing filter.
+    """Doubles the size of images: zeros between the pixels, then a smoothing filter.
 
-    `taps` is the filter along rows and along columns. With `(1, 2, 1)` a new pixel between two is
-    their mean, the others stay as they are; `(1, 3, 3, 1)` is the usual bilinear doubling. Beyond
-    the border the pixels there are repeated, and the filter is scaled so that what is constant
-    stays what it is. Where an odd size is wanted, crop what it gives at the end.
+    `taps` is the filter along rows and along columns. With `(1, 2, 1)`, a new pixel is the mean of
+    its two neighbours, and the other pixels are unchanged. `(1, 3, 3, 1)` is the usual bilinear
+    interpolation. The pixels at the border are repeated outside the image, and the filter is scaled
+    so that a constant image stays constant. For an odd size, crop the result.
 
     Args:
-        taps: Numbers of at least 0, the filter's weights; those at odd and those at even places
-            must each have some above 0.
-        **kwargs: Keras's own `name`, `trainable` and `dtype`.
+        taps: Numbers of at least 0, the weights of the filter. Some at odd places and some at even
+            places must be above 0.
+        **kwargs: `name`, `trainable` and `dtype`, as for `keras.layers.Layer`.
 
     Raises:
-        ValueError: `taps` will not do, or the images have no fixed height and width.
+        ValueError: `taps` are not valid, or the height or width of the images is not known.
 
     Example:
     ```python
@@ -131,17 +132,17 @@ class Upsample(_Resampling):
         super().__init__(taps, **kwargs)
         if not all(sum(self.taps[phase::2]) for phase in (0, 1)):
             raise ValueError(
-                "Expected `taps` with weights above 0 at odd and at even places: the others see "
-                f"only the zeros between the pixels. Received: taps={taps!r}."
+                "Expected `taps` with weights above 0 at odd and at even places: otherwise some "
+                f"pixels would see only the zeros between pixels. Received: taps={taps!r}."
             )
 
     def _size(self, size: int) -> int:
         return 2 * size
 
-    def _matrix(self, size: int) -> Any:
+    def _matrix(self, size: int) -> npt.NDArray[np.float64]:
         matrix = np.zeros((2 * size, size))
         for row in range(len(matrix)):
             for place, tap in enumerate(self.taps, row - len(self.taps) // 2):
-                if place % 2 == 0:  # the others are zeros
+                if place % 2 == 0:  # other places hold zeros
                     matrix[row, np.clip(place // 2, 0, size - 1)] += tap
         return matrix / matrix.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""A wrapper that divides a layer's kernel by its largest singular value."""
+"""Spectral normalisation: a wrapper that divides a kernel by its largest singular value."""
 
 from typing import Any
 
@@ -6,34 +6,32 @@ import keras
 from keras import ops
 
 from kgan._arguments import integer
-
-Tensor = Any
+from kgan._typing import Config, Layer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kgan")
 class SpectralNormalization(keras.layers.Wrapper):
-    """Has a layer compute with its kernel divided by the kernel's largest singular value.
+    """Divides the kernel of a layer by its largest singular value.
 
-    The kernel, as a matrix `W` of shape `(everything else, last axis)`, is replaced by `W / s(W)`
-    wherever the layer reads it, so that the layer stretches no input by more than 1 (a convolution:
-    by little more than a constant that depends on how its filter overlaps itself). `s` is found by
-    power iteration, one step of it each time that the layer is called in training; its vector `u`
-    is kept as a weight. Where the layer is not in training, `s` is taken one step on from the `u`
-    that there is, and nothing is changed.
+    Wherever the layer reads its kernel, it gets `W / s(W)`, with `W` the kernel as a matrix of
+    shape `(other axes, last axis)` and `s(W)` its largest singular value. A dense layer then has a
+    Lipschitz constant of 1. For a convolution, the constant also depends on how the filter overlaps
+    itself. Power iteration estimates `s`, with one step in each training call. Its vector `u` is a
+    weight. In inference, the layer does one step from the present `u` and changes nothing.
 
-    `keras.layers.SpectralNormalization` writes `W / s(W)` into the kernel in every call in training
-    instead. That takes from the optimizer the weights that it works on, and on TensorFlow and
-    PyTorch its gradient does not pass through `s`: this one's does, everywhere, as in equation 12
-    of the paper.
+    `keras.layers.SpectralNormalization` instead overwrites the kernel with `W / s(W)` in every
+    training call, which changes the weights that the optimizer works on. On TensorFlow and PyTorch,
+    its gradient leaves out `s`. Here the gradient passes through `s` on every backend, as in
+    equation 12 of the paper.
 
     Args:
         layer: A `keras.layers.Layer` with a `kernel`, such as `Dense`, `Conv2D` or
             `Conv2DTranspose`, or with `embeddings`.
-        power_iterations: Integer, steps of power iteration in each call in training.
-        **kwargs: Keras's own `name`, `trainable` and `dtype`.
+        power_iterations: Integer, the number of steps of power iteration in each training call.
+        **kwargs: `name`, `trainable` and `dtype`, as for `keras.layers.Layer`.
 
     Raises:
-        ValueError: The layer has neither kernel nor embeddings, or `power_iterations` is not an
+        ValueError: The layer has neither a kernel nor embeddings, or `power_iterations` is not an
             integer of at least 1.
 
     Example:
@@ -45,14 +43,14 @@ class SpectralNormalization(keras.layers.Wrapper):
         [Miyato et al., 2018](https://arxiv.org/abs/1802.05957), algorithm 1.
     """
 
-    def __init__(self, layer: Any, power_iterations: int = 1, **kwargs: Any) -> None:
-        # Not cast here: the iteration needs the kernel in the precision in which it is kept. The
-        # layer within casts what it reads to the precision in which it computes.
+    def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any) -> None:
+        # No autocast: the iteration needs the kernel in the precision in which it is kept. The
+        # wrapped layer casts what it reads to its own compute dtype.
         super().__init__(layer, autocast=False, **kwargs)
         self.power_iterations = integer("power_iterations", power_iterations)
 
-    def build(self, input_shape: Any) -> None:
-        """Builds the layer within, and the vector of the power iteration."""
+    def build(self, input_shape: Shape) -> None:
+        """Builds the wrapped layer, and the vector of the power iteration."""
         super().build(input_shape)
         kernel = getattr(self.layer, "kernel", None)
         kernel = getattr(self.layer, "embeddings", None) if kernel is None else kernel
@@ -61,7 +59,7 @@ class SpectralNormalization(keras.layers.Wrapper):
                 "Expected a layer with a variable `kernel` or `embeddings`, such as Dense, Conv2D, "
                 f"Conv2DTranspose or Embedding. Received: layer={self.layer!r}."
             )
-        # Past Keras, which would write the layer's kernel into files as one of this wrapper's too.
+        # Not tracked by Keras, which would save the kernel of the layer twice.
         object.__setattr__(self, "kernel", kernel)
         self.u = self.add_weight(
             shape=(1, kernel.shape[-1]),
@@ -73,14 +71,22 @@ class SpectralNormalization(keras.layers.Wrapper):
         )
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """What the layer within makes of the inputs, by its normalised kernel."""
+        """Calls the wrapped layer with its normalised kernel.
+
+        Args:
+            inputs: The inputs of the layer.
+            training: Whether to update the estimate of the singular value.
+
+        Returns:
+            The outputs of the layer.
+        """
         values = [(variable, variable.value) for variable in self.layer.variables]
         values.append((self.kernel, self._normalised_kernel(bool(training))))
-        # Within the scope the layer reads this expression wherever it reads its variable.
+        # In this scope, the layer reads the normalised kernel wherever it reads the variable.
         with keras.StatelessScope(values, collect_losses=True) as scope:
             outputs = self.layer(inputs)
         for variable in self.layer.non_trainable_variables:
-            if variable is not self.kernel:  # which a frozen layer has among these
+            if variable is not self.kernel:  # the kernel of a frozen layer is not trainable
                 variable.assign(scope.get_current_value(variable))
         for loss in scope.losses:
             self.add_loss(loss)
@@ -89,39 +95,39 @@ class SpectralNormalization(keras.layers.Wrapper):
     def _normalised_kernel(self, training: bool) -> Tensor:
         kernel = ops.cast(self.kernel.value, self.u.dtype)
         matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
-        # The paper takes both vectors as constants: s(W) = v W u has the gradient v u.
+        # The paper treats both vectors as constants: s(W) = v W u has the gradient v u.
         constant = ops.stop_gradient(matrix)
-        # At least one step, since a random `u` may lie almost all beside the rows of the matrix.
+        # At least one step: a random `u` may be almost orthogonal to the rows of the matrix.
         u, v = _iterate(constant, _unit(self.u.value), self.power_iterations if training else 1)
         if training:
-            # A kernel of zeros has no direction to follow.
+            # A kernel of zeros has no singular direction.
             u = ops.where(ops.any(u != 0), u, self.u.value)
             self.u.assign(u)
         sigma = ops.sum(ops.matmul(v, matrix) * u)
         return kernel / ops.where(sigma > 0, sigma, 1.0)
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """The shape that the layer within gives."""
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The output shape of the wrapped layer."""
         return self.layer.compute_output_shape(input_shape)
 
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:
-        """The shape and dtype that the layer within gives."""
+    def compute_output_spec(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        """The symbolic output of the wrapped layer."""
         del training
         return self.layer.compute_output_spec(inputs)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         """The constructor's arguments, for saving."""
         return {**super().get_config(), "power_iterations": self.power_iterations}
 
 
 def _unit(vector: Tensor) -> Tensor:
-    """A vector of length 1 in the same direction; zeros stay zeros."""
+    """A vector of length 1 in the same direction. Zeros stay zeros."""
     length = ops.sqrt(ops.sum(ops.square(vector)))
     return vector / ops.where(length > 0, length, 1.0)
 
 
 def _iterate(matrix: Tensor, u: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
-    """The two singular vectors `u` (1, columns) and `v` (1, rows), one step nearer or more."""
+    """Updates the singular vectors `u` (1, columns) and `v` (1, rows) by power iteration."""
     for _ in range(iterations):
         v = _unit(ops.matmul(u, ops.transpose(matrix)))
         u = _unit(ops.matmul(v, matrix))
