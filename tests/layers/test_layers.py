@@ -265,7 +265,7 @@ def test_pixel_shuffle_lays_channels_out_as_the_paper_does():
             found[:, row, column, c], x[:, row // r, column // r, channel]
         )
     with pytest.raises(ValueError, match=r"shape \(batch, height, width, channels\)"):
-        kgan.layers.PixelShuffle(2)(ops.zeros((2, 8)))
+        layers.PixelShuffle(2)(ops.zeros((2, 8)))
     with pytest.raises(ValueError, match="multiple of scale"):
         layers.PixelShuffle(2)(ops.zeros((1, 2, 2, 6)))
 
