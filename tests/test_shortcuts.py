@@ -348,3 +348,12 @@ def test_a_single_image_trains(make_gan):
     gan = make_gan("dcgan", penalties="r1")
     gan.fit(numbers((5, 8, 8, 1)).clip(-1, 1), batch_size=4, verbose=0)
     assert all(np.isfinite(weights).all() for weights in gan.get_weights())
+
+
+@torch_only
+def test_the_layers_of_kgans_networks_have_shortcuts():
+    """Or the comparisons above would hold without testing anything."""
+    for network in kgan.networks.dcgan((8, 8, 1), latent_dim=4, width=4):
+        names = [step.function.__qualname__ for step in _backend.run._plan(network).steps]
+        for kind in ("Conv2D", "Conv2DTranspose", "Dense", "BatchNormalization"):
+            assert f"{kind}.call" not in names

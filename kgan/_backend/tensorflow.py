@@ -1,9 +1,11 @@
 """The TensorFlow backend: gradient tapes, steps that Keras compiles as they stand, tf.data."""
 
 import functools
+import itertools
+import weakref
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -294,11 +296,10 @@ def _pipeline(dataset: Any) -> Any:
     specs = keras.tree.map_structure(_spec, *dataset.ends_of_pass())
     types = [spec.dtype for spec in keras.tree.flatten(specs)]
 
-    def make(index: Any) -> list[Any]:
-        return list(keras.tree.flatten(dataset[int(index)]))
+    source = _Source(dataset)
 
     def batch(index: Any) -> Any:
-        parts = tf.numpy_function(make, [index], types)
+        parts = tf.numpy_function(_make, [source.number, index], types)
         tensors = keras.tree.pack_sequence_as(specs, parts)
         return keras.tree.map_structure(_with_shape, tensors, specs)
 
@@ -307,7 +308,30 @@ def _pipeline(dataset: Any) -> Any:
     options.autotune.enabled = False
     options.deterministic = True
     batches = tf.data.Dataset.range(len(dataset)).map(batch, num_parallel_calls=calls)
+    batches.source = source  # datasets made from this one, and their iterators, keep it alive
     return batches.prefetch(2).with_options(options)
+
+
+class _Source:
+    """A dataset that a `tf.data.Dataset` reads, by number.
+
+    TensorFlow never frees what a function given to `tf.numpy_function` holds, which would be the
+    dataset and, through it, the model that it counts epochs of.
+    """
+
+    alive: ClassVar[weakref.WeakValueDictionary[int, "_Source"]] = weakref.WeakValueDictionary()
+    numbers = itertools.count()
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+        self.number = next(self.numbers)
+        self.alive[self.number] = self
+
+
+def _make(number: Any, index: Any) -> list[Any]:
+    """A batch of the source with this number."""
+    source = _Source.alive[int(number)]
+    return list(keras.tree.flatten(source.dataset[int(index)]))
 
 
 def _spec(first: Any, last: Any) -> Any:
