@@ -1,24 +1,26 @@
-"""Steps per second on a GPU: `python benchmarks/gpu.py --data-dir DIR`.
+"""Measures steps per second on a GPU: `python benchmarks/gpu.py --data-dir DIR`.
 
-`kgan.networks.dcgan` for MNIST, latents of 128, is trained by kgan on each backend that is
-installed and sees the GPU, in a process for each setting, at each batch size in turn:
+kgan trains the networks of `--network` on each installed backend that sees the GPU. The default is
+`kgan.networks.dcgan` for MNIST with 128 latents. Each setting has its own process, and runs each
+batch size in turn:
 
-- as it comes, and with `jit_compile` on and off;
-- with 8 steps per execution;
+- default: no options;
+- jit_compile on and off;
+- 8 steps per execution;
 - guarded: with `TerminateOnNaN`, which waits for every step;
-- with Keras's policy mixed_bfloat16;
-- plain: not kgan, but the loop by hand of `loops/` on that backend; for PyTorch, which all are
-  compared with, in bfloat16 under autocast as well.
+- Keras's policy mixed_bfloat16;
+- plain: the hand-written loop of `loops/` for that backend, without kgan. PyTorch's, the reference
+  for all others, also runs in bfloat16 under autocast.
 
-What is measured, in turns and as medians: `fit` from an ImageDataset (the plain loop from NumPy);
-the step alone, on one batch that lies on the device already; the share of `fit` that is not the
-step: the data's way to the device, and `fit` itself. Then the most memory of the device that was in
-use, as the backend counts it, and how long the first step took, compiling included. `of PyTorch` is
-`fit` by the plain PyTorch loop of the same batch and precision: above 1 is quicker. All backends
-keep what they do by themselves about TF32: JAX and TensorFlow use it, PyTorch in convolutions.
+The table has medians of: `fit` from an ImageDataset (the plain loop reads NumPy); the step alone,
+on one batch on the device; the share of `fit` outside the step, which is data transfer and the work
+of `fit` itself; the device's peak memory, as the backend counts it; and the seconds of the first
+step, with compilation. `of PyTorch` compares `fit` with the plain PyTorch loop of the same batch
+size and precision: above 1 is faster. All backends keep their defaults for TF32: JAX and TensorFlow
+use it, PyTorch uses it in convolutions.
 
-Without a GPU it only says so. `--device cpu --steps 3 --rounds 1 --width 8 --batches 8` tries the
-script itself on any machine.
+Without a GPU the script only reports that. Test the script itself on any machine with
+`--device cpu --steps 3 --rounds 1 --width 8 --batches 8`.
 """
 
 import argparse
@@ -39,7 +41,7 @@ import loops
 
 PLAIN = {"plain": {}, "plain, bfloat16": {"bfloat16": True}}
 COMPILE: dict[str, dict[str, Any]] = {
-    "as it comes": {},
+    "default": {},
     "jit_compile": {"jit_compile": True},
     "no jit_compile": {"jit_compile": False},
     "8 steps per execution": {"steps_per_execution": 8},
@@ -47,11 +49,15 @@ COMPILE: dict[str, dict[str, Any]] = {
     "mixed_bfloat16": {},
 }
 SETTINGS = (*PLAIN, *COMPILE)
-LONGEST = 20.0  # seconds that a turn should take at most, however slow a step is
+LATENT_DIM = {"dcgan": 128, "dense_vae": 40}
+# Of the first batches: 2 log 2 = 1.39 for an untrained discriminator, and 784 log 2 = 543 nats for
+# an untrained decoder.
+FIRST_LOSS = {"GAN": (0.8, 2.5), "VAE": (100.0, 700.0)}
+LONGEST = 20.0  # seconds of a turn; slow steps get fewer of them
 
 
 def probe(backend: str) -> None:
-    """Prints what a backend runs on."""
+    """Prints the device and versions of a backend."""
     import keras  # noqa: PLC0415
 
     name, is_gpu = loops.load(backend).device()
@@ -62,15 +68,17 @@ def probe(backend: str) -> None:
 
 
 def serve(backend: str, setting: str, arguments: argparse.Namespace) -> None:
-    """A process for one setting: a line of JSON for each batch size."""
+    """Runs the process of a setting: prints a line of JSON for each batch size."""
     import keras  # noqa: PLC0415
 
     if setting == "mixed_bfloat16":
         keras.config.set_dtype_policy("mixed_bfloat16")
     images = backends.load_images(arguments.data_dir)
-    # From the smallest on, since not every backend can forget the most memory it had in use.
+    # In rising order, since not every backend can reset its peak memory.
     for batch_size in sorted(arguments.batches):
-        case = backends.Case("dcgan", 128, arguments.width, batch_size)
+        case = backends.Case(
+            arguments.network, LATENT_DIM[arguments.network], arguments.width, batch_size
+        )
         print(json.dumps(measure(case, backend, setting, images, arguments)), flush=True)
         gc.collect()
 
@@ -84,10 +92,11 @@ def measure(
     start = time.perf_counter()
     loss = fit(1)
     first = time.perf_counter() - start
-    if not 0.8 < loss < 2.5:  # 2 log 2 = 1.39 for a discriminator that knows nothing
+    low, high = FIRST_LOSS[case.family.model]
+    if not low < loss < high:
         raise ValueError(f"the first loss is {loss}")
     fit(8)
-    # The step is compiled apart, and has copies of the weights: after the memory was looked at.
+    # Read before the step is compiled separately, with copies of the weights.
     count = steps_of_a_turn(fit, arguments.steps)
     fit(count)
     memory = module.peak_memory()
@@ -108,38 +117,34 @@ def steps_of_a_turn(fit: backends.Run, wanted: int) -> int:
 def kgan_runs(case: backends.Case, module: Any, setting: str, images: Any) -> tuple[Any, Any]:
     import kgan  # noqa: PLC0415
 
-    gan = backends.make_model(case, **COMPILE[setting])
+    model = backends.make_model(case, **COMPILE[setting])
     callbacks = [kgan.callbacks.TerminateOnNaN()] if setting == "guarded" else None
 
     def fit(count: int) -> float:
         data = backends.dataset(case, images, count)
-        history = gan.fit(data, verbose=0, callbacks=callbacks).history
-        return float(history["discriminator_loss"][0])
+        history = model.fit(data, verbose=0, callbacks=callbacks).history
+        return float(history[case.family.losses[0]][0])
 
     batch = backends.dataset(case, images, 1).batch(0, 0)
-    return fit, lambda: module.compiled_step(gan, batch)
+    return fit, lambda: module.compiled_step(model, batch)
 
 
 def plain_runs(case: backends.Case, module: Any, setting: str, images: Any) -> tuple[Any, Any]:
-    gan = backends.make_model(case)
-    loop = backends.make_plain(case, module, gan, **PLAIN[setting])
+    loop = backends.make_plain(case, module, backends.make_model(case), **PLAIN[setting])
     stream = loops.shuffled_batches(images, case.batch_size)
-    batch = loop.place(backends.dataset(case, images, 1).batch(0, 0))
-
-    def step(count: int) -> float:
-        for _ in range(count):
-            loss, _ = loop.step(batch)
-        return float(loss)
-
-    return lambda count: loop.train(itertools.islice(stream, count))[0], lambda: step
+    batch = backends.dataset(case, images, 1).batch(0, 0)
+    return (
+        lambda count: loop.train(itertools.islice(stream, count))[0],
+        lambda: backends.plain_step(loop, module, batch),
+    )
 
 
 def refused(backend: str, setting: str) -> str | None:
-    """Why a backend does not have a setting."""
+    """Returns the reason why a backend lacks a setting, or None."""
     if setting == "plain, bfloat16" and backend != "torch":
-        return "the plain loop has it in PyTorch alone"
+        return "only the plain loop in PyTorch supports it"
     if setting == "8 steps per execution" and backend == "torch":
-        return "Keras refuses it on PyTorch"
+        return "Keras does not support it on PyTorch"
     return None
 
 
@@ -151,7 +156,7 @@ def environment(backend: str, device: str) -> dict[str, str]:
 
 
 def call(backend: str, arguments: argparse.Namespace, *more: str) -> tuple[list[Any], str]:
-    """The lines of JSON that a process gives, and what went wrong with it, if anything."""
+    """Returns the JSON that a process printed, and its error, or an empty string."""
     command = [sys.executable, *sys.argv, "--serve", backend, *more]
     try:
         ended = subprocess.run(
@@ -167,12 +172,12 @@ def call(backend: str, arguments: argparse.Namespace, *more: str) -> tuple[list[
             error = (ended.stderr.strip().splitlines() or [f"exit {ended.returncode}"])[-1]
     except subprocess.TimeoutExpired as expired:
         output = (expired.stdout or b"").decode()
-        error = f"not done after {arguments.timeout} seconds"
+        error = f"timed out after {arguments.timeout} seconds"
     return [json.loads(line) for line in output.splitlines() if line.startswith("{")], error
 
 
 def usable(arguments: argparse.Namespace) -> list[str]:
-    """The backends to measure; says what each runs on, or why it does not."""
+    """Returns the backends to measure. Prints the device of each, or why it is skipped."""
     found = []
     for backend in arguments.backends:
         if not loops.is_installed(backend):
@@ -209,9 +214,10 @@ def main() -> None:
     parser.add_argument("--backends", nargs="+", choices=loops.BACKENDS, default=loops.BACKENDS)
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=SETTINGS)
     parser.add_argument("--batches", nargs="+", type=int, default=[128, 512])
+    parser.add_argument("--network", choices=LATENT_DIM, default="dcgan")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=200, help="to a turn, fewer if they are slow")
+    parser.add_argument("--steps", type=int, default=200, help="of a turn, fewer if they are slow")
     parser.add_argument("--timeout", type=int, default=600, help="seconds for a setting")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--probe", action="store_true", help=argparse.SUPPRESS)
@@ -228,9 +234,9 @@ def main() -> None:
     found = usable(arguments)
     if not found:
         raise SystemExit(
-            "No backend sees a GPU. This benchmark needs one, and PyTorch, JAX or TensorFlow built "
-            'for it (for NVIDIA: the CUDA wheel of torch, "jax[cuda12]", "tensorflow[and-cuda]"). '
-            "To try the script without: --device cpu --steps 3 --rounds 1 --width 8 --batches 8."
+            "No backend sees a GPU. This benchmark needs a GPU, and a backend built for it (for "
+            'NVIDIA: the CUDA wheel of torch, "jax[cuda12]" or "tensorflow[and-cuda]"). '
+            "Test the script without one: --device cpu --steps 3 --rounds 1 --width 8 --batches 8."
         )
     print(
         f"\n{'':40}{'fit':>10} {'step':>10} {'not the':>8} {'memory':>8} {'first':>8}"
@@ -244,7 +250,7 @@ def main() -> None:
         for setting in (name for name in SETTINGS if name in arguments.settings):
             reason = refused(backend, setting)
             if reason:
-                print(f"{backend}, {setting}: not there, {reason}", flush=True)
+                print(f"{backend}, {setting}: skipped, {reason}", flush=True)
                 continue
             results, error = call(backend, arguments, "--setting", setting)
             is_bfloat16 = "bfloat16" in setting

@@ -142,7 +142,7 @@ def steps_of(gan: Any, batch_size: int, value_range: Any, through_fit: bool) -> 
         )
     import tensorflow as tf  # noqa: PLC0415
 
-    step = tf.function(gan.training_step)
+    step = tf.function(gan.train_step)
     batch = tf.constant(dataset(1)[0])
     return lambda count: float([step(batch) for _ in range(count)][-1]["discriminator_loss"])
 

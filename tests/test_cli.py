@@ -13,6 +13,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -23,6 +24,7 @@ import kgan
 from kgan import cli, runs
 from kgan.callbacks.loss_history import read_history
 from kgan.cli.command import parser
+from kgan.cli.terminal import Progress
 
 # The entry point of the installed command.
 COMMAND = (sys.executable, "-c", "import sys; from _kgan_command import main; sys.exit(main())")
@@ -497,6 +499,18 @@ def test_runs_that_begin_together_have_directories_of_their_own(tmp_path):
         made = threads.map(lambda _: runs.new_directory(tmp_path, "digits", "dcgan_r1"), range(40))
         names = sorted(directory.name for directory in made)
     assert names == [f"digits-dcgan_r1-{number:03d}" for number in range(1, 41)]
+
+
+@pytest.mark.backend_free
+def test_progress_leaves_out_lines_of_one_kind_that_come_fast(capsys, monkeypatch):
+    times = iter([0.0, 1.0, 1.1, 6.0, 7.0])
+    monkeypatch.setattr("kgan.cli.terminal.time", SimpleNamespace(monotonic=lambda: next(times)))
+    say = Progress(seconds=5.0)
+    for line in ("images 1 to 2", "images 3 to 4", "floors", "images 5 to 6", "images 7 to 8"):
+        say(line)
+    assert capsys.readouterr().err.splitlines() == [
+        "images 1 to 2 ...", "floors ...", "images 5 to 6 ...",
+    ]  # fmt: skip
 
 
 @pytest.mark.backend_free

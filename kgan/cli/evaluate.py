@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kgan.cli import argument_types, inputs
-from kgan.cli.terminal import say_progress, without_native_noise
+from kgan.cli.terminal import Progress, without_native_noise
 
 if TYPE_CHECKING:
     import argparse
@@ -133,6 +133,7 @@ def _measure(model: GenerativeModel, source: DataSource, options: argparse.Names
             f"Received: {options.model}, which holds a {type(model).__name__}."
         )
     train = source.load(options.split)
+    progress = Progress()
     samples = likelihood = reconstruction = None
     if isinstance(model, Generates):
         from kgan import metrics
@@ -145,11 +146,11 @@ def _measure(model: GenerativeModel, source: DataSource, options: argparse.Names
             seed=options.seed,
             features=options.features,
             bootstrap=options.bootstrap,
-            say=say_progress,
+            say=progress,
         )
     if has_likelihood or isinstance(model, Encodes):
         test = source.load(options.test_split)
-        held_out = {"count": options.count, "seed": options.seed, "say": say_progress}
+        held_out = {"count": options.count, "seed": options.seed, "say": progress}
         if has_likelihood:
             from kgan.metrics import likelihood as measure_likelihood
 

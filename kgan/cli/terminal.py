@@ -2,9 +2,12 @@
 
 import codecs
 import contextlib
+import math
 import os
+import re
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -41,9 +44,27 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def say_progress(text: str) -> None:
-    """Prints a line about a step of long work, to standard error."""
-    print(f"{text} ...", file=sys.stderr, flush=True)
+class Progress:
+    """Prints lines about the steps of long work to standard error, each kind at most now and then.
+
+    Lines are of one kind if they are the same up to their first digit: "images 1 to 100" and
+    "images 101 to 200". One is left out if another of its kind was printed in the last seconds.
+
+    Args:
+        seconds: Float, how long.
+    """
+
+    def __init__(self, seconds: float = 5.0) -> None:
+        self.seconds = seconds
+        self._last = ("", -math.inf)
+
+    def __call__(self, text: str) -> None:
+        """Prints a line, or leaves it out."""
+        kind, now = re.split(r"\d", text, maxsplit=1)[0], time.monotonic()
+        if kind == self._last[0] and now - self._last[1] < self.seconds:
+            return
+        self._last = (kind, now)
+        print(f"{text} ...", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

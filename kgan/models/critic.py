@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from keras import ops
 
 from kgan import _backend
+from kgan._pairs import fraction_above
 from kgan._typing import Logs, Network, Noise, Optimizer, Tensor
 from kgan.augmentations import Augmentation
 from kgan.losses import AdversarialLoss
@@ -347,19 +348,18 @@ def _penalty_value(penalty: Penalty, judged: Judged, optimizer: Optimizer) -> Te
 def _scores(real_logits: Tensor, fake_logits: Tensor) -> Logs:
     """The mean scores of both kinds of images, and how often a real one has the higher score."""
     # Every real image against every generated one: no loss puts the boundary at 0 for certain.
-    margins = _by_image(real_logits) - ops.reshape(_by_image(fake_logits), (1, -1))
     return {
         "real_score": ops.mean(real_logits),
         "fake_score": ops.mean(fake_logits),
-        "discriminator_accuracy": (ops.mean(ops.sign(margins)) + 1.0) / 2.0,
+        "discriminator_accuracy": fraction_above(_by_image(real_logits), _by_image(fake_logits)),
     }
 
 
 def _by_image(logits: Tensor) -> Tensor:
-    """One score for each image, `(batch, 1)`, of a discriminator that may give more."""
+    """One score for each image, `(batch,)`, of a discriminator that may give more."""
     if tuple(logits.shape[1:]) == (1,):
-        return logits
-    return ops.mean(ops.reshape(logits, (ops.shape(logits)[0], -1)), axis=1, keepdims=True)
+        return ops.reshape(logits, (-1,))
+    return ops.mean(ops.reshape(logits, (ops.shape(logits)[0], -1)), axis=1)
 
 
 class ClassifierHead:

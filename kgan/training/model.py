@@ -232,7 +232,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
     def _weights_now(self) -> tuple[int, dict[str, int]]:
         """The number of training steps, and checksums of the networks that have an average."""
-        steps_made = int(self.optimizer.iterations) if self.compiled else 0
+        steps_made = int(ops.convert_to_numpy(self.optimizer.iterations)) if self.compiled else 0
         return steps_made, {name: fingerprint(getattr(self, name)) for name in self._averages}
 
     @property

@@ -139,13 +139,13 @@ def test_in_the_midst_of_a_step_it_loses_nothing(make_gan, dataset, tmp_path, me
 def test_generating_ends_with_the_batch_in_hand(make_gan, monkeypatch, way):
     sizes = []
 
-    def predict(network, latents):
+    def predict(model, function, latents):
         sizes.append(len(latents))
         if len(sizes) == 2:
             way()
         return np.zeros((len(latents), 8, 8, 1))
 
-    monkeypatch.setattr(_backend, "predict_on_batch", predict)
+    monkeypatch.setattr(_backend, "predict", predict)
     with pytest.raises(KeyboardInterrupt):
         make_gan("mlp").generate(10, batch_size=3)
     assert sizes == [3, 3]
