@@ -1,22 +1,22 @@
-"""How good are the samples of each recipe, on MNIST, and how long does that take.
+"""Measures the sample quality of each recipe on MNIST, and the time to reach it.
 
     python benchmarks/sample_quality.py train r3gan dcgan --epochs 5 --data-dir DIR --results OUT
     python benchmarks/sample_quality.py time --data-dir DIR --results OUT
     python benchmarks/sample_quality.py table --results OUT
 
-`train` trains recipes, and `original`, the first GAN of most courses as they write it in PyTorch
-(`pytorch_first_gan.py`), from each of `--seeds`. After each of `--epochs`, or of `--steps`, it
-compares 10,000 samples with as many training images, and keeps figures, a picture of samples and
-the model: a recipe's training that was stopped goes on from the last that is in `--results`.
+`train` trains recipes from each of `--seeds`. The name `original` is the first GAN of most courses
+as they write it in PyTorch (`pytorch_first_gan.py`). After each of `--epochs`, or of `--steps`, it
+compares 10,000 samples with as many training images, and keeps the scores, a picture of samples and
+the model. An interrupted training resumes from the last model in `--results`.
 
-`time` measures a training step of all that were trained, or are named, side by side in turns, on
-all cores. The table's seconds are steps times that: so what else the machine did while it trained
-changes nothing. Evaluation is not counted.
+`time` measures a training step of the named models, by default of all trained ones, side by side in
+turns, on all cores. The table's seconds are the steps multiplied by that time, so other work on the
+machine during training does not change them. They do not include evaluation.
 
-`table` prints Markdown: the mean over seeds, with the lowest and the highest where there are
-several.
+`table` prints Markdown: the mean over seeds, with the lowest and the highest if there are several.
 
-Fields of a recipe are changed in its name, as JSON: 'dcgan+ema_decay=0.999+loss="hinge"'.
+The name of a recipe may change its fields, with values in JSON. A dot changes one entry of a field
+that is a dictionary: 'dcgan+batch_size=64+compile.loss="hinge"'.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def load(batch_size: int, data_dir: str | None, seed: int) -> Any:
 
 
 def make(name: str, seed: int, data_dir: str | None) -> tuple[Any, Run, int]:
-    """The model, what trains it, and how many images there are in a batch."""
+    """Returns the model, a function that trains it for some steps, and the batch size."""
     if name == ORIGINAL:
         import pytorch_first_gan  # noqa: PLC0415
 
@@ -51,10 +51,9 @@ def make(name: str, seed: int, data_dir: str | None) -> tuple[Any, Run, int]:
         gan = pytorch_first_gan.FirstGAN(images.reshape(-1, 28, 28, 1), seed)
         return gan, gan.train, pytorch_first_gan.BATCH_SIZE
     recipe_name, *changes = name.split("+")
-    fields = (change.split("=", 1) for change in changes)
-    recipe = dataclasses.replace(
-        kgan.recipes.get(recipe_name), **{field: json.loads(value) for field, value in fields}
-    )
+    recipe = kgan.recipes.get(recipe_name)
+    for change in changes:
+        recipe = changed(recipe, *change.split("=", 1))
     model = recipe.build(num_classes=10, seed=seed)
     size = recipe.batch_size
     data = load(size, data_dir, seed)
@@ -71,8 +70,17 @@ def make(name: str, seed: int, data_dir: str | None) -> tuple[Any, Run, int]:
     return model, train, size
 
 
+def changed(recipe: Any, place: str, value: str) -> Any:
+    """Returns a recipe with another value in a field, or in an entry of a field."""
+    field, _, entry = place.partition(".")
+    new = json.loads(value)
+    if entry:
+        new = {**getattr(recipe, field), entry: new}
+    return dataclasses.replace(recipe, **{field: new})
+
+
 def train(name: str, seed: int, options: argparse.Namespace) -> None:
-    """Trains one from one seed, and keeps what it came to."""
+    """Trains a recipe from a seed, and keeps its results."""
     model, run, size = make(name, seed, options.data_dir)
     evaluator = kgan.metrics.Evaluator(load(size, options.data_dir, 0), thorough=False)
     steps_an_epoch, done = 60_000 // size, 0
@@ -93,13 +101,13 @@ def train(name: str, seed: int, options: argparse.Namespace) -> None:
         pathlib.Path(f"{path}.json").write_text(json.dumps(row))
         picture = kgan.images.grid(kgan.images.to_uint8(model.generate(100, seed=0)))
         kgan.images.save_png(f"{path}.png", picture)
-        if isinstance(model, kgan.GAN):
+        if name != ORIGINAL:
             model.save(f"{path}.keras")
         print(json.dumps(row), flush=True)
 
 
 def time_steps(names: list[str], options: argparse.Namespace, rounds: int = 5) -> None:
-    """Keeps the median seconds of a step of each; all take turns, each in a process of its own."""
+    """Keeps the median seconds of a step of each model. They take turns, each in a process."""
     workers = {
         name: subprocess.Popen(
             [sys.executable, __file__, "worker", name, *_data_dir(options)],
@@ -119,14 +127,14 @@ def time_steps(names: list[str], options: argparse.Namespace, rounds: int = 5) -
             taken[name].append(float(worker.stdout.readline()))
     for worker in workers.values():
         worker.communicate()
-    # Without the first round, in which they are compiled.
+    # Without the first round, in which the steps are compiled.
     seconds = {name: statistics.median(times[1:]) for name, times in taken.items()}
     (options.results / "seconds.json").write_text(json.dumps(seconds))
     print(json.dumps(seconds))
 
 
 def work(name: str, options: argparse.Namespace, least: float = 3.0) -> None:
-    """Trains for some seconds whenever a line comes in, and says how long a step took."""
+    """Trains for some seconds at each line of input, and prints the seconds of a step."""
     _, run, _ = make(name, 0, options.data_dir)
     steps = 20
     for _ in sys.stdin:
@@ -138,12 +146,12 @@ def work(name: str, options: argparse.Namespace, least: float = 3.0) -> None:
 
 
 def results(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """What was kept."""
+    """Returns the kept scores."""
     return [json.loads(path.read_text()) for path in sorted(options.results.glob("*-*-*.json"))]
 
 
 def print_table(options: argparse.Namespace) -> None:
-    """Prints what there is."""
+    """Prints the table of the kept scores."""
     rows: dict[tuple[str, float], list[dict[str, Any]]] = {}
     for row in results(options):
         rows.setdefault((row["name"], row["epochs"]), []).append(row)
@@ -170,19 +178,19 @@ def _data_dir(options: argparse.Namespace) -> list[str]:
 
 
 def main() -> None:
-    """Does what it is told."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=("train", "time", "table", "worker"))
-    parser.add_argument("names", nargs="*", help="recipes, changed or not, and 'original'")
-    parser.add_argument("--data-dir", help="the folder of the four MNIST files")
+    parser.add_argument("names", nargs="*", help="recipes, with or without changes, or 'original'")
+    parser.add_argument("--data-dir", help="the directory of the four MNIST files")
     parser.add_argument("--results", type=pathlib.Path, default=pathlib.Path("sample_quality"))
     parser.add_argument("--epochs", type=float, nargs="+", default=[5.0])
-    parser.add_argument("--steps", type=int, nargs="+", help="in place of --epochs")
+    parser.add_argument("--steps", type=int, nargs="+", help="instead of --epochs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     options = parser.parse_args()
-    if options.what != "worker":  # which keeps nothing
+    if options.what != "worker":  # it keeps nothing
         options.results.mkdir(parents=True, exist_ok=True)
     if options.what == "train":
         for name in options.names:

@@ -5,16 +5,16 @@ has convolutions of 64 and 128, stride 2, and a global maximum; the generator a 
 7x7x128, two transposed convolutions of 128 and a 7x7 convolution with a sigmoid). They are trained
 by:
 
-- the example's own loop, in the environment that TensorFlow chooses by itself on this machine;
-- the same with oneDNN off, which is what TensorFlow chooses on x86 processors without VNNI;
+- the example's own loop, with TensorFlow's default settings on this machine;
+- the same without oneDNN, which is TensorFlow's default on x86 processors without VNNI;
 - kgan: the compiled step alone, and `fit` from an ImageDataset;
 - PyTorch, channels last, as in the example, and with one pass through the generator as in kgan;
 
-and, to see what `fit` adds where steps are short, kgan's recipe dcgan at its own batch size.
+and kgan's recipe dcgan with its own batch size, which shows the cost of `fit` for short steps.
 
-Each contender is a process of its own, since TensorFlow reads its switches once. All are started
-and warmed up, then take turns; medians of the rounds, and ratios of the medians. Before anything is
-timed, the first losses are checked to be those of an untrained GAN.
+Each contender has its own process, since TensorFlow reads its switches once. All warm up, then take
+turns. The script prints medians of the rounds, and ratios of the medians. It first checks that each
+first loss is that of an untrained GAN.
 """
 
 import argparse
@@ -35,7 +35,7 @@ Step = Callable[[int], float]  # runs so many steps and returns the last discrim
 
 
 def real_images() -> np.ndarray:
-    """A thousand or so stand-ins: what the pixels are does not change the time."""
+    """Returns random bytes: the values of the pixels do not change the time."""
     return np.random.default_rng(0).integers(0, 256, (16 * BATCH, 28, 28, 1), dtype="uint8")
 
 
@@ -74,7 +74,7 @@ def keras_networks() -> tuple[Any, Any]:
 
 
 def keras_example() -> Step:
-    """The example's loop: two passes through the generator, smoothed labels, compiled by fit."""
+    """Builds the example's step: two passes through the generator, smoothed labels."""
     import keras  # noqa: PLC0415
     import tensorflow as tf  # noqa: PLC0415
 
@@ -103,7 +103,7 @@ def keras_example() -> Step:
         return loss
 
     batch = tf.constant(real_images()[:BATCH] / 255.0, "float32")
-    # Cross-entropy over both halves together is half the sum that kgan reports.
+    # The cross-entropy over both halves is half the sum that kgan reports.
     return lambda count: 2 * float([step(batch) for _ in range(count)][-1])
 
 
@@ -219,10 +219,10 @@ CONTENDERS: dict[str, tuple[Callable[[], Step], dict[str, str | None]]] = {
 
 
 def serve(name: str) -> None:
-    """The contender's process: warms up, then runs as many steps as each line of input says."""
+    """Runs a contender's process: warms up, then runs as many steps as each input line says."""
     step = CONTENDERS[name][0]()
     first = step(1)
-    if not 0.8 < first < 2.5:  # 2 log 2 = 1.39 for a discriminator that knows nothing
+    if not 0.8 < first < 2.5:  # 2 log 2 = 1.39 for an untrained discriminator
         raise SystemExit(f"{name}: the first loss is {first}")
     step(5)
     print(json.dumps({"ready": True}), flush=True)
@@ -262,7 +262,9 @@ def answer(process: "subprocess.Popen[str]") -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=30, help="to a round; short ones x 10")
+    parser.add_argument(
+        "--steps", type=int, default=30, help="of a round; ten times as many for short steps"
+    )
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
@@ -275,7 +277,7 @@ def main() -> None:
         for name in order:
             stdin = processes[name].stdin
             assert stdin is not None
-            # Short steps are timed over more of them, since starting `fit` takes its own time.
+            # Short steps need more of them, since the start of `fit` takes time.
             stdin.write(f"{arguments.steps * (10 if 'recipe' in name else 1)}\n")
             stdin.flush()
             times[name].append(answer(processes[name])["ms"])
