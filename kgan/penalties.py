@@ -317,7 +317,7 @@ def get(
     """
     if identifier is None:
         return []
-    several = identifier if isinstance(identifier, (list, tuple)) else [identifier]
+    several: list[Any] = list(identifier) if isinstance(identifier, (list, tuple)) else [identifier]
     found = [make(each) for each in several]
     taken = [penalty.name for penalty in found]
     if len(set(taken)) < len(taken):
