@@ -1,12 +1,13 @@
-"""Ctrl-C that arrives: contexts for those who would else not hear of it.
+"""Contexts in which Ctrl-C is not lost.
 
-Python prints and forgets a KeyboardInterrupt that is raised within a destructor or a callback of
-the garbage collector. JAX has such a callback, which is called often, and TensorFlow imports JAX
-where it is installed: of those that came while a step was compiled, most were lost. And native code
-may make another error of one, or crash where it meets it while it loads.
+Python prints and forgets a KeyboardInterrupt that is raised inside a destructor or a callback of
+the garbage collector. JAX has such a callback, which runs often, and TensorFlow imports JAX if it
+is installed. Most interrupts during the compilation of a step were lost. Native code may also turn
+an interrupt into another error, or crash if it meets one while it loads.
 
-Nothing is done in threads, which get no signals, nor where nobody is to listen. `repeated` and
-`Remembered` also leave it to whoever listens already, and `held_off` makes them wait.
+These contexts do nothing in threads other than the main thread, which get no signals, and where
+Ctrl-C is ignored. `repeated` and `Remembered` do nothing if another handler is installed.
+`held_off` delays any handler.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-# Seconds: long enough for what has to be put in order when a command is interrupted.
+# Seconds, long enough for the cleanup after an interrupt.
 AGAIN_AFTER = 2.0
 
 _Handler = Callable[[int, FrameType | None], None]
@@ -26,7 +27,7 @@ _Handler = Callable[[int, FrameType | None], None]
 
 @contextlib.contextmanager
 def repeated() -> Iterator[None]:
-    """Has Ctrl-C raise a KeyboardInterrupt again and again, until one gets here."""
+    """Makes Ctrl-C raise a KeyboardInterrupt repeatedly, until one arrives here."""
     if not _python_listens() or not hasattr(signal, "setitimer"):  # Windows has no such alarm
         yield
         return
@@ -37,12 +38,12 @@ def repeated() -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, AGAIN_AFTER)
         remembered.interrupt(number, frame)
 
-    def unless_it_comes_again(unraisable: Any) -> None:
+    def report_others(unraisable: Any) -> None:
         if unraisable.exc_type is not KeyboardInterrupt:
             lost(unraisable)
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    sys.unraisablehook = unless_it_comes_again
+    sys.unraisablehook = report_others
     try:
         with _handled_by(interrupt), remembered.arriving():
             yield
@@ -54,10 +55,10 @@ def repeated() -> Iterator[None]:
 
 @contextlib.contextmanager
 def leaving_at_once(standard_error: int) -> Iterator[None]:
-    """Has Ctrl-C end the process there and then, where there is nothing yet to be put in order.
+    """Makes Ctrl-C end the process at once, while there is nothing to clean up yet.
 
     Args:
-        standard_error: Integer, the open file that is told so.
+        standard_error: Integer, the descriptor of the file to write a message to.
     """
     if threading.current_thread() is not threading.main_thread() or is_ignored(signal.SIGINT):
         yield
@@ -74,7 +75,10 @@ def leaving_at_once(standard_error: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def held_off() -> Iterator[None]:
-    """Has Ctrl-C wait for the end of what must not be left half done; a second one does not."""
+    """Delays Ctrl-C until the end of an operation that must not be left half done.
+
+    A second Ctrl-C is not delayed.
+    """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
         yield
@@ -93,14 +97,17 @@ def held_off() -> Iterator[None]:
 
 
 class Remembered:
-    """Has Ctrl-C raise a KeyboardInterrupt where it comes, and, if that is lost, where one asks."""
+    """Makes Ctrl-C raise a KeyboardInterrupt at once, and again on request if that one is lost."""
 
     def __init__(self) -> None:
         self._came = False
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """A context that hears Ctrl-C, at its end at the latest, whatever error is made of it."""
+        """A context that raises a KeyboardInterrupt after Ctrl-C, at its end at the latest.
+
+        It does so even if other code turned the interrupt into another error.
+        """
         if not _python_listens():
             yield
             return
@@ -108,13 +115,13 @@ class Remembered:
             yield
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Hears Ctrl-C."""
+        """The signal handler: remembers the interrupt and raises a KeyboardInterrupt."""
         self._came = True
         signal.default_int_handler(number, frame)
 
     @contextlib.contextmanager
     def arriving(self) -> Iterator[None]:
-        """A context out of which what was heard comes as a KeyboardInterrupt."""
+        """A context that raises a KeyboardInterrupt at its end if there was a Ctrl-C."""
         try:
             yield
         except Exception as error:
@@ -130,15 +137,15 @@ class Remembered:
 
 
 def is_ignored(number: int) -> bool:
-    """Whether nobody is to hear a signal, as of what a shell runs in the background.
+    """Whether a signal is ignored, as in a process that a shell runs in the background.
 
-    Or somebody beside Python hears it, whose handler Python could not put back.
+    This is also true for a handler that was not installed by Python, which could not restore it.
     """
     return signal.getsignal(number) in (signal.SIG_IGN, None)
 
 
 def _python_listens() -> bool:
-    """Whether Ctrl-C raises a KeyboardInterrupt, as it does unless somebody says otherwise."""
+    """Whether Ctrl-C raises a KeyboardInterrupt, as it does by default."""
     return (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,61 +1,61 @@
-"""What Keras's backends do not have in common, under the same names for each of them.
+"""The operations that Keras's backends do not have in common, under one name each.
 
-Everything else in kgan is written in `keras.ops`. A backend's module gives:
+Everything else in kgan uses `keras.ops`. The module of each backend defines:
 
-- `ImperativeSteps`: a mixin that shows Keras's trainer the `train_step` and `test_step` it wants
-  there, and calls the model`s `training_step(unpack(data, training=True))` and
-  `evaluation_step(unpack(data, training=False))`, which may assign
-  to variables as they please and return the logs. The model has a `training_noise`, the
-  `keras.random.SeedGenerator` of its training;
+- `ImperativeSteps`: a mixin that gives Keras's trainer its `train_step` and `test_step`. They call
+  `training_step(unpack(data, training=True))` and `evaluation_step(unpack(data, training=False))`
+  of the model. Those may assign to variables, and return the logs. The model has a
+  `training_noise`, the `keras.random.SeedGenerator` of its training.
 - `gradients(fn, variables) -> (gradients, aux)`: runs `fn() -> (loss, aux)` and differentiates the
-  scalar loss with respect to `keras.Variable`s. `aux` is a structure of tensors that is handed
-  through. `fn` may assign to variables, and may itself call `gradients` for others. Where the loss
-  does not depend on a variable, its gradient is None or zeros;
+  scalar loss with respect to `keras.Variable`s. `aux` is a structure of tensors that is passed
+  through. `fn` may assign to variables, and may call `gradients` for other variables. The gradient
+  of a variable that the loss does not depend on is None or zeros.
 - `input_gradient(fn, x) -> (gradient, (y, aux))`: runs `fn(x) -> (y, aux)` and differentiates the
-  sum of the tensor `y` with respect to the tensor `x`; within `gradients`, all of it can be
-  differentiated once more;
-- `now_and_then(due, fn) -> tensor`: within a step, the float32 scalar `fn()` where the boolean
-  `due` is true, else 0, without working it out and without what `fn` would assign to variables;
-- `average_into(averages, variables, share)`: moves each of a list of variables by a share, a
-  scalar, of its way to another's value; those that are not floats are set to it;
-- `global_norm(tensors) -> norm`: the Euclidean length of float32 tensors, all together, 0 of none;
-- `run(network, tensors, training) -> tensor`: the output of a network, or the list of them if it
-  has several, for one tensor for each of its inputs: what Keras's own call of it gives, to
-  rounding, and as fast as a good engineer would have it there;
-- `apply(optimizer, gradients, variables)`: updates variables by a built optimizer;
-- `readable(part, model)`: what Keras's trainer reads fastest there in place of a `PyDataset` whose
-  batches depend on nothing but their index and the epoch. `part(index, count)` gives that dataset
-  for one of the `count` processes that train the model together: with its rows of every batch, and
-  with `ends_of_pass()`, two batches that are alike if all are;
-- `multiple_steps(model)`: whether Keras's trainer can run several steps in one call there.
+  sum of the tensor `y` with respect to the tensor `x`. Inside `gradients`, the results can be
+  differentiated again.
+- `now_and_then(due, fn) -> tensor`: in a step, the float32 scalar `fn()` if the boolean `due` is
+  true, otherwise 0. Then `fn` is not computed and assigns nothing.
+- `average_into(averages, variables, share)`: moves each of the averages towards a variable, by a
+  scalar fraction of the distance. Variables that are not floats are copied.
+- `global_norm(tensors) -> norm`: the Euclidean length of all float32 tensors together, 0 for none.
+- `run(network, tensors, training) -> tensor`: the output of a network, or the list of its outputs
+  if it has several, for one tensor per input. It gives what Keras's own call gives, up to
+  rounding, but faster where a backend allows that.
+- `apply(optimizer, gradients, variables)`: updates variables with a built optimizer.
+- `predict(model, method, *tensors, **options)`: the result of a method of the model, or of one of
+  its layers, as a structure of NumPy arrays. `method` is a bound method, or a function without a
+  closure, which is called as `method(model, *tensors, **options)`. It is compiled once, and again
+  after a network, layer or variable of the model is replaced, or the model is compiled. Tensors are
+  arrays, None, or structures of these. Options are hashable constants; each combination is compiled
+  separately. The method may read only variables of the model, and its assignments to variables may
+  be lost. It runs on one device without the other processes. Several threads may call it at once,
+  also while another thread trains the model.
+- `readable(part, model)`: the fastest input for Keras's trainer that gives the batches of a
+  `PyDataset` which depend only on their index and the epoch. `part(index, count)` gives that
+  dataset for one of the `count` processes that train the model together: with the process's rows of
+  every batch, and with a method `ends_of_pass()`, which returns two batches that have the same
+  shape if all batches have.
+- `multiple_steps(model)`: whether Keras's trainer can run several steps in one call.
 
 A model may be trained on several devices, in one process or several: by the `tf.distribute`
-strategy it was made in, or by `keras.distribution` on JAX. Each device then works out its equal
-part of every batch, and a backend's module says how that is:
+strategy that it was made in, or by `keras.distribution` on JAX. Each device then computes an equal
+part of every batch. The module of each backend defines:
 
-- `devices(model)`: how many devices share a batch;
-- `is_chief(model)`: whether this process is the one, of those that train the model together, that
-  writes files;
-- `replicas() -> (index, count)`: within a step, which of how many parts of the batch it sees. On
-  JAX that is always the whole one, `(0, 1)`, of arrays that span the devices. `gradients` are the
-  mean over all parts, and `apply` takes them as that;
+- `devices(model)`: the number of devices that share a batch.
+- `is_chief(model)`: whether this process writes files, among those that train the model together.
+- `replicas() -> (index, count)`: in a step, the index of the part of the batch and the number of
+  parts. On JAX this is always `(0, 1)`: a step sees the whole batch, in arrays that span the
+  devices. `gradients` returns the mean over all parts, and `apply` expects that.
 - `dealt_out(batch, model)`: a batch in the form that `train_on_batch` takes, from which each device
-  gets its part;
-- `scope(model)`: a context, to make variables in that belong to the model;
-- `belongs(variable, model)`: whether a variable was made for the same devices as the model's own;
-- `alone(call)`: `call()`, in which variables may be made without the other processes;
-- `predict(model, method, *tensors, **options)`: what a method of the model, or of one of its
-  layers, computes from tensors: structures of NumPy arrays. `method` is a bound method, or a
-  function without a closure that is called as `method(model, *tensors, **options)`. The function is
-  compiled once, and again after a network, layer or variable of the model is replaced, or the model
-  is compiled. Tensors are arrays, None, or structures of these; options are hashable constants,
-  each combination of which is compiled separately. The function may read only variables of the
-  model; assignments to variables may be lost. It runs on one device without the other processes,
-  and several threads may call it at once, also while another thread trains the model;
-- `average_statistics(model)`: makes what each device has counted up for itself on its parts of the
-  batches, as `BatchNormalization` does, the mean of all. Every process calls it.
+  gets its part.
+- `scope(model)`: a context in which to make variables that belong to the model.
+- `belongs(variable, model)`: whether a variable is on the same devices as those of the model.
+- `alone(call)`: runs `call()`, which may make variables without the other processes.
+- `average_statistics(model)`: replaces the statistics that each device collected from its parts of
+  the batches, such as those of `BatchNormalization`, by their mean. Every process calls it.
 
-`tf_data.py` stands beside them: `tf.data.Dataset`s can be read on any backend.
+`tf_data.py` reads `tf.data.Dataset`s on any backend. `keras_internals.py` holds all private names
+of Keras that kgan reads.
 """
 
 import importlib
@@ -67,10 +67,10 @@ from kgan._typing import Layer
 
 if keras.backend.backend() not in {"tensorflow", "jax", "torch"}:
     raise ImportError(
-        "kgan trains on Keras's TensorFlow, JAX and PyTorch backends. "
-        f"Received: the {keras.backend.backend()!r} backend. Set the environment variable "
-        'KERAS_BACKEND to "tensorflow", "jax" or "torch", or "backend" in ~/.keras/keras.json, '
-        "before importing keras."
+        "Expected Keras's TensorFlow, JAX or PyTorch backend. "
+        f"Received: the {keras.backend.backend()!r} backend. Before importing keras, set the "
+        'environment variable KERAS_BACKEND to "tensorflow", "jax" or "torch", or set "backend" in '
+        "~/.keras/keras.json."
     )
 
 _module = importlib.import_module(f"kgan._backend.{keras.backend.backend()}")

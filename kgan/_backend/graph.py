@@ -1,4 +1,4 @@
-"""Networks run node by node, with a backend's own functions in the place of some layers' calls."""
+"""Runs networks layer by layer, with a backend's own functions in place of some layers."""
 
 import weakref
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from kgan._backend.keras_internals import (
     nodes_of,
     takes_training,
 )
-from kgan._typing import Layer, Network
+from kgan._typing import Layer, Network, Tensor
 
 Shortcut: TypeAlias = Callable[[Layer, keras.KerasTensor | None], Callable[..., Any] | None]
 """Gives a function that takes the place of a layer in a network, or None to call the layer.
@@ -26,20 +26,21 @@ gives in a network in which all layers compute in float32 and nothing is masked.
 """
 
 
-def call(network: Any, tensors: Sequence[Any], training: bool) -> Any:
-    """Keras's own call of a network: its output, or the list of them if it has several."""
-    if isinstance(network, keras.Sequential):  # which always has one input, and no `input`
+def call(network: Network, tensors: Sequence[Tensor], training: bool) -> Any:
+    """Keras's own call of a network: its output, or the list of its outputs if it has several."""
+    if isinstance(network, keras.Sequential):  # it always has one input, and no `input`
         return network(tensors[0], training=training)
-    # The inputs may have been given bare, in a list or in a dict; and so the outputs.
+    # The network may take its inputs as a tensor, a list or a dict, and return outputs likewise.
     result = network(keras.tree.pack_sequence_as(network.input, tensors), training=training)
     outputs = keras.tree.flatten(result)
     return outputs if len(outputs) > 1 else outputs[0]
 
 
-def computing_layers(network: Any) -> list[Any]:
-    """The layers of a network that compute, those of networks within it too.
+def computing_layers(network: Network) -> list[Layer]:
+    """The layers of a network that compute, including those of networks inside it.
 
-    Networks and inputs do not: they have the policy that was global where they were made or loaded.
+    Networks and input layers do not compute: their dtype policy is the one that was global when
+    they were made or loaded.
     """
     return [
         layer
@@ -50,7 +51,7 @@ def computing_layers(network: Any) -> list[Any]:
 
 class _Step(NamedTuple):
     function: Callable[..., Any]
-    is_told: bool  # whether it takes `training`
+    is_told: bool  # whether the function takes `training`
     arguments: Callable[[dict[int, Any]], tuple[tuple[Any, ...], dict[str, Any]]]
     outputs: list[int]
 
@@ -72,24 +73,24 @@ class _Plan(NamedTuple):
 
 
 class Runner:
-    """Calls networks as `call` does, but takes shortcuts where a backend has some.
+    """Calls networks as `call` does, but faster, with the shortcuts of a backend.
 
-    Where Keras runs step by step, half of the time of a small network goes into what
-    `Layer.__call__` does around `Layer.call`: converting, binding arguments, looking for masks.
-    What of it can matter for a network is known when the network is made. A layer without a
-    shortcut is called as Keras would call it; and so is the whole network where it does what this
-    graph cannot know of: it is of a class of its own, masks, shares layers or mixes precisions.
+    Without compilation, half of the time of a small network goes into what `Layer.__call__` does
+    around `Layer.call`: converting tensors, binding arguments, looking for masks. The graph of a
+    network shows in advance which of this has an effect. A layer without a shortcut is called by
+    Keras. So is the whole network if its graph does not tell everything: if the network is of a
+    custom class, uses masks, calls a layer twice or mixes precisions.
 
     Args:
-        shortcut: The backend's.
+        shortcut: The shortcuts of the backend.
     """
 
     def __init__(self, shortcut: Shortcut) -> None:
         self._shortcut = shortcut
-        self._plans: Any = weakref.WeakKeyDictionary()
+        self._plans: weakref.WeakKeyDictionary[Network, _Plan] = weakref.WeakKeyDictionary()
 
-    def __call__(self, network: Any, tensors: Sequence[Any], training: bool) -> Any:
-        """The network's output or outputs, for one tensor for each of its inputs."""
+    def __call__(self, network: Network, tensors: Sequence[Tensor], training: bool) -> Any:
+        """The output of a network, or the list of its outputs, for one tensor per input."""
         plan = self._plans.get(network)
         if plan is None or not plan.holds(network):
             plan = self._plans[network] = self._plan(network)
@@ -111,14 +112,14 @@ class Runner:
         outputs = [values[id(output)] for output in network.outputs]
         return outputs if len(outputs) > 1 else outputs[0]
 
-    def _plan(self, network: Any) -> _Plan:
+    def _plan(self, network: Network) -> _Plan:
         layers = computing_layers(network)
         policies = [(layer, layer.dtype_policy) for layer in layers]
         steps = self._steps(network) if _is_plain(network, layers) else []
         graph = graph_of(network)
         return _Plan(steps, None if graph is None else weakref.ref(graph), policies)
 
-    def _steps(self, network: Any) -> list[_Step]:
+    def _steps(self, network: Network) -> list[_Step]:
         steps = []
         shortcuts = 0
         for node in nodes_of(graph_of(network)):
@@ -172,7 +173,7 @@ def _only_input(arguments: Any) -> keras.KerasTensor | None:
 
 
 def _filled_in(arguments: Any) -> Any:
-    """`arguments.fill_in`, without the walk through trees where there is but one tensor."""
+    """A faster `arguments.fill_in` for the common case of a single tensor."""
     tensors = arguments.keras_tensors
     if len(tensors) == len(arguments.args) == 1 and arguments.args[0] is tensors[0]:
         only, kwargs = id(tensors[0]), arguments.kwargs
@@ -180,8 +181,8 @@ def _filled_in(arguments: Any) -> Any:
     return arguments.fill_in
 
 
-def _is_plain(network: Any, layers: Sequence[Any]) -> bool:
-    """Whether the network is what its graph says, and no more."""
+def _is_plain(network: Network, layers: Sequence[Layer]) -> bool:
+    """Whether the graph of a network tells everything that its call does."""
     own = type(network).__module__.startswith("keras.")
     graph = graph_of(network)
     if not own or graph is None:
@@ -195,8 +196,8 @@ def _is_plain(network: Any, layers: Sequence[Any]) -> bool:
     )
 
 
-def _is_leaf(layer: Any) -> bool:
-    """Whether `layer.call` is all that `Layer.__call__` of one of Keras's own layers does."""
+def _is_leaf(layer: Layer) -> bool:
+    """Whether `Layer.__call__` adds nothing to `layer.call`, in one of Keras's own layers."""
     return (
         type(layer).__module__.startswith("keras.src.layers.")
         and not has_sublayers(layer)

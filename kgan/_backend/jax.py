@@ -4,7 +4,7 @@ import contextlib
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +13,10 @@ import keras
 from kgan import _interrupts
 from kgan._backend import functions, graph
 from kgan._backend.keras_internals import set_tensor, tensor_of
-from kgan._typing import Layer, Logs, Tensor, Variable
+from kgan._typing import Data, Layer, Logs, Network, Optimizer, Tensor, Variable
 from kgan._versions import KERAS
+
+T = TypeVar("T")
 
 # A step deletes the values that it is given. No other thread may read them meanwhile.
 _donating = threading.RLock()
@@ -27,10 +29,10 @@ _step_variables: weakref.WeakKeyDictionary[Any, dict[int, list[list[Variable]]]]
 
 
 class ImperativeSteps(functions.FreshFunctions):
-    """Shows Keras's JAX trainer pure functions in place of the steps that a model states."""
+    """Turns the imperative steps of a model into the pure functions that Keras's trainer needs."""
 
     def train_step(self: Any, state: Any, data: Any) -> tuple[Logs, Any]:
-        """What Keras's trainer calls for a batch of training data: `(logs, new state)`."""
+        """Trains on a batch: `(logs, new state)`."""
         variables = (
             self.trainable_variables,
             self.non_trainable_variables,
@@ -42,7 +44,7 @@ class ImperativeSteps(functions.FreshFunctions):
         )
 
     def test_step(self: Any, state: Any, data: Any) -> tuple[Logs, Any]:
-        """What Keras's trainer calls for a batch of held-out data: `(logs, new state)`."""
+        """Evaluates a batch: `(logs, new state)`."""
         variables = (
             self.trainable_variables,
             self.non_trainable_variables,
@@ -85,14 +87,18 @@ class ImperativeSteps(functions.FreshFunctions):
         """Does nothing: the variables always have their values."""
 
 
-def _variables_of(model: Any, part: str) -> list[Variable]:
+def _variables_of(model: Layer, part: str) -> list[Variable]:
     return list(
         model.optimizer.variables if part == "optimizer_variables" else getattr(model, part)
     )
 
 
 def _purely(step: Callable[[], Logs], variables: Any, state: Any) -> Any:
-    """Runs a step on the values in `state`, which is as `variables`, and returns the new ones."""
+    """Runs a step with the values in `state`, one for each of `variables`.
+
+    Returns:
+        `(logs, new state)`.
+    """
     pairs = [
         pair
         for group, values in zip(variables, state, strict=True)
@@ -104,7 +110,7 @@ def _purely(step: Callable[[], Logs], variables: Any, state: Any) -> Any:
 
 
 class _InnerScope(keras.StatelessScope):
-    """A scope that sees the values of the one around it, and knows what was assigned within."""
+    """A scope that sees the values of the enclosing scope, and records assignments."""
 
     def __init__(self, state_mapping: Any = ()) -> None:
         super().__init__(state_mapping)
@@ -114,7 +120,7 @@ class _InnerScope(keras.StatelessScope):
         super().add_update(update)
         self.assigned[id(update[0])] = update[0]
 
-    def get_current_value(self, variable: Any) -> Any:
+    def get_current_value(self, variable: Variable) -> Any:
         value = super().get_current_value(variable)
         if value is None and self.original_scope is not None:
             value = self.original_scope.get_current_value(variable)
@@ -124,14 +130,14 @@ class _InnerScope(keras.StatelessScope):
 def _gradient(
     fn: Callable[[Any], tuple[Any, Any]], values: Any, variables: Sequence[Any] = ()
 ) -> tuple[Any, Any]:
-    """`jax.grad` of an `fn` that may assign to variables: what it assigns, they have afterwards."""
+    """`jax.grad` of a function that may assign to variables. The assignments take effect."""
     assigned: list[Any] = []
 
     def compute(values: Any) -> tuple[Any, Any]:
         with _InnerScope(zip(variables, values, strict=True) if variables else ()) as scope:
             loss, aux = fn(values)
         assigned[:] = scope.assigned.values()
-        # Out of the differentiated function as results, or they would be tracers that outlive it.
+        # Returned as results: otherwise tracers would outlive the differentiated function.
         return loss, (aux, [scope.get_current_value(variable) for variable in assigned])
 
     gradient, (aux, updates) = jax.grad(compute, has_aux=True)(values)
@@ -140,23 +146,27 @@ def _gradient(
     return gradient, aux
 
 
-def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tuple[list[Any], Any]:
-    """Differentiates what `fn` computes, as `kgan._backend` says."""
+def gradients(
+    fn: Callable[[], tuple[Tensor, T]], variables: Sequence[Variable]
+) -> tuple[list[Tensor | None], T]:
+    """Differentiates the loss of `fn` with respect to variables. See `kgan._backend`."""
     return _gradient(lambda _: fn(), [variable.value for variable in variables], variables)
 
 
-def input_gradient(fn: Callable[[Any], tuple[Any, Any]], x: Any) -> tuple[Any, tuple[Any, Any]]:
-    """Differentiates what `fn` computes of `x`, as `kgan._backend` says."""
+def input_gradient(
+    fn: Callable[[Tensor], tuple[Tensor, T]], x: Tensor
+) -> tuple[Tensor, tuple[Tensor, T]]:
+    """Differentiates the output of `fn` with respect to `x`. See `kgan._backend`."""
 
-    def compute(x: Any) -> tuple[Any, tuple[Any, Any]]:
+    def compute(x: Tensor) -> tuple[Any, tuple[Any, Any]]:
         y, aux = fn(x)
         return jnp.sum(y), (y, aux)
 
     return _gradient(compute, keras.ops.convert_to_tensor(x))
 
 
-def now_and_then(due: Any, fn: Callable[[], Any]) -> Any:
-    """`fn()` where it is due, else 0."""
+def now_and_then(due: Tensor, fn: Callable[[], Tensor]) -> Tensor:
+    """`fn()` if it is due, otherwise 0."""
     assigned: list[Any] = []
 
     def done() -> tuple[Any, list[Any]]:
@@ -168,29 +178,33 @@ def now_and_then(due: Any, fn: Callable[[], Any]) -> Any:
     def left() -> tuple[Any, list[Any]]:
         return jnp.zeros(()), [variable.value for variable in assigned]
 
-    jax.eval_shape(done)  # tells what it assigns, which both branches have to return
+    jax.eval_shape(done)  # finds the variables that it assigns: both branches must return them
     value, values = jax.lax.cond(due, done, left)
     for variable, new in zip(assigned, values, strict=True):
         variable.assign(new)
     return value
 
 
-def average_into(averages: Sequence[Any], variables: Sequence[Any], share: Any) -> None:
-    """Moves averages by a share of their way, as `kgan._backend` says."""
+def average_into(
+    averages: Sequence[Variable], variables: Sequence[Variable], share: Tensor
+) -> None:
+    """Moves averages towards variables. See `kgan._backend`."""
     for average, variable in zip(averages, variables, strict=True):
         is_float = jnp.issubdtype(variable.value.dtype, jnp.floating)
         way = (variable.value - average.value) * share
         average.assign(average.value + way if is_float else variable.value)
 
 
-def global_norm(tensors: Sequence[Any]) -> Any:
-    """The Euclidean length of tensors, all together."""
+def global_norm(tensors: Sequence[Tensor]) -> Tensor:
+    """The Euclidean length of all tensors together."""
     return jnp.sqrt(sum((jnp.vdot(tensor, tensor) for tensor in tensors), jnp.zeros(())))
 
 
-def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> None:
-    """Updates variables by an optimizer that was built for them, as `kgan._backend` says."""
-    # `optimizer.apply` assigns within branches where the loss is scaled; JAX's may not.
+def apply(
+    optimizer: Optimizer, gradient: Sequence[Tensor | None], variables: Sequence[Variable]
+) -> None:
+    """Updates variables with an optimizer that was built for them. See `kgan._backend`."""
+    # With a scaled loss, `optimizer.apply` assigns inside branches, which JAX does not allow.
     values, state = optimizer.stateless_apply(
         [variable.value for variable in optimizer.variables],
         list(gradient),
@@ -203,18 +217,18 @@ def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> 
 # ---- networks ------------------------------------------------------------------------------------
 
 
-def run(network: Any, tensors: Sequence[Any], training: bool) -> Any:
-    """The output of a network, as `kgan._backend` says."""
+def run(network: Network, tensors: Sequence[Tensor], training: bool) -> Any:
+    """The output of a network. See `kgan._backend`."""
     if isinstance(keras.distribution.distribution(), keras.distribution.ModelParallel):
-        return graph.call(network, tensors, training)  # which lays out what each layer gives
+        return graph.call(network, tensors, training)  # Keras lays out the output of each layer
     return _runner(network, tensors, training)
 
 
 def _shortcut(layer: Layer, only_input: keras.KerasTensor | None) -> Callable[..., Any] | None:
-    """Transposed convolutions with a gradient that CPUs work out many times as fast.
+    """Transposed convolutions with a kernel gradient that is many times faster on CPUs.
 
-    For the gradient of their kernel, XLA convolves by a filter as large as the image. That of the
-    convolution whose transpose they are is the same, and is one that XLA has been made fast for.
+    For this gradient, XLA convolves with a filter of the size of the image. The gradient of the
+    convolution that they are the transpose of is the same, and XLA computes it fast.
     """
     if (
         only_input is None
@@ -231,21 +245,21 @@ def _shortcut(layer: Layer, only_input: keras.KerasTensor | None) -> Callable[..
     }
 
     @jax.custom_vjp
-    def transposed(x: Any, kernel: Any) -> Any:
+    def transposed(x: Tensor, kernel: Tensor) -> Any:
         return keras.ops.conv_transpose(x, kernel, **options)
 
-    def forward(x: Any, kernel: Any) -> Any:
+    def forward(x: Tensor, kernel: Tensor) -> Any:
         return transposed(x, kernel), (x, kernel)
 
     def backward(saved: Any, cotangent: Any) -> Any:
         x, kernel = saved
-        # <transposed(x, kernel), y> = <x, conv(y, kernel)>: linear in each of the three.
+        # <transposed(x, kernel), y> = <x, conv(y, kernel)>, which is linear in x, y and kernel.
         gradient, by_kernel = jax.vjp(lambda k: keras.ops.conv(cotangent, k, **options), kernel)
         return gradient, by_kernel(x)[0]
 
     transposed.defvjp(forward, backward)
 
-    def call(x: Any) -> Any:
+    def call(x: Tensor) -> Any:
         y = transposed(x, keras.ops.convert_to_tensor(layer.kernel))
         if layer.use_bias:
             shape = (-1,) if layer.data_format == "channels_last" else (-1, 1, 1)
@@ -261,8 +275,8 @@ _runner = graph.Runner(_shortcut)
 # ---- several devices -----------------------------------------------------------------------------
 
 
-def devices(model: Any) -> int:
-    """How many devices share a batch."""
+def devices(model: Layer) -> int:
+    """The number of devices that share a batch."""
     del model
     distribution = keras.distribution.distribution()
     if distribution is None:
@@ -271,40 +285,40 @@ def devices(model: Any) -> int:
     return int(mesh.shape[mesh.axis_names.index(distribution.batch_dim_name)])
 
 
-def _process(model: Any) -> tuple[int, int]:
-    """Which of how many parts of every batch this process reads."""
+def _process(model: Layer) -> tuple[int, int]:
+    """The index of the part of every batch that this process reads, and the number of parts."""
     if keras.distribution.distribution() is None:
         return 0, 1
-    # Several processes read the same part where a model is spread over them.
+    # If a model is spread over several processes, these read the same part.
     count = min(jax.process_count(), devices(model))
     return jax.process_index() * count // jax.process_count(), count
 
 
-def multiple_steps(model: Any) -> bool:
+def multiple_steps(model: Layer) -> bool:
     """Whether Keras's trainer can run several steps in one call."""
     del model
     return True
 
 
-def is_chief(model: Any) -> bool:
-    """Whether this process is the one that writes files."""
+def is_chief(model: Layer) -> bool:
+    """Whether this process writes files."""
     del model
     return keras.distribution.distribution() is None or jax.process_index() == 0
 
 
 def replicas() -> tuple[int, int]:
-    """Within a step: which of how many parts of the batch this is. Always the whole."""
+    """In a step, the part of the batch and the number of parts. Always the whole batch."""
     return 0, 1
 
 
-def scope(model: Any) -> Any:
-    """A context, to make variables in that belong to the model."""
+def scope(model: Layer) -> contextlib.AbstractContextManager[Any]:
+    """A context in which to make variables that belong to the model."""
     del model
-    return contextlib.nullcontext()  # the distribution is set for all models
+    return contextlib.nullcontext()  # the distribution holds for all models
 
 
-def belongs(variable: Any, model: Any) -> bool:
-    """Whether a variable was made for the same devices as the model's own."""
+def belongs(variable: Variable, model: Layer) -> bool:
+    """Whether a variable is on the same devices as those of the model."""
     del model
     distribution = keras.distribution.distribution()
     if distribution is None or distribution.device_mesh.devices.size == 1:
@@ -312,15 +326,15 @@ def belongs(variable: Any, model: Any) -> bool:
     return not isinstance(variable.value.sharding, jax.sharding.SingleDeviceSharding)
 
 
-def dealt_out(batch: Any, model: Any) -> Any:
+def dealt_out(batch: Data, model: Layer) -> Data:
     """A batch in the form that `train_on_batch` takes, from which each device gets its part."""
     if KERAS < (3, 15):
         raise NotImplementedError(
-            "Keras before 3.15 deals out no batch that comes without sample weights. Expected "
-            "Keras 3.15 or later for `train_on_batch` and `test_on_batch` on several devices on "
-            f"JAX, or `fit` and `evaluate` in their place. Received: Keras {keras.version()}."
+            "Expected Keras 3.15 or later for `train_on_batch` and `test_on_batch` on several "
+            f"devices on JAX. Received: Keras {keras.version()}. Update Keras, or use `fit` and "
+            "`evaluate`."
         )
-    # Keras makes one array of what the processes have.
+    # Keras joins the parts of the processes to one array.
     index, count = _process(model)
 
     def own(array: Any) -> Any:
@@ -330,8 +344,8 @@ def dealt_out(batch: Any, model: Any) -> Any:
     return keras.tree.map_structure(lambda array: None if array is None else own(array), batch)
 
 
-def alone(call: Callable[[], Any]) -> Any:
-    """`call()`, in which variables may be made without the other processes."""
+def alone(call: Callable[[], T]) -> T:
+    """Runs `call()`, which may make variables without the other processes."""
     distribution = keras.distribution.distribution()
     keras.distribution.set_distribution(None)
     try:
@@ -369,7 +383,7 @@ _functions = functions.Functions(_compile)
 
 
 def predict(model: Layer, method: functions.Method, *tensors: Any, **options: Hashable) -> Any:
-    """What a method computes, as NumPy arrays. See `kgan._backend`."""
+    """The result of a method, as NumPy arrays. See `kgan._backend`."""
     function = _functions.get(model, method, options)
     with _donating:
         # All variables in one order: which ones are trained may change, and with it other lists.
@@ -380,14 +394,14 @@ def predict(model: Layer, method: functions.Method, *tensors: Any, **options: Ha
     return functions.to_numpy(outputs)
 
 
-def average_statistics(model: Any) -> None:
-    """Makes what each device has counted up for itself the mean of all: here they share it."""
+def average_statistics(model: Layer) -> None:
+    """Does nothing: all devices share the statistics."""
     del model
 
 
 # ---- data ----------------------------------------------------------------------------------------
 
 
-def readable(part: Callable[[int, int], Any], model: Any) -> Any:
-    """What Keras's trainer reads: the `PyDataset` that this process is to read, as it is."""
+def readable(part: Callable[[int, int], keras.utils.PyDataset], model: Layer) -> Data:
+    """The input of Keras's trainer: the `PyDataset` of this process."""
     return part(*_process(model))

@@ -1,11 +1,12 @@
-"""The TensorFlow backend: gradient tapes, steps that Keras compiles as they stand, tf.data."""
+"""The TensorFlow backend: gradient tapes, imperative steps that Keras compiles, and tf.data."""
 
 import functools
 import itertools
 import weakref
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, TypeVar
 
 import keras
 import tensorflow as tf
@@ -13,45 +14,49 @@ import tensorflow as tf
 from kgan._backend import functions
 from kgan._backend.graph import call
 from kgan._backend.keras_internals import reduce_gradients_with
-from kgan._typing import Layer, Logs
+from kgan._typing import Data, Layer, Logs, Optimizer, Tensor, Variable
+
+T = TypeVar("T")
 
 
 class ImperativeSteps(functions.FreshFunctions):
-    """Shows Keras's TensorFlow trainer the steps that a model states imperatively."""
+    """Gives Keras's TensorFlow trainer the steps of a model."""
 
     def train_step(self: Any, data: Any) -> Logs:
-        """What Keras's trainer calls for a batch of training data."""
+        """Trains on a batch and returns the logs."""
         return _reducible(self.training_step(self.unpack(data, training=True)))
 
     def test_step(self: Any, data: Any) -> Logs:
-        """What Keras's trainer calls for a batch of held-out data."""
+        """Evaluates a batch and returns the logs."""
         return _reducible(self.evaluation_step(self.unpack(data, training=False)))
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Keras would build the model from a batch here, in a way that fails for the pairs of
-        # images and labels that several processes read. kgan's models are built already.
+        # Keras would build the model from a batch here. That fails for the pairs of images and
+        # labels that several processes read. The models of kgan are already built.
         del iterator, data_batch
 
 
 def _reducible(logs: Logs) -> Logs:
-    """A replica's logs as Keras can reduce them to one."""
-    # Of several processes Keras reduces their first axis, which a number does not have:
+    """The logs of a replica, in a form that Keras can reduce."""
+    # With several processes, Keras reduces over the first axis, which a scalar does not have:
     # https://github.com/tensorflow/tensorflow/issues/72388.
     if tf.distribute.get_strategy().extended._in_multi_worker_mode():
         return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
     return logs
 
 
-def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tuple[list[Any], Any]:
-    """Differentiates what `fn` computes, as `kgan._backend` says."""
+def gradients(
+    fn: Callable[[], tuple[Tensor, T]], variables: Sequence[Variable]
+) -> tuple[list[Tensor | None], T]:
+    """Differentiates the loss of `fn` with respect to variables. See `kgan._backend`."""
     values = [variable.value for variable in variables]
-    # Only these variables are watched: a tape that watched all would hold on to the work of
-    # every other network that `fn` passes through.
+    # The tape watches only these variables. Otherwise it would keep the activations of every other
+    # network that `fn` passes through.
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(values)
         loss, aux = fn()
-    # An embedding's gradient comes as slices, in which a row that was looked up twice stands twice:
-    # right for an optimizer, wrong for whoever squares it.
+    # The gradient of an embedding comes as slices, with two slices for a row that was looked up
+    # twice. An optimizer adds them, but the square of a gradient would be wrong.
     gradient = [
         tf.convert_to_tensor(part) if isinstance(part, tf.IndexedSlices) else part
         for part in tape.gradient(loss, values)
@@ -68,8 +73,10 @@ def _mean_over_replicas(gradient: list[Any]) -> list[Any]:
     return [None if part is None else next(means) for part in gradient]
 
 
-def input_gradient(fn: Callable[[Any], tuple[Any, Any]], x: Any) -> tuple[Any, tuple[Any, Any]]:
-    """Differentiates what `fn` computes of `x`, as `kgan._backend` says."""
+def input_gradient(
+    fn: Callable[[Tensor], tuple[Tensor, T]], x: Tensor
+) -> tuple[Tensor, tuple[Tensor, T]]:
+    """Differentiates the output of `fn` with respect to `x`. See `kgan._backend`."""
     x = tf.convert_to_tensor(x)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
@@ -78,13 +85,15 @@ def input_gradient(fn: Callable[[Any], tuple[Any, Any]], x: Any) -> tuple[Any, t
     return tape.gradient(total, x, unconnected_gradients="zero"), (y, aux)
 
 
-def now_and_then(due: Any, fn: Callable[[], Any]) -> Any:
-    """`fn()` where it is due, else 0."""
+def now_and_then(due: Tensor, fn: Callable[[], Tensor]) -> Tensor:
+    """`fn()` if it is due, otherwise 0."""
     return tf.cond(due, fn, lambda: tf.constant(0.0))
 
 
-def average_into(averages: Sequence[Any], variables: Sequence[Any], share: Any) -> None:
-    """Moves averages by a share of their way, as `kgan._backend` says."""
+def average_into(
+    averages: Sequence[Variable], variables: Sequence[Variable], share: Tensor
+) -> None:
+    """Moves averages towards variables. See `kgan._backend`."""
 
     def move(average: Any, value: Any, share: Any) -> None:
         average.assign_add(
@@ -106,65 +115,67 @@ def average_into(averages: Sequence[Any], variables: Sequence[Any], share: Any) 
     tf.distribute.get_replica_context().merge_call(move_all, args=(share,))
 
 
-def global_norm(tensors: Sequence[Any]) -> Any:
-    """The Euclidean length of tensors, all together."""
+def global_norm(tensors: Sequence[Tensor]) -> Tensor:
+    """The Euclidean length of all tensors together."""
     return tf.linalg.global_norm(tensors) if tensors else tf.constant(0.0)
 
 
-def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> None:
-    """Updates variables by an optimizer that was built for them, as `kgan._backend` says."""
+def apply(
+    optimizer: Optimizer, gradient: Sequence[Tensor | None], variables: Sequence[Variable]
+) -> None:
+    """Updates variables with an optimizer that was built for them. See `kgan._backend`."""
     if replicas()[1] > 1:
-        # Keras's optimizers would sum over the replicas what is their mean already. A mean divided
-        # by their number would not do: gradients are clipped before that sum.
+        # The gradients are already means over the replicas, and Keras's optimizers would sum them.
+        # Dividing by the number of replicas is not enough: gradients are clipped before the sum.
         reduce_gradients_with(optimizer, list)
     optimizer.apply(list(gradient), list(variables))
 
 
-run = call  # compiled into a graph: what Keras does around its layers is done once
+run = call  # compiled into a graph, so the cost of Keras's calls is paid only once
 
 
 # ---- several devices -----------------------------------------------------------------------------
 
 
-def _strategy(model: Any) -> Any:
-    # A model knows the strategy that it was made in; any other object has the present one.
+def _strategy(model: Layer) -> Any:
+    # A model knows the strategy that it was made in. Other objects have the present one.
     return getattr(model, "distribute_strategy", None) or tf.distribute.get_strategy()
 
 
-def devices(model: Any) -> int:
-    """How many devices share a batch."""
+def devices(model: Layer) -> int:
+    """The number of devices that share a batch."""
     return int(_strategy(model).num_replicas_in_sync)
 
 
-def multiple_steps(model: Any) -> bool:
+def multiple_steps(model: Layer) -> bool:
     """Whether Keras's trainer can run several steps in one call."""
-    return devices(model) == 1  # of several devices, the graph that Keras makes does not run
+    return devices(model) == 1  # on several devices, Keras's graph does not run
 
 
-def is_chief(model: Any) -> bool:
-    """Whether this process is the one that writes files."""
+def is_chief(model: Layer) -> bool:
+    """Whether this process writes files."""
     return bool(_strategy(model).extended.should_checkpoint)
 
 
 def replicas() -> tuple[Any, int]:
-    """Within a step: which of how many parts of the batch this is. The first may be a tensor."""
+    """In a step, the index of the part of the batch (maybe a tensor), and the number of parts."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return 0, 1
     return context.replica_id_in_sync_group, int(context.num_replicas_in_sync)
 
 
-def scope(model: Any) -> Any:
-    """A context, to make variables in that belong to the model."""
+def scope(model: Layer) -> AbstractContextManager[Any]:
+    """A context in which to make variables that belong to the model."""
     return _strategy(model).scope()
 
 
-def belongs(variable: Any, model: Any) -> bool:
-    """Whether a variable was made for the same devices as the model's own."""
+def belongs(variable: Variable, model: Layer) -> bool:
+    """Whether a variable is on the same devices as those of the model."""
     return bool(_strategy(model).extended.variable_created_in_scope(variable.value))
 
 
-def dealt_out(batch: Any, model: Any) -> Any:
+def dealt_out(batch: Data, model: Layer) -> Data:
     """A batch in the form that `train_on_batch` takes, from which each device gets its part."""
     strategy = _strategy(model)
 
@@ -180,20 +191,20 @@ def dealt_out(batch: Any, model: Any) -> Any:
     return keras.tree.map_structure(lambda array: None if array is None else deal(array), batch)
 
 
-def alone(call: Callable[[], Any]) -> Any:
-    """`call()`, in which variables may be made without the other processes."""
+def alone(call: Callable[[], T]) -> T:
+    """Runs `call()`, which may make variables without the other processes."""
     if not tf.distribute.get_strategy().extended._in_multi_worker_mode():
         return call()
-    # Within a strategy's scope all processes have to make a variable. A scope is its thread's.
+    # In the scope of a strategy, all processes must make a variable. Another thread is outside it.
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(call).result()
 
 
 def _compile(model: Layer, call: Callable[..., Any], jit_compile: bool) -> Callable[..., Any]:
     del model
-    # Without AutoGraph, as Keras compiles its own steps: a function means the same on each backend.
-    # TensorFlow warns of functions with the same code that are traced often, as if they were one:
-    # here each is another model's or method's. A partial has no code of its own.
+    # Without AutoGraph, as in Keras's own steps: a function has the same meaning on each backend.
+    # TensorFlow warns if functions with the same code are traced often. Here, each one belongs to
+    # another model or method. A partial has no code of its own.
     return tf.function(
         functools.partial(call),
         reduce_retracing=True,
@@ -206,7 +217,7 @@ _functions = functions.Functions(_compile)
 
 
 def predict(model: Layer, method: functions.Method, *tensors: Any, **options: Hashable) -> Any:
-    """What a method computes, as NumPy arrays. See `kgan._backend`."""
+    """The result of a method, as NumPy arrays. See `kgan._backend`."""
     tensors = keras.tree.map_structure(
         lambda x: None if x is None else tf.convert_to_tensor(x), tensors
     )
@@ -218,13 +229,13 @@ def predict(model: Layer, method: functions.Method, *tensors: Any, **options: Ha
     return functions.to_numpy(outputs)
 
 
-def average_statistics(model: Any) -> None:
-    """Makes what each device has counted up for itself the mean of all."""
+def average_statistics(model: Layer) -> None:
+    """Replaces the statistics that each device collected by their mean."""
     strategy = _strategy(model)
     if strategy.num_replicas_in_sync == 1:
         return
-    # Keras tells TensorFlow nothing about how its layers' own variables go together, so that each
-    # replica has its own value, of which that of the first is read and saved.
+    # Keras does not tell TensorFlow how to aggregate the statistics of layers. So each replica has
+    # its own value, and only that of the first one is read and saved.
     own = [
         variable.value
         for variable in model.non_trainable_variables
@@ -245,34 +256,33 @@ def average_statistics(model: Any) -> None:
 # ---- data ----------------------------------------------------------------------------------------
 
 
-def readable(part: Callable[[int, int], Any], model: Any) -> Any:
-    """What Keras's trainer reads in place of a `PyDataset`, as `kgan._backend` says.
+def readable(part: Callable[[int, int], keras.utils.PyDataset], model: Layer) -> Data:
+    """The input of Keras's trainer for the batches of a `PyDataset`. See `kgan._backend`.
 
     Args:
-        part: `part(index, count)` gives a `keras.utils.PyDataset`, the rows of every batch that are
-            for one of `count` processes; batch `i` is a function of `i` and of the epoch alone. It
-            has `ends_of_pass()`: two batches, which are alike if all are.
-        model: The model that is to read it.
+        part: `part(index, count)` gives a `keras.utils.PyDataset` with the rows of every batch for
+            one of `count` processes. Batch `i` depends only on `i` and the epoch. The dataset has
+            `ends_of_pass()`, which returns two batches that have the same shape if all have.
+        model: The model that reads the data.
 
     Returns:
-        A `tf.data.Dataset` of the same batches in the same order, read anew each time; of a model
-        on several devices a `tf.distribute.DistributedDataset`; of a dataset that wants worker
-        processes, on one device, the dataset itself, for Keras to manage them.
+        A `tf.data.Dataset` of the same batches in the same order, which are made again in each
+        pass. For a model on several devices, a `tf.distribute.DistributedDataset`. For a dataset
+        with worker processes, on one device, the dataset itself: Keras manages the workers.
     """
     strategy = _strategy(model)
     if strategy.num_replicas_in_sync == 1:
         dataset = part(0, 1)
         return dataset if dataset.use_multiprocessing else _pipeline(dataset)
-    # By itself TensorFlow would have each process make whole batches and throw away the parts of
-    # the others.
+    # Otherwise, each process would make whole batches and throw away the parts of the others.
     parts = strategy.distribute_datasets_from_function(lambda context: _parts(part, context))
-    # TensorFlow counts a process's parts, and Keras takes that number for the steps of an epoch.
+    # TensorFlow counts the parts of a process, but Keras needs the number of steps in an epoch.
     parts._cardinality = len(part(0, 1))
     return parts
 
 
-def _parts(part: Callable[[int, int], Any], context: Any) -> Any:
-    """What one process reads: of each batch, a part for each of its devices."""
+def _parts(part: Callable[[int, int], keras.utils.PyDataset], context: Any) -> Any:
+    """The input of one process: for each batch, one part for each of its devices."""
     batches = _pipeline(part(context.input_pipeline_id, context.num_input_pipelines))
     count = context.num_replicas_in_sync // context.num_input_pipelines
     if count == 1:
@@ -286,19 +296,19 @@ def _parts(part: Callable[[int, int], Any], context: Any) -> Any:
 
 
 def _pipeline(dataset: Any) -> Any:
-    """Turns what `part` gives into a `tf.data.Dataset` that costs a step next to nothing.
+    """A `tf.data.Dataset` of the batches of a `PyDataset`, with almost no cost per step.
 
-    Keras's own way, `from_generator` with autotuning, has two costs that this one avoids. A
-    generator makes TensorFlow have the C library give memory back at once (M_TRIM_THRESHOLD), so
-    that every step faults its pages in anew. And an iterator that is done with waits for the
-    autotuner to wake, which it does ever more seldom: up to half the time of a short epoch.
+    Keras uses `from_generator` with autotuning, which has two costs that this function avoids. With
+    a generator, TensorFlow makes the C library return memory at once (M_TRIM_THRESHOLD), so every
+    step causes page faults again. And a finished iterator waits for the autotuner to wake up, which
+    happens less and less often: up to half the time of a short epoch.
     """
     specs = keras.tree.map_structure(_spec, *dataset.ends_of_pass())
     types = [spec.dtype for spec in keras.tree.flatten(specs)]
 
     source = _Source(dataset)
 
-    def batch(index: Any) -> Any:
+    def batch(index: Tensor) -> Any:
         parts = tf.numpy_function(_make, [source.number, index], types)
         tensors = keras.tree.pack_sequence_as(specs, parts)
         return keras.tree.map_structure(_with_shape, tensors, specs)
@@ -328,7 +338,7 @@ class _Source:
         self.alive[self.number] = self
 
 
-def _make(number: Any, index: Any) -> list[Any]:
+def _make(number: Any, index: Tensor) -> list[Any]:
     """A batch of the source with this number."""
     source = _Source.alive[int(number)]
     return list(keras.tree.flatten(source.dataset[int(index)]))

@@ -24,7 +24,7 @@ def checked(
 ) -> Any:
     """The same dataset, which raises an error at a batch that a model cannot train on.
 
-    A compiled step could not raise it: most labels that are no class become zeros or NaN there
+    A compiled step cannot raise it: there, most labels that are not a class become zeros or NaN
     without an error.
 
     Args:

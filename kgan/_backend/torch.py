@@ -1,8 +1,8 @@
-"""The PyTorch backend: autograd, and steps that run as they stand."""
+"""The PyTorch backend: autograd, and steps that run as they are."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, TypeVar
 
 import keras
 import torch
@@ -12,38 +12,40 @@ from kgan._backend import functions, torch_adam
 from kgan._backend.graph import Runner
 from kgan._backend.keras_internals import tensor_of
 from kgan._backend.torch_layers import shortcut
-from kgan._typing import Layer, Logs
+from kgan._typing import Data, Layer, Logs, Noise, Optimizer, Tensor, Variable
+
+T = TypeVar("T")
 
 
 class ImperativeSteps(functions.FreshFunctions):
-    """Shows Keras's PyTorch trainer the steps that a model states imperatively."""
+    """Gives Keras's PyTorch trainer the steps of a model."""
 
     def train_step(self: Any, data: Any) -> Logs:
-        """What Keras's trainer calls for a batch of training data."""
+        """Trains on a batch and returns the logs."""
         with _random_numbers_after(self.training_noise):
             return self.training_step(self.unpack(data, training=True))
 
     def test_step(self: Any, data: Any) -> Logs:
-        """What Keras's trainer calls for a batch of held-out data."""
+        """Evaluates a batch and returns the logs."""
         return self.evaluation_step(self.unpack(data, training=False))
 
 
 @contextmanager
-def _random_numbers_after(noise: Any) -> Iterator[None]:
-    """Starts PyTorch's own random numbers from the state of a `SeedGenerator`, and puts them back.
+def _random_numbers_after(noise: Noise) -> Iterator[None]:
+    """Seeds PyTorch's own generator from a `SeedGenerator`, and restores it afterwards.
 
-    A `Dropout` layer without a seed draws from them here, and no file holds their state: a resumed
-    run would drop out other units than the run that was not stopped.
+    A `Dropout` layer without a seed draws from this generator, and no file holds its state. Without
+    this, a resumed run would drop other units than an uninterrupted run.
     """
     state = noise.state.value
     start, count = state.tolist()
     on_gpu = state.device.type == "cuda"
-    # Not `torch.manual_seed`, which notes the whole call stack for GPUs that are not in use.
+    # Not `torch.manual_seed`: it records the whole call stack for GPUs that are not in use.
     generator = (
         torch.cuda.default_generators[state.device.index] if on_gpu else torch.default_generator
     )
     before = generator.get_state()
-    # Scattered, since `keras.random` seeds generators with the sum: not the latents' numbers.
+    # Scattered: `keras.random` seeds generators with the sum, so these would be the latents again.
     generator.manual_seed((start * 0x9E3779B1 + (count + 1) * 0x85EBCA6B) & 0xFFFFFFFF)
     try:
         yield
@@ -51,19 +53,21 @@ def _random_numbers_after(noise: Any) -> Iterator[None]:
         generator.set_state(before)
 
 
-def gradients(fn: Callable[[], tuple[Any, Any]], variables: Sequence[Any]) -> tuple[list[Any], Any]:
-    """Differentiates what `fn` computes, as `kgan._backend` says."""
+def gradients(
+    fn: Callable[[], tuple[Tensor, T]], variables: Sequence[Variable]
+) -> tuple[list[Tensor | None], T]:
+    """Differentiates the loss of `fn` with respect to variables. See `kgan._backend`."""
     with torch.enable_grad():
         loss, aux = fn()
-        # Not `loss.backward()`, which would also fill the gradients of every other network that
+        # Not `loss.backward()`: it would also compute the gradients of every other network that
         # `fn` passes through.
         values = [tensor_of(v) for v in variables]
         gradient = torch.autograd.grad(loss, values, allow_unused=True) if values else ()
-    # What is handed on would else keep all that was computed on the way.
+    # Otherwise, the results would keep the whole graph alive.
     return list(gradient), _detached(aux)
 
 
-def _detached(aux: Any) -> Any:
+def _detached(aux: Tensor) -> Any:
     if torch.is_tensor(aux):
         return aux.detach()
     if isinstance(aux, dict):
@@ -73,8 +77,10 @@ def _detached(aux: Any) -> Any:
     return aux
 
 
-def input_gradient(fn: Callable[[Any], tuple[Any, Any]], x: Any) -> tuple[Any, tuple[Any, Any]]:
-    """Differentiates what `fn` computes of `x`, as `kgan._backend` says."""
+def input_gradient(
+    fn: Callable[[Tensor], tuple[Tensor, T]], x: Tensor
+) -> tuple[Tensor, tuple[Tensor, T]]:
+    """Differentiates the output of `fn` with respect to `x`. See `kgan._backend`."""
     # The other forms of attention have no second derivative.
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         if not x.requires_grad:
@@ -83,13 +89,15 @@ def input_gradient(fn: Callable[[Any], tuple[Any, Any]], x: Any) -> tuple[Any, t
         return torch.autograd.grad(y.sum(), x, create_graph=True)[0], (y, aux)
 
 
-def now_and_then(due: Any, fn: Callable[[], Any]) -> Any:
-    """`fn()` where it is due, else 0."""
+def now_and_then(due: Tensor, fn: Callable[[], Tensor]) -> Tensor:
+    """`fn()` if it is due, otherwise 0."""
     return fn() if due else torch.zeros((), device=due.device)
 
 
-def average_into(averages: Sequence[Any], variables: Sequence[Any], share: Any) -> None:
-    """Moves averages by a share of their way, as `kgan._backend` says."""
+def average_into(
+    averages: Sequence[Variable], variables: Sequence[Variable], share: Tensor
+) -> None:
+    """Moves averages towards variables. See `kgan._backend`."""
     pairs = [(a.value, v.value) for a, v in zip(averages, variables, strict=True)]
     floats = [(a, v) for a, v in pairs if v.is_floating_point()]
     with torch.no_grad():
@@ -99,13 +107,15 @@ def average_into(averages: Sequence[Any], variables: Sequence[Any], share: Any) 
                 average.copy_(value)
 
 
-def global_norm(tensors: Sequence[Any]) -> Any:
-    """The Euclidean length of tensors, all together."""
+def global_norm(tensors: Sequence[Tensor]) -> Tensor:
+    """The Euclidean length of all tensors together."""
     return torch.nn.utils.get_total_norm(list(tensors))
 
 
-def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> None:
-    """Updates variables by an optimizer that was built for them, as `kgan._backend` says."""
+def apply(
+    optimizer: Optimizer, gradient: Sequence[Tensor | None], variables: Sequence[Variable]
+) -> None:
+    """Updates variables with an optimizer that was built for them. See `kgan._backend`."""
     with torch.no_grad():
         if not torch_adam.apply(optimizer, gradient, variables):
             optimizer.apply(list(gradient), list(variables))
@@ -119,54 +129,54 @@ _runner = run = Runner(shortcut)
 # ---- one device ----------------------------------------------------------------------------------
 
 
-def devices(model: Any) -> int:
-    """How many devices share a batch: Keras trains on one here."""
+def devices(model: Layer) -> int:
+    """The number of devices that share a batch: Keras trains on one."""
     del model
     return 1
 
 
-def multiple_steps(model: Any) -> bool:
+def multiple_steps(model: Layer) -> bool:
     """Whether Keras's trainer can run several steps in one call."""
     del model
     return False
 
 
-def is_chief(model: Any) -> bool:
-    """Whether this process is the one that writes files."""
+def is_chief(model: Layer) -> bool:
+    """Whether this process writes files."""
     del model
     return True
 
 
 def replicas() -> tuple[int, int]:
-    """Within a step: which of how many parts of the batch this is."""
+    """In a step, the index of the part of the batch, and the number of parts."""
     return 0, 1
 
 
-def scope(model: Any) -> Any:
-    """A context, to make variables in that belong to the model."""
+def scope(model: Layer) -> AbstractContextManager[Any]:
+    """A context in which to make variables that belong to the model."""
     del model
     return nullcontext()
 
 
-def belongs(variable: Any, model: Any) -> bool:
-    """Whether a variable was made for the same devices as the model's own."""
+def belongs(variable: Variable, model: Layer) -> bool:
+    """Whether a variable is on the same devices as those of the model."""
     del variable, model
     return True
 
 
-def dealt_out(batch: Any, model: Any) -> Any:
-    """A batch in the form that `train_on_batch` takes: as it is."""
+def dealt_out(batch: Data, model: Layer) -> Data:
+    """A batch in the form that `train_on_batch` takes: unchanged."""
     del model
     return batch
 
 
-def alone(call: Callable[[], Any]) -> Any:
-    """`call()`."""
+def alone(call: Callable[[], T]) -> T:
+    """Runs `call()`."""
     return call()
 
 
 def predict(model: Layer, method: functions.Method, *tensors: Any, **options: Hashable) -> Any:
-    """What a method computes, as NumPy arrays. See `kgan._backend`."""
+    """The result of a method, as NumPy arrays. See `kgan._backend`."""
     tensors = keras.tree.map_structure(
         lambda x: None if x is None else keras.ops.convert_to_tensor(x), tensors
     )
@@ -174,15 +184,15 @@ def predict(model: Layer, method: functions.Method, *tensors: Any, **options: Ha
         return functions.to_numpy(functions.call(model, method, tensors, options))
 
 
-def average_statistics(model: Any) -> None:
-    """Makes what each device has counted up for itself the mean of all: there is one."""
+def average_statistics(model: Layer) -> None:
+    """Does nothing: there is only one device."""
     del model
 
 
 # ---- data ----------------------------------------------------------------------------------------
 
 
-def readable(part: Callable[[int, int], Any], model: Any) -> Any:
-    """What Keras's trainer reads: the `PyDataset` as it is."""
+def readable(part: Callable[[int, int], keras.utils.PyDataset], model: Layer) -> Data:
+    """The input of Keras's trainer: the `PyDataset` itself."""
     del model
     return part(0, 1)

@@ -1,44 +1,47 @@
-"""Adam in one pass over the weights, where Keras makes ten.
+"""Adam in one pass over the weights. Keras makes ten passes.
 
-On a CPU those are a good part of a small network's step.
+On a CPU, these passes are a large part of the time of a small network's step.
 """
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import torch
 
 from kgan._backend.keras_internals import adam_moments, index_of, tensor_of
+from kgan._typing import Optimizer, Tensor, Variable
 
-# On PyTorch, `keras.optimizers.Adam` makes an object of a subclass that is PyTorch's own.
+# On PyTorch, `keras.optimizers.Adam` makes an object of a subclass for this backend.
 _ADAM = type(keras.optimizers.Adam())
 
 
-def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> bool:
-    """Does what `optimizer.apply(gradient, variables)` does, or nothing, where it is not for that.
+def apply(
+    optimizer: Optimizer, gradient: Sequence[Tensor | None], variables: Sequence[Variable]
+) -> bool:
+    """Does what `optimizer.apply(gradient, variables)` does, or nothing if it does not apply.
 
     Args:
         optimizer: `keras.optimizers.Optimizer`, built for the variables.
-        gradient: Tensors, or None, one for each of the variables.
+        gradient: A tensor or None for each of the variables.
         variables: `keras.Variable`s.
 
     Returns:
-        Whether it did it: the optimizer is an Adam of which nothing but that is asked, and there
-        is a gradient for all variables, float32 on the CPU.
+        Whether it updated the variables. It does so for a plain Adam, without other options, and
+        float32 variables on the CPU that all have a gradient.
     """
     weights = [tensor_of(variable) for variable in variables]
     if (
         not weights
         or any(part is None for part in gradient)
-        or not all(_is_within_reach(weight) for weight in weights)
-        or not _is_nothing_else(optimizer, variables)
+        or not all(_is_supported(weight) for weight in weights)
+        or not _is_plain(optimizer, variables)
     ):
         return False
     places = [index_of(optimizer, variable) for variable in variables]
     moments = [[tensor_of(kept[place]) for place in places] for kept in adam_moments(optimizer)]
-    # It goes through the memory of all four as it lies. A gradient lies as PyTorch came by it.
+    # The fused operation goes through the memory of all four in the same order. A gradient may have
+    # another layout.
     gradient = [_laid_out_as(w, part) for w, part in zip(weights, gradient, strict=True)]
     for kept in moments:
         for weight, moment in zip(weights, kept, strict=True):
@@ -54,7 +57,7 @@ def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> 
         beta1=optimizer.beta_1,
         beta2=optimizer.beta_2,
         weight_decay=0.0,
-        # Keras adds epsilon to the root of the second moment as it is, PyTorch as corrected.
+        # Keras adds epsilon to the root of the second moment before bias correction, PyTorch after.
         eps=optimizer.epsilon / math.sqrt(1.0 - optimizer.beta_2**step),
         amsgrad=False,
         maximize=False,
@@ -63,7 +66,7 @@ def apply(optimizer: Any, gradient: Sequence[Any], variables: Sequence[Any]) -> 
     return True
 
 
-def _is_nothing_else(optimizer: Any, variables: Sequence[Any]) -> bool:
+def _is_plain(optimizer: Optimizer, variables: Sequence[Variable]) -> bool:
     return (
         optimizer.__class__ is _ADAM
         and not optimizer.amsgrad
@@ -81,16 +84,17 @@ def _is_nothing_else(optimizer: Any, variables: Sequence[Any]) -> bool:
     )
 
 
-def _is_within_reach(weight: Any) -> bool:
+def _is_supported(weight: Tensor) -> bool:
     if weight.device.type != "cpu" or weight.dtype != torch.float32:
         return False
-    # Without gaps: as it came, or a kernel as `torch_layers` lays it out.
+    # Without gaps in memory: contiguous, or a kernel in the layout of `torch_layers`.
     return weight.is_contiguous() or (
         weight.ndim == 4 and weight.permute(3, 0, 1, 2).is_contiguous()
     )
 
 
-def _laid_out_as(model: Any, tensor: Any) -> Any:
+def _laid_out_as(model: Tensor, tensor: Tensor) -> Tensor:
+    """A tensor in the memory layout of another one."""
     if tensor.stride() == model.stride():
         return tensor
     return torch.empty_like(model).copy_(tensor)

@@ -1,8 +1,8 @@
-"""Keras's layers as PyTorch computes them fastest.
+"""Faster versions of Keras's layers for PyTorch.
 
-Keras's layout is the one that suits CPUs, channels last, and PyTorch computes in it where a tensor
-of channels first lies in memory as one of channels last. So these permute and copy nothing; Keras
-does copy, before and after every convolution.
+Keras's layout, channels last, is fast on CPUs. PyTorch computes in it if a tensor with channels
+first has the memory layout of channels last. So these functions permute axes and copy nothing.
+Keras copies before and after every convolution.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,9 @@ import torch
 from torch.nn import functional
 
 from kgan._backend.keras_internals import tensor_of
-from kgan._typing import Layer, Tensor
+from kgan._typing import Layer, Shape, Tensor, Variable
 
 Call = Callable[..., Any]
-Shape = tuple[int | None, ...]
 
 
 def shortcut(layer: Layer, only_input: keras.KerasTensor | None) -> Call:
@@ -27,12 +26,12 @@ def shortcut(layer: Layer, only_input: keras.KerasTensor | None) -> Call:
     return make(layer, tuple(only_input.shape)) or layer.call
 
 
-def _value(weight: Any) -> Any:
-    """The tensor, also where LoRA has put an expression in the place of a variable."""
+def _value(weight: Variable | Tensor) -> Tensor:
+    """The tensor of a weight. With LoRA, a weight is an expression and not a variable."""
     return tensor_of(weight) if isinstance(weight, keras.Variable) else weight
 
 
-def _activated(layer: Any, x: Any) -> Any:
+def _activated(layer: Layer, x: Tensor) -> Tensor:
     return x if layer.activation is keras.activations.linear else layer.activation(x)
 
 
@@ -53,14 +52,14 @@ def _operands(layer: Layer, x: Tensor) -> tuple[Tensor, Tensor]:
     return copies[0], copies[1]
 
 
-def _lay_out_kernel(layer: Any) -> None:
-    """Has a kernel lie in memory as convolutions read it, or each would make a copy that does."""
+def _lay_out_kernel(layer: Layer) -> None:
+    """Stores a kernel in the memory layout of convolutions, which would copy it otherwise."""
     if isinstance(layer.kernel, keras.Variable):
         value = tensor_of(layer.kernel)
         value.data = value.data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
 
 
-def _convolution(layer: Any, input_shape: Shape) -> Call | None:
+def _convolution(layer: Layer, input_shape: Shape) -> Call | None:
     if layer.data_format != "channels_last" or layer.padding not in {"same", "valid"}:
         return None
     pads = []
@@ -77,7 +76,7 @@ def _convolution(layer: Any, input_shape: Shape) -> Call | None:
     within = [before for before, _ in pads] if even else 0
     _lay_out_kernel(layer)
 
-    def call(x: Any) -> Any:
+    def call(x: Tensor) -> Tensor:
         x, kernel = _operands(layer, x)
         if not even:
             x = functional.pad(x, [*pads[1], *pads[0]])
@@ -95,9 +94,9 @@ def _convolution(layer: Any, input_shape: Shape) -> Call | None:
     return call
 
 
-def _transposed_convolution(layer: Any, input_shape: Shape) -> Call | None:
+def _transposed_convolution(layer: Layer, input_shape: Shape) -> Call | None:
     del input_shape
-    # Other paddings cut off more at one end than at the other.
+    # Other paddings cut off more at one end than at the other one.
     doubles = all(
         kernel >= stride and (kernel - stride) % 2 == 0
         for kernel, stride in zip(layer.kernel_size, layer.strides, strict=True)
@@ -116,7 +115,7 @@ def _transposed_convolution(layer: Any, input_shape: Shape) -> Call | None:
     ]
     _lay_out_kernel(layer)
 
-    def call(x: Any) -> Any:
+    def call(x: Tensor) -> Tensor:
         x, kernel = _operands(layer, x)
         y = functional.conv_transpose2d(x, kernel, _value(layer.bias), layer.strides, pads)
         return _activated(layer, y.permute(0, 2, 3, 1))
@@ -124,11 +123,11 @@ def _transposed_convolution(layer: Any, input_shape: Shape) -> Call | None:
     return call
 
 
-def _dense(layer: Any, input_shape: Shape) -> Call | None:
+def _dense(layer: Layer, input_shape: Shape) -> Call | None:
     if len(input_shape) != 2:
         return None
 
-    def call(x: Any, training: bool | None = None) -> Any:
+    def call(x: Tensor, training: bool | None = None) -> Tensor:
         del training
         kernel, bias = _value(layer.kernel), _value(layer.bias)
         return _activated(layer, x @ kernel if bias is None else torch.addmm(bias, x, kernel))
@@ -136,13 +135,13 @@ def _dense(layer: Any, input_shape: Shape) -> Call | None:
     return call
 
 
-def _batch_normalization(layer: Any, input_shape: Shape) -> Call | None:
-    renormalises = getattr(layer, "renorm", False)  # which Keras can from 3.14 on
+def _batch_normalization(layer: Layer, input_shape: Shape) -> Call | None:
+    renormalises = getattr(layer, "renorm", False)  # Keras has it from 3.14 on
     channels_last = layer.axis in {-1, len(input_shape) - 1}
     if renormalises or layer.synchronized or not channels_last:
         return None
 
-    def call(x: Any, training: bool | None = None, mask: None = None) -> Any:
+    def call(x: Tensor, training: bool | None = None, mask: None = None) -> Tensor:
         del mask
         by_batch = bool(training and layer.trainable)
         moving = [tensor_of(layer.moving_mean), tensor_of(layer.moving_variance)]
@@ -156,7 +155,7 @@ def _batch_normalization(layer: Any, input_shape: Shape) -> Call | None:
             layer.epsilon,
         )
         if by_batch:
-            # PyTorch's own moving variance would be of n / (n - 1) of the batch's.
+            # PyTorch's own moving variance would be larger by n / (n - 1).
             variance = scale.pow(-2).sub_(layer.epsilon).clamp_(min=0.0)
             torch._foreach_lerp_(moving, [mean, variance], 1.0 - layer.momentum)
         return y.movedim(1, -1)
@@ -164,19 +163,19 @@ def _batch_normalization(layer: Any, input_shape: Shape) -> Call | None:
     return call
 
 
-def _leaky_relu(layer: Any, input_shape: Shape) -> Call:
+def _leaky_relu(layer: Layer, input_shape: Shape) -> Call:
     del input_shape
     return lambda x: functional.leaky_relu(x, layer.negative_slope)
 
 
-def _relu(layer: Any, input_shape: Shape) -> Call | None:
+def _relu(layer: Layer, input_shape: Shape) -> Call | None:
     del input_shape
     plain = layer.max_value is None and not layer.negative_slope and not layer.threshold
     return functional.relu if plain else None
 
 
-def _flatten(layer: Any, input_shape: Shape) -> Call | None:
-    # One axis is added to a row of numbers, and those of channels first are moved.
+def _flatten(layer: Layer, input_shape: Shape) -> Call | None:
+    # Flatten adds an axis to a vector, and moves the axes of images with channels first.
     if len(input_shape) < 2 or layer.data_format != "channels_last":
         return None
     return lambda x: x.flatten(1)
