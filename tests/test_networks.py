@@ -151,7 +151,7 @@ def test_a_discriminator_that_classifies():
     )
     assert [tuple(output.shape) for output in discriminator.outputs] == [(None, 1), (None, 3)]
     gan = kgan.GAN(generator, discriminator)
-    assert gan.has_second_output
+    assert len(gan.discriminator.outputs) == 2
     assert gan.num_classes == 3
     with pytest.raises(ValueError, match="num_classes for a classifier"):
         kgan.networks.dcgan(classifier=True)

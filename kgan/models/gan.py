@@ -8,6 +8,7 @@ from keras import ops
 
 from kgan import augmentations, losses
 from kgan._arguments import integer
+from kgan._backend.keras_internals import untrack
 from kgan._noise import for_batch
 from kgan._typing import Batch, Layer, Logs, Network, Noise, Optimizer, Shape, Tensor
 from kgan.models import network_checks
@@ -173,9 +174,11 @@ class GAN(LatentModel):
         self._check_options(kwargs)
         with self.making_variables(ema_decay):
             for previous in (*self.penalties, self.augmentation):
-                self._tracker.untrack(previous)
+                untrack(self, previous)
             self.penalties = get_penalties(penalties)
             self.augmentation = augmentations.get(augmentation)
+            if self.augmentation is not None:
+                self.augmentation.check(self.image_shape)
         self.critic = self._make_critic()
         super().compile(
             generator_optimizer=generator_optimizer,

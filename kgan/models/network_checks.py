@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from kgan._arguments import integer
+from kgan._backend.keras_internals import layers_of, operation_of
 from kgan._typing import Network, Tensor
 from kgan.training.batch_spec import fits, shown
 
@@ -138,7 +139,7 @@ def _check_is_built(role: str, network: Network) -> None:
 
 
 def _check_regularizers(role: str, network: Network) -> None:
-    for layer in network._flatten_layers():
+    for layer in layers_of(network):
         if getattr(layer, "activity_regularizer", None) is not None:
             raise ValueError(
                 "Expected regularizers of weights alone, as kernel_regularizer. Received: the "
@@ -208,7 +209,7 @@ def range_of(network: Network) -> dict[str, Any]:
 def last_operation(tensor: Tensor) -> tuple[Any, str]:
     """The operation that makes a network's output what it is, and its activation's name."""
     while True:
-        last = tensor._keras_history.operation
+        last = operation_of(tensor)
         activation = getattr(last, "activation", None)
         name = getattr(activation, "__name__", type(activation).__name__).lower()
         if isinstance(last, keras.Model) and getattr(last, "outputs", None):
@@ -280,7 +281,7 @@ def resolve_num_classes(
 def _embedded_classes(network: Network) -> int | None:
     sizes = {
         size
-        for layer in network._flatten_layers()
+        for layer in layers_of(network)
         for kind, attribute in (
             (keras.layers.Embedding, "input_dim"),
             (keras.layers.CategoryEncoding, "num_tokens"),

@@ -23,7 +23,7 @@ def feed(
     """What Keras's trainer reads instead of a dataset.
 
     Args:
-        dataset: Datathing that `fit` takes. One that has `batch(epoch, index)`, as
+        dataset: Anything that `fit` takes. One that has `batch(epoch, index)`, as
             `kgan.data.ImageDataset` has, is read through it; all others are returned as they are.
         epoch: Called when an epoch begins, returns its number. Picklable, for worker processes.
         steps: Integer, batches to an epoch. Defaults to the dataset's own number.

@@ -14,6 +14,7 @@ from keras import ops
 
 from kgan import _backend, _interrupts
 from kgan._backend import graph
+from kgan._backend.keras_internals import untrack
 from kgan._files import written_whole
 from kgan._typing import (
     Batch,
@@ -119,15 +120,17 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         self.evaluation_noise = keras.random.SeedGenerator(0)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in type(self).networks and self.__dict__.get(name) not in (None, value):
-            self._forget_network(name)
+        # Not `self.__dict__`: PyTorch keeps networks elsewhere.
+        previous = getattr(self, name, None) if name in type(self).networks else None
+        if previous is not None and previous is not value:
+            self._forget_network(name, previous)
         super().__setattr__(name, value)
 
-    def _forget_network(self, name: str) -> None:
+    def _forget_network(self, name: str, network: Network) -> None:
         """Removes a network that another one replaces, and the average of it."""
-        self._tracker.untrack(self.__dict__[name])
+        untrack(self, network)
         if name in self._averages:
-            self._tracker.untrack(self._averages.pop(name))
+            untrack(self, self._averages.pop(name))
 
     # ---- what a family states --------------------------------------------------------------------
 
@@ -323,7 +326,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
     def _replace_means(self) -> None:
         # Keras does not by itself forget what it was compiled with before.
-        self._tracker.untrack(getattr(self, "_means", None))
+        untrack(self, getattr(self, "_means", None))
         names = list(self.log_names())
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -358,7 +361,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         self.ema_decay = decay
         if decay is None:
             for name in list(self._averages):
-                self._tracker.untrack(self._averages.pop(name))
+                untrack(self, self._averages.pop(name))
         else:
             self._begin_averages()
 

@@ -5,6 +5,12 @@ from typing import Any
 
 import keras
 
+from kgan._backend.keras_internals import (
+    innermost,
+    learning_rate_of,
+    moving_averages,
+    trained_variables,
+)
 from kgan._typing import Config, Network, Optimizer, Tensor, Variable
 from kgan._versions import KERAS
 
@@ -94,7 +100,7 @@ class Optimizers(keras.optimizers.Optimizer):
             _build(optimizer, variables[role], role)
         # What Keras's `SwapEMAWeights` exchanges with `_model_variables_moving_average`.
         self._trainable_variables = [
-            v for optimizer in self._averaging() for v in optimizer._trainable_variables
+            v for optimizer in self._averaging() for v in trained_variables(optimizer)
         ]
         self.built = True
 
@@ -117,7 +123,7 @@ class Optimizers(keras.optimizers.Optimizer):
                     f"be: here each network is trained in turn. Set `{role}.trainable = True` "
                     "and compile again."
                 )
-            known = innermost(self[role])._trainable_variables
+            known = trained_variables(self[role])
             if [id(variable) for variable in known] != [id(variable) for variable in variables]:
                 raise ValueError(
                     f"Expected the {role} to train the weights that it had when it was compiled. "
@@ -149,7 +155,7 @@ class Optimizers(keras.optimizers.Optimizer):
                 f"3.15 or later, or `{optimizer_argument(self.roles[0])}` made with `use_ema=True` "
                 f"too. Received: Keras {keras.version()}."
             )
-        return [v for optimizer in averaging for v in optimizer._model_variables_moving_average]
+        return [v for optimizer in averaging for v in moving_averages(optimizer)]
 
     @property
     def variables(self) -> list[Variable]:
@@ -169,7 +175,7 @@ class Optimizers(keras.optimizers.Optimizer):
     @learning_rate.setter
     def learning_rate(self, value: Tensor) -> None:
         for role, optimizer in self.items():
-            schedule = innermost(optimizer)._learning_rate
+            schedule = learning_rate_of(optimizer)
             if isinstance(schedule, _Schedule):
                 raise TypeError(
                     f"The {role}'s optimizer has a learning rate schedule, {schedule!r}: its rate "
@@ -186,7 +192,7 @@ class Optimizers(keras.optimizers.Optimizer):
             return
         known = {id(variable) for variable in var_list}
         for optimizer in self._all():
-            own = [v for v in innermost(optimizer)._trainable_variables if id(v) in known]
+            own = [v for v in trained_variables(optimizer) if id(v) in known]
             optimizer.finalize_variable_values(own)
             if innermost(optimizer).use_ema:
                 for variable in own:
@@ -242,11 +248,6 @@ def _portable(config: Config) -> Config:
     return config
 
 
-def innermost(optimizer: Optimizer) -> Optimizer:
-    """The optimizer inside a LossScaleOptimizer, or the optimizer itself."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
-
-
 def _check_differ(by_role: Mapping[str, Optimizer]) -> None:
     seen: dict[int, str] = {}
     for role, optimizer in by_role.items():
@@ -264,7 +265,7 @@ def _build(optimizer: Optimizer, variables: Sequence[Variable], role: str) -> No
     if not optimizer.built:
         optimizer.build(list(variables))
         return
-    known = [id(variable) for variable in innermost(optimizer)._trainable_variables]
+    known = [id(variable) for variable in trained_variables(optimizer)]
     if known != [id(variable) for variable in variables]:
         raise ValueError(
             f"Expected a new optimizer for the {role}. Received: {optimizer!r}, which was built "

@@ -201,3 +201,11 @@ def test_an_augmentation_of_ones_own_may_take_other_data():
     jitter = Jitter()
     jitter.check((2,))
     assert tuple(jitter.augment(ops.zeros((4, 2)), keras.random.SeedGenerator(1)).shape) == (4, 2)
+
+
+def test_compile_checks_that_the_augmentation_takes_the_images():
+    generator = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    discriminator = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    gan = kgan.GAN(generator, discriminator)
+    with pytest.raises(ValueError, match="Expected images of shape"):
+        gan.compile(augmentation="diff_augment")

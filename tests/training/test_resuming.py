@@ -403,7 +403,7 @@ def test_the_backup_of_another_model_is_refused(make_gan, dataset, tmp_path):
         with pytest.raises(ValueError, match=r"latest\.keras to be a backup of this model"):
             fit(network, **options)
     (tmp_path / "latest.keras").write_bytes(before[:1000])
-    with pytest.raises(ValueError, match="Delete it to begin anew"):
+    with pytest.raises(ValueError, match="Delete it to train from scratch"):
         fit("mlp")
 
 
