@@ -196,9 +196,7 @@ class InfoGAN(GAN):
             values = np.linspace(-extent, extent, steps)[:, None]
         latents = np.repeat(latents[:, None], len(values), axis=1)
         latents[:, :, span] = values
-        flat = latents.reshape(-1, self.latent_dim)
-        images = self.decode(flat, averaged=averaged)
-        return images.reshape(n, len(values), *images.shape[1:])
+        return self._decode_paths(latents, averaged=averaged)
 
     def find_codes(self, images: Images, batch_size: int = 256) -> tuple[tuple[Array, ...], Array]:
         """Predicts the codes of images, generated or real.

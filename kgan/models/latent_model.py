@@ -175,9 +175,27 @@ class LatentModel(GenerativeModel):
         n, steps = integer("n", n), integer("steps", steps, least=2)
         random = np.random.default_rng(seed)
         ends = self._draw_latents(random, n), self._draw_latents(random, n)
-        latents = self._between(*ends, steps).reshape(n * steps, self.latent_dim)
-        labels = self.labels_for(n, labels)
-        images = self.decode(latents, None if labels is None else np.repeat(labels, steps))
+        return self._decode_paths(self._between(*ends, steps), self.labels_for(n, labels))
+
+    def _decode_paths(
+        self, latents: Array, labels: Labels | None = None, averaged: bool = True
+    ) -> Images:
+        """The images of several latents for each of n labels.
+
+        Args:
+            latents: Float array `(n, steps, latent_dim)`.
+            labels: Integer array `(n,)`, or None.
+            averaged: As for `generate`.
+
+        Returns:
+            Float32 array `(n, steps, height, width, channels)`.
+        """
+        n, steps = latents.shape[:2]
+        images = self.decode(
+            latents.reshape(n * steps, self.latent_dim),
+            None if labels is None else np.repeat(labels, steps),
+            averaged=averaged,
+        )
         return images.reshape(n, steps, *images.shape[1:])
 
     def labels_for(self, n: int, labels: npt.ArrayLike | None = None) -> Labels | None:

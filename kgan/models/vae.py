@@ -483,11 +483,7 @@ class VAE(LatentModel):
             )
         vectors = np.repeat(self.draw_latents(n, seed)[:, None], steps, axis=1)
         vectors[:, :, latent] = np.linspace(-extent, extent, steps)
-        given = self.labels_for(n, labels)
-        images = self.decode(
-            vectors.reshape(n * steps, -1), None if given is None else np.repeat(given, steps)
-        )
-        return images.reshape(n, steps, *images.shape[1:])
+        return self._decode_paths(vectors, self.labels_for(n, labels))
 
     def kl_per_latent(
         self, images: npt.ArrayLike, labels: npt.ArrayLike | None = None, batch_size: int = 256
@@ -541,11 +537,12 @@ class VAE(LatentModel):
         arrays = self._checked_arrays(images, labels)
         at_once = min(samples, 64)
         size = max(1, _DECODED_AT_ONCE // at_once)
+        posterior = self.predict_in_batches(VAE._posterior_of_arrays, arrays, size)
         parts = []
         interrupt = _interrupts.Remembered()
         with interrupt.listening():
             for first in range(0, len(arrays[0]), size):
-                rows = [array[first : first + size] for array in arrays]
+                rows = [array[first : first + size] for array in (*posterior, *arrays)]
                 parts.append(self._log_prob_of_rows(rows, samples, at_once, (seed, first)))
                 interrupt.arrive()
         return np.concatenate(parts)
@@ -553,13 +550,13 @@ class VAE(LatentModel):
     def _log_prob_of_rows(
         self, rows: list[np.ndarray], samples: int, at_once: int, seed: tuple[int, int]
     ) -> np.ndarray:
-        posterior = self.predict_in_batches(VAE._posterior_of_arrays, rows, len(rows[0]))
+        """The estimates for some images: `rows` are the arguments of `_log_sum_of_weights`."""
         random = np.random.default_rng(seed)
         total = np.full(len(rows[0]), -np.inf)
         for first in range(0, samples, at_once):
             shape = (len(rows[0]), min(at_once, samples - first), self.latent_dim)
             normal = random.standard_normal(shape, "float32")  # the same on every backend
-            terms = _backend.predict(self, VAE._log_sum_of_weights, normal, *posterior, *rows)
+            terms = _backend.predict(self, VAE._log_sum_of_weights, normal, *rows)
             total = np.logaddexp(total, np.asarray(terms, "float64"))
         return total - math.log(samples)
 
