@@ -128,9 +128,8 @@ def _measure(model: GenerativeModel, source: DataSource, options: argparse.Names
 
     has_likelihood = isinstance(model, HasLikelihood) and options.likelihood_samples > 0
     if not (isinstance(model, (Generates, Encodes)) or has_likelihood):
-        raise ValueError(
-            "Expected a model that generates images, reconstructs them or has a likelihood. "
-            f"Received: {options.model}, which holds a {type(model).__name__}."
+        raise inputs.lacks(
+            options.model, model, "generates images, reconstructs them or has a likelihood"
         )
     train = source.load(options.split)
     progress = Progress()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kgan.cli import argument_types
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from kgan.data import ImageDataset
     from kgan.runs import RunConfig, SavedRun
+    from kgan.training import GenerativeModel
 
 _BINARIZATIONS = ("dynamic", "static", "threshold", "none")
 
@@ -49,14 +51,34 @@ class DataSource:
     name: str
     data_dir: str | None
     options: dict[str, Any]
+    _loaded: dict[str, ImageDataset] = field(default_factory=dict, init=False)
 
     def load(self, split: str) -> ImageDataset:
-        """Loads a split."""
+        """Loads a split, once."""
+        if split not in self._loaded:
+            self._loaded[split] = self._load(split)
+        return self._loaded[split]
+
+    def _load(self, split: str) -> ImageDataset:
         from kgan import data
 
         # Standard output is for results, which another program may read.
         with contextlib.redirect_stdout(sys.stderr):  # a download prints its progress
             return data.load_dataset(self.name, split, data_dir=self.data_dir, **self.options)
+
+
+def lacks(path: Path, model: GenerativeModel, capability: str) -> ValueError:
+    """The error about a model that cannot do what a subcommand needs.
+
+    Args:
+        path: Where the model is.
+        model: The model.
+        capability: What it should do: "generates images".
+    """
+    return ValueError(
+        f"Expected a model that {capability}. Received: {path}, which holds a "
+        f"{type(model).__name__}."
+    )
 
 
 def data_source(saved: SavedRun, options: argparse.Namespace) -> DataSource:

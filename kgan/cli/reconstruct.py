@@ -60,10 +60,7 @@ def run(options: argparse.Namespace) -> int:
         from kgan.training.capabilities import Encodes, is_conditional
     saved = runs.Run.open(options.model, compile=False)
     if not isinstance(saved.model, Encodes):
-        raise ValueError(
-            "Expected a model that encodes images, such as a VAE. "
-            f"Received: {options.model}, which holds a {type(saved.model).__name__}."
-        )
+        raise inputs.lacks(options.model, saved.model, "encodes images, such as a VAE")
     dataset = inputs.data_source(saved, options).load(options.split)
     count = min(options.count, len(dataset.images))
     real, labels = dataset.draw(count, options.seed)

@@ -53,10 +53,7 @@ def run(options: argparse.Namespace) -> int:
         from kgan.training.capabilities import Generates
     model = runs.Run.open(options.model, compile=False).model
     if not isinstance(model, Generates):
-        raise ValueError(
-            "Expected a model that generates images. "
-            f"Received: {options.model}, which holds a {type(model).__name__}."
-        )
+        raise inputs.lacks(options.model, model, "generates images")
     labels = _labels(model, options.count, options.label)
     given = {} if labels is None else {"labels": labels}
     made = images.to_uint8(model.generate(options.count, seed=options.seed, **given))
