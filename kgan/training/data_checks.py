@@ -6,6 +6,7 @@ received and how to fix it.
 """
 
 import copy
+import functools
 import math
 import types
 import warnings
@@ -18,7 +19,7 @@ import numpy as np
 from kgan._backend import tf_data
 from kgan._typing import Data, LabelsLike, Shape, Tensor
 from kgan.training.batch_spec import BatchSpec, fits, shown
-from kgan.training.feed import ends_of_pass, is_indexed
+from kgan.training.feed import ends_of_pass, is_indexed, worker_options
 
 _INSPECTED = 32  # images: enough to see a range
 
@@ -166,11 +167,7 @@ def checked(x: Data, spec: BatchSpec) -> Any:
         A container of the same kind. A `tf.data.Dataset` raises a
         `tensorflow.errors.InvalidArgumentError`, others raise a ValueError.
     """
-
-    def check(batch: Any) -> Any:
-        check_values(*split_batch(batch), spec=spec)
-        return batch
-
+    check = functools.partial(_passed, spec=spec)  # picklable, for worker processes
     if isinstance(x, types.GeneratorType):
         return _checked_batches(x, check)
     if isinstance(x, keras.utils.PyDataset):
@@ -190,6 +187,12 @@ def checked(x: Data, spec: BatchSpec) -> Any:
     return x
 
 
+def _passed(batch: Any, spec: BatchSpec) -> Any:
+    """The batch, if it is what it must be."""
+    check_values(*split_batch(batch), spec=spec)
+    return batch
+
+
 def _checked_batches(batches: Iterator[Any], check: Callable[[Any], Any]) -> Iterator[Any]:
     for batch in batches:
         yield check(batch)
@@ -199,11 +202,7 @@ class _CheckedDataset(keras.utils.PyDataset):
     """A `PyDataset` that checks each batch of another when it is made."""
 
     def __init__(self, dataset: Any, check: Callable[[Any], Any]) -> None:
-        super().__init__(
-            workers=dataset.workers,
-            use_multiprocessing=dataset.use_multiprocessing,
-            max_queue_size=dataset.max_queue_size,
-        )
+        super().__init__(**worker_options(dataset))
         self.dataset = dataset
         self.check = check
 

@@ -55,6 +55,15 @@ def is_indexed(dataset: Data) -> bool:
     return is_dataset and callable(getattr(dataset, "batch", None))
 
 
+def worker_options(dataset: Data) -> dict[str, Any]:
+    """The arguments of a `PyDataset` about the workers that make its batches."""
+    return {
+        "workers": dataset.workers,
+        "use_multiprocessing": dataset.use_multiprocessing,
+        "max_queue_size": dataset.max_queue_size,
+    }
+
+
 def ends_of_pass(dataset: Data, **part: Any) -> tuple[Any, Any]:
     """The first batch of an indexed dataset, and the last of a pass: only that may be shorter."""
     steps = len(dataset)
@@ -77,11 +86,7 @@ class _EpochBatches(keras.utils.PyDataset):
         first: int,
         part: tuple[int, int],
     ) -> None:
-        super().__init__(
-            workers=dataset.workers,
-            use_multiprocessing=dataset.use_multiprocessing,
-            max_queue_size=dataset.max_queue_size,
-        )
+        super().__init__(**worker_options(dataset))
         self.dataset = dataset
         self.epoch = epoch
         self.steps = steps

@@ -369,7 +369,6 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         for name in self.averaged:
             if name not in self._averages:
                 self._averages[name] = AveragedNetwork(getattr(self, name), f"averaged_{name}")
-        self._seen_weights = None
 
     def _resolve_optimizer(self, role: str, optimizer: str | Optimizer | None) -> Optimizer:
         if optimizer is None:

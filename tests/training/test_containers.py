@@ -1,5 +1,7 @@
 """Data are checked the same in every container: arrays, tf.data, loaders, datasets, generators."""
 
+import pickle
+
 import keras
 import numpy as np
 import pytest
@@ -112,10 +114,20 @@ def test_labels_as_names(make_gan):
         make_gan("mlp", num_classes=3).fit(RIGHT, names, verbose=0)
 
 
+@pytest.mark.parametrize("container", [Pairs, of_torch])
+def test_checks_go_to_worker_processes(make_gan, container):
+    from kgan.training.data_checks import checked
+
+    data = checked(container((RIGHT + 1) * 127.5), make_gan("mlp").batch_spec(training=True))
+    check = data if container is Pairs else data.collate_fn
+    check = pickle.loads(pickle.dumps(check.check))
+    assert check((RIGHT[:16],))[0] is not None
+    with pytest.raises(ValueError, match=r"in \[-1, 1\].*values from"):
+        check((RIGHT[:16] * 100,))
+
+
 def test_worker_processes_that_are_spawned(make_gan, images, monkeypatch):
     """What they are given can be pickled, and knows its epoch."""
-    import pickle
-
     from kgan.training.feed import feed
 
     gan = make_gan("mlp")
