@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 from kgan._noise import for_batch
@@ -20,6 +21,7 @@ from kgan._typing import Config, Noise, Tensor
 Support = Literal["binary", "levels", "density"]
 
 _HALF_LEVEL = 1.0 / 255.0  # 256 levels on [-1, 1] are 2/255 apart
+_PART = 1 << 20  # values that are checked at once
 
 _EXPECTED = {
     "binary": "Expected binary images, each value exactly -1 or 1.",
@@ -408,21 +410,33 @@ def check_support(support: str, images: np.ndarray) -> None:
     kgan.likelihoods.check_support("binary", images)
     ```
     """
-    values = np.asarray(images, "float64")
+    values = np.asarray(images).reshape(-1)
+    # A part at a time: in float64 the whole would take several times the memory of the images.
+    parts = [
+        _outside(support, values[first : first + _PART].astype("float64"))
+        for first in range(0, len(values), _PART)
+    ]
+    outside = np.concatenate(parts) if parts else np.zeros(0)
+    if len(outside):
+        raise ValueError(
+            f"{_EXPECTED[support]} Received: {len(outside) / len(values):.1%} other values, such "
+            f"as {outside[0]:g}.{_REMEDIES[support]}"
+        )
+
+
+def _outside(support: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Those of the values that are outside a support."""
     if support == "binary":
-        outside = np.abs(values) != 1.0
+        is_inside = np.abs(values) == 1.0
     elif support == "levels":
         # A hundredth of a level: float32 holds the levels far better than this.
         level = (values + 1.0) * 127.5
         with np.errstate(invalid="ignore"):
-            outside = ~((np.abs(level - np.rint(level)) < 0.01) & (np.abs(values) <= 1.0))
+            is_inside = (np.abs(level - np.rint(level)) < 0.01) & (np.abs(values) <= 1.0)
     else:
-        outside = ~np.isfinite(values)
-    if outside.any():
-        raise ValueError(
-            f"{_EXPECTED[support]} Received: {np.mean(outside):.1%} other values, such as "
-            f"{values[outside][0]:g}.{_REMEDIES[support]}"
-        )
+        is_inside = np.isfinite(values)
+    outside: npt.NDArray[np.float64] = values[~is_inside]
+    return outside
 
 
 _LIKELIHOODS: dict[str, type[Likelihood]] = {

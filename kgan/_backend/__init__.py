@@ -17,7 +17,8 @@ Everything else in kgan uses `keras.ops`. The module of each backend defines:
   true, otherwise 0. Then `fn` is not computed and assigns nothing.
 - `average_into(averages, variables, share)`: moves each of the averages towards a variable, by a
   scalar fraction of the distance. Variables that are not floats are copied.
-- `global_norm(tensors) -> norm`: the Euclidean length of all float32 tensors together, 0 for none.
+- `global_norm(tensors) -> norm`: the Euclidean length of all tensors together, computed in float32;
+  0 for none.
 - `run(network, tensors, training) -> tensor`: the output of a network, or the list of its outputs
   if it has several, for one tensor per input. It gives what Keras's own call gives, up to
   rounding, but faster where a backend allows that.

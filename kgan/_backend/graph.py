@@ -173,11 +173,15 @@ def _only_input(arguments: Any) -> keras.KerasTensor | None:
 
 
 def _filled_in(arguments: Any) -> Any:
-    """A faster `arguments.fill_in` for the common case of a single tensor."""
-    tensors = arguments.keras_tensors
-    if len(tensors) == len(arguments.args) == 1 and arguments.args[0] is tensors[0]:
-        only, kwargs = id(tensors[0]), arguments.kwargs
-        return lambda values: ((values[only],), dict(kwargs))
+    """A faster `arguments.fill_in` for the common cases: a single tensor, or a list of tensors."""
+    kwargs, places = arguments.kwargs, [id(tensor) for tensor in arguments.keras_tensors]
+    if len(arguments.args) == 1:
+        given = arguments.args[0]
+        if len(places) == 1 and id(given) == places[0]:
+            only = places[0]
+            return lambda values: ((values[only],), dict(kwargs))
+        if isinstance(given, list) and [id(each) for each in given] == places:
+            return lambda values: (([values[place] for place in places],), dict(kwargs))
     return arguments.fill_in
 
 

@@ -117,7 +117,9 @@ def average_into(
 
 def global_norm(tensors: Sequence[Tensor]) -> Tensor:
     """The Euclidean length of all tensors together."""
-    return tf.linalg.global_norm(tensors) if tensors else tf.constant(0.0)
+    if not tensors:
+        return tf.constant(0.0)
+    return tf.linalg.global_norm([keras.ops.cast(tensor, "float32") for tensor in tensors])
 
 
 def apply(

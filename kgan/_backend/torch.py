@@ -109,7 +109,7 @@ def average_into(
 
 def global_norm(tensors: Sequence[Tensor]) -> Tensor:
     """The Euclidean length of all tensors together."""
-    return torch.nn.utils.get_total_norm(list(tensors))
+    return torch.nn.utils.get_total_norm([tensor.float() for tensor in tensors])
 
 
 def apply(

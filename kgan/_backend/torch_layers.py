@@ -32,7 +32,11 @@ def _value(weight: Variable | Tensor) -> Tensor:
 
 
 def _activated(layer: Layer, x: Tensor) -> Tensor:
-    return x if layer.activation is keras.activations.linear else layer.activation(x)
+    if layer.activation is keras.activations.linear:
+        return x
+    if layer.activation is keras.activations.silu:
+        return functional.silu(x)
+    return layer.activation(x)
 
 
 def _kernel(layer: Layer) -> Tensor:

@@ -288,7 +288,11 @@ class VAE(LatentModel):
         )
 
     def evaluation_step(self, batch: Batch) -> Logs:
-        """Measures the negative ELBO, with the full `beta`, on one batch of held-out images."""
+        """Measures the negative ELBO, with the full `beta`, on one batch of held-out images.
+
+        With an `ema_decay` in `compile`, it is that of the averaged networks, as everywhere but in
+        training.
+        """
         loss, logs = self._negative_elbo(batch, self.beta, self.evaluation_noise, training=False)
         return self.record(batch, loss=loss + self.regularisation("model"), **logs)
 
@@ -300,9 +304,12 @@ class VAE(LatentModel):
         training: bool,
         free_bits: float = 0.0,
     ) -> tuple[Tensor, Logs]:
-        posterior = self._posterior(self.encoder, batch.images, batch.labels, training)
+        encoder, decoder = (
+            self.network_in_use(name, averaged=not training) for name in self.networks
+        )
+        posterior = self._posterior(encoder, batch.images, batch.labels, training)
         latents = _sample(posterior, noise)
-        outputs = self._outputs(self.decoder, latents, batch.labels, training)
+        outputs = self._outputs(decoder, latents, batch.labels, training)
         reconstruction = -ops.mean(
             self.likelihood.log_prob(batch.images, outputs, training=training)
         )

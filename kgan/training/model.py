@@ -170,7 +170,9 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             training: Whether it runs in training mode.
         """
         outputs = _backend.run(network, tensors, training)
-        return keras.tree.map_structure(lambda tensor: ops.cast(tensor, "float32"), outputs)
+        if isinstance(outputs, list):
+            return [ops.cast(output, "float32") for output in outputs]
+        return ops.cast(outputs, "float32")
 
     def minimize(self, role: str, objective: steps.Objective) -> steps.Minimized:
         """Updates the networks of a role once, to lower an objective.

@@ -58,7 +58,7 @@ def regularisation(parts: Sequence[Layer]) -> Tensor:
 
 
 def _gradient_norm(gradient: Sequence[Tensor | None], optimizer: Optimizer) -> Tensor:
-    there = [ops.cast(part, "float32") for part in gradient if part is not None]
+    there = [part for part in gradient if part is not None]
     norm = _backend.global_norm(there) / optimizer.scale_loss(1.0)
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         # Such an optimizer skips a step whose gradient overflowed: a step of length 0.
