@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from kgan._arguments import integer
 from kgan._noise import for_batch
 from kgan._registry import find
 from kgan._typing import Config, Noise, Tensor
@@ -237,6 +238,9 @@ class DiscretizedLogistic(Likelihood):
         It is within half a level of the mean of the 256 levels, at a fraction of the cost.
         """
         location, log_scale = self._split(outputs)
+        return self._mean_of_values(location, log_scale)
+
+    def _mean_of_values(self, location: Tensor, log_scale: Tensor) -> Tensor:
         scale = ops.exp(self._bounded(log_scale))
         # -1 plus the integral of 1 - F from -1 to 1, without differences of large numbers.
         above = ops.softplus(-ops.abs(location + 1.0) / scale)
@@ -246,6 +250,9 @@ class DiscretizedLogistic(Likelihood):
     def sample(self, outputs: Tensor, noise: Noise) -> Tensor:
         """Draws 8-bit images: each value is one of the 256 levels."""
         location, log_scale = self._split(outputs)
+        return self._drawn(location, log_scale, noise)
+
+    def _drawn(self, location: Tensor, log_scale: Tensor, noise: Noise) -> Tensor:
         share = ops.maximum(_uniform(location, noise), 1e-8)
         drawn = location + ops.exp(self._bounded(log_scale)) * (ops.log(share) - ops.log1p(-share))
         level = ops.round((ops.clip(drawn, -1.0, 1.0) + 1.0) * 127.5)
@@ -257,6 +264,80 @@ class DiscretizedLogistic(Likelihood):
     def get_config(self) -> Config:
         """Returns the constructor's arguments, for saving."""
         return {**super().get_config(), "min_log_scale": self.min_log_scale}
+
+
+@keras.saving.register_keras_serializable(package="kgan")
+class DiscretizedLogisticMixture(DiscretizedLogistic):
+    """Likelihood of 8-bit images: a mixture of rounded logistic distributions for each value.
+
+    A mixture can have peaks at several levels, as the pixels at the edge of a stroke need: they are
+    black, white or anything between. On digits it saves about a quarter of the bits of a single
+    distribution.
+
+    The outputs are the logit of each component's weight, then their locations, then the logs of
+    their scales. The locations are relative to points that lie evenly between -1 and 1, so that the
+    components differ from the start.
+
+    Args:
+        components: Integer, at least 2.
+        min_log_scale: Float, see `DiscretizedLogistic`.
+        name: String, see `Likelihood`.
+
+    Reference:
+        [Salimans et al., 2017](https://arxiv.org/abs/1701.05517) (PixelCNN++), with independent
+        channels.
+    """
+
+    def __init__(
+        self, components: int = 5, min_log_scale: float = -7.0, name: str | None = None
+    ) -> None:
+        super().__init__(min_log_scale, name)
+        self.components = integer("components", components, least=2)
+
+    def outputs_per_channel(self) -> int:
+        """Returns three for each component: a weight, a location and a log scale."""
+        return 3 * self.components
+
+    def log_prob(self, images: Tensor, outputs: Tensor, training: bool = False) -> Tensor:
+        """Computes the log-likelihood of each image, float32 `(batch,)`, see `Likelihood`."""
+        del training
+        images, _ = self._float32(images, outputs)
+        log_weight, location, log_scale = self._components(outputs)
+        each = self._log_prob_of_values(images[..., None, :], location, log_scale)
+        return _total(ops.logsumexp(log_weight + each, axis=-2))
+
+    def mean(self, outputs: Tensor) -> Tensor:
+        """Computes the mean of the mixture, see `DiscretizedLogistic.mean`."""
+        log_weight, location, log_scale = self._components(outputs)
+        means = self._mean_of_values(location, log_scale)
+        return ops.clip(ops.sum(ops.exp(log_weight) * means, axis=-2), -1.0, 1.0)
+
+    def sample(self, outputs: Tensor, noise: Noise) -> Tensor:
+        """Draws 8-bit images: each value is one of the 256 levels."""
+        log_weight, location, log_scale = self._components(outputs)
+        # A component is chosen where the sum of weights passes a random number.
+        total = ops.cumsum(ops.exp(log_weight), axis=-2)
+        passed = total[..., :-1, :] <= _uniform(location[..., 0, :], noise)[..., None, :]
+        chosen = ops.sum(ops.cast(passed, "int32"), axis=-2, keepdims=True)
+        place = ops.reshape(ops.arange(self.components, dtype="int32"), (-1, 1))
+        is_chosen = ops.cast(ops.equal(place, chosen), "float32")
+        return self._drawn(
+            ops.sum(is_chosen * location, axis=-2), ops.sum(is_chosen * log_scale, axis=-2), noise
+        )
+
+    def _components(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Log weights, locations, log scales, `(batch, height, width, components, channels)`."""
+        self._split(outputs)  # checks the number of outputs
+        shape = (*ops.shape(outputs)[:3], 3, self.components, -1)
+        outputs = ops.reshape(ops.cast(outputs, "float32"), shape)
+        points = np.linspace(-1.0, 1.0, self.components, dtype="float32")[:, None]
+        log_weight = ops.log_softmax(outputs[..., 0, :, :], axis=-2)
+        location = outputs[..., 1, :, :] + ops.convert_to_tensor(points)
+        return log_weight, location, outputs[..., 2, :, :]
+
+    def get_config(self) -> Config:
+        """Returns the constructor's arguments, for saving."""
+        return {**super().get_config(), "components": self.components}
 
 
 @keras.saving.register_keras_serializable(package="kgan")
@@ -442,6 +523,7 @@ def _outside(support: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.fl
 _LIKELIHOODS: dict[str, type[Likelihood]] = {
     "bernoulli": Bernoulli,
     "discretized_logistic": DiscretizedLogistic,
+    "discretized_logistic_mixture": DiscretizedLogisticMixture,
     "gaussian": Gaussian,
 }
 

@@ -7,7 +7,12 @@ from keras import ops
 from scipy import integrate, special, stats
 
 from kgan import _backend, likelihoods
-from kgan.likelihoods import Bernoulli, DiscretizedLogistic, Gaussian
+from kgan.likelihoods import (
+    Bernoulli,
+    DiscretizedLogistic,
+    DiscretizedLogisticMixture,
+    Gaussian,
+)
 
 LEVELS = (np.arange(256) / 127.5 - 1).astype("float32")
 SHAPE = (5, 3, 2, 2)
@@ -216,6 +221,72 @@ def test_samples_of_the_discretized_logistic_have_its_frequencies():
     pooled_counts = np.append(counts[often], counts[~often].sum())
     pooled = np.append(expected[often], expected[~often].sum())
     assert stats.chisquare(pooled_counts, pooled).pvalue > 1e-4
+
+
+# ---- mixture of discretised logistics ------------------------------------------------------------
+
+# Three components: the logits of their weights, locations from -1, 0 and 1, and log scales.
+MIXTURE = np.array([0.3, -0.4, 1.1, 0.05, 0.2, -0.3, -3.0, -1.5, -5.0], "float32")
+
+
+def chances_of_the_mixture():
+    """The probabilities of the 256 levels, from those of the single components."""
+    weights = special.softmax(MIXTURE[:3].astype("float64"))
+    components = [
+        np.exp(level_log_probs(place + offset, log_scale).astype("float64"))
+        for place, offset, log_scale in zip((-1, 0, 1), MIXTURE[3:6], MIXTURE[6:], strict=True)
+    ]
+    return weights @ components
+
+
+def test_a_mixture_is_the_weighted_sum_of_its_components():
+    outputs = np.broadcast_to(MIXTURE, (256, 1, 1, 9))
+    likelihood = DiscretizedLogisticMixture(3)
+    assert likelihood.outputs_per_channel() == 9
+    found = np.exp(log_prob(likelihood, LEVELS.reshape(256, 1, 1, 1), outputs))
+    np.testing.assert_allclose(found, chances_of_the_mixture(), rtol=1e-4, atol=1e-12)
+    assert found.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_channels_of_a_mixture_are_independent(grey):
+    likelihood = DiscretizedLogisticMixture(2)
+    outputs = draw(5, 3, 2, 6 * 2, seed=7)
+    whole = log_prob(likelihood, grey, outputs)
+    parts = [
+        log_prob(likelihood, grey[..., channel : channel + 1], outputs[..., channel::2])
+        for channel in range(2)
+    ]
+    np.testing.assert_allclose(whole, parts[0] + parts[1], rtol=1e-5)
+
+
+def test_gradients_of_a_mixture_are_finite_at_extremes():
+    grid = np.array([(x, m, s) for x in (0, 127, 255) for m in EXTREMES for s in (-90, -3, 60)])
+    images = LEVELS[grid[:, 0].astype(int)].reshape(-1, 1, 1, 1)
+    m, s = grid[:, 1].astype("float32"), grid[:, 2].astype("float32")
+    outputs = np.stack([m / 1e25, 0 * m, m, 0 * m, s, 0 * s], axis=-1).reshape(-1, 1, 1, 6)
+    assert np.isfinite(log_prob(DiscretizedLogisticMixture(2), images, outputs)).all()
+    (slope,) = gradient(DiscretizedLogisticMixture(2), images, outputs)
+    assert np.isfinite(slope).all()
+
+
+def test_mean_and_samples_of_a_mixture():
+    chances = chances_of_the_mixture()
+    likelihood = DiscretizedLogisticMixture(3)
+    found = mean(likelihood, MIXTURE[None, None, None])
+    assert found.shape == (1, 1, 1, 1)
+    assert found.item() == pytest.approx(float(chances @ LEVELS), abs=1 / 255 + 1e-5)
+    drawn = sample(likelihood, np.broadcast_to(MIXTURE, (200, 10, 10, 9)))
+    likelihoods.check_support("levels", drawn)
+    counts = np.bincount(np.rint((drawn.ravel() + 1) * 127.5).astype(int), minlength=256)
+    often = chances > 1e-3
+    pooled = np.append(chances[often], chances[~often].sum())
+    counts = np.append(counts[often], counts[~often].sum())
+    assert stats.chisquare(counts, 20_000 * pooled / pooled.sum()).pvalue > 1e-4
+
+
+def test_a_mixture_has_two_components_at_least():
+    with pytest.raises(ValueError, match="components"):
+        DiscretizedLogisticMixture(1)
 
 
 # ---- Gaussian ------------------------------------------------------------------------------------
@@ -447,7 +518,12 @@ def test_images_outside_the_support():
 
 
 def test_finding_by_name():
-    assert likelihoods.names() == ["bernoulli", "discretized_logistic", "gaussian"]
+    assert likelihoods.names() == [
+        "bernoulli",
+        "discretized_logistic",
+        "discretized_logistic_mixture",
+        "gaussian",
+    ]
     for name in likelihoods.names():
         assert likelihoods.get(name).name == name
     one = Gaussian(0.1)

@@ -31,6 +31,17 @@ RECIPES: dict[str, Recipe] = {
         network_options={**_VAE.network_options, "latent_dim": 10},
         compile={**_VAE.compile, "beta": 4.0},
     ),
+    "grey_vae": replace(
+        _VAE,
+        summary="a VAE for 8-bit images: a mixture of discretised logistics for each pixel",
+        reference="https://arxiv.org/abs/1701.05517",
+        differences="the networks and the training of `vae`; the likelihood of PixelCNN++ with "
+        "independent pixels",
+        model_options={"likelihood": "discretized_logistic_mixture"},
+        network_options={**_VAE.network_options, "likelihood": "discretized_logistic_mixture"},
+        data={},
+        epochs=40,
+    ),
     "conditional_vae": replace(
         _VAE,
         summary="a VAE that is given the class, so its latents hold the rest",

@@ -32,6 +32,7 @@ from kgan.training import data_checks, steps
 from kgan.training.averaging import AveragedNetwork, fingerprint
 from kgan.training.batch_spec import BatchSpec, Divisor
 from kgan.training.data_checks import as_array, check_weights, split_batch
+from kgan.training.family_checks import check_class
 from kgan.training.feed import feed
 from kgan.training.logs import Means
 from kgan.training.optimizers import Optimizers, optimizer_argument, serialize
@@ -101,6 +102,10 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
     compile_arguments: ClassVar[Mapping[str, str]] = {}
     """The arguments of the family's own `compile`, each with the attribute that holds it, for
     saving."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        check_class(cls, GenerativeModel)
 
     def __init__(self, seed: int | None = None, name: str | None = None) -> None:
         # Its networks compute, each layer by its own policy; it does nothing to their inputs.
@@ -185,6 +190,10 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         Returns:
             A `Minimized`: `loss`, `gradient_norm` and `aux`.
         """
+        if role not in self.roles:
+            raise ValueError(
+                f"Expected `role` to be one of {sorted(self.roles)}. Received: {role!r}."
+            )
         return steps.minimize(self.optimizer[role], self._parts(role), objective)
 
     def regularisation(self, role: str) -> Tensor:

@@ -41,7 +41,18 @@ def minimize(optimizer: Optimizer, parts: Sequence[Layer], objective: Objective)
     """
 
     def scaled() -> tuple[Tensor, tuple[Tensor, Any]]:
-        loss, aux = objective()
+        result = objective()
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise TypeError(
+                "Expected the objective to return (loss, aux): a scalar, and tensors to hand on, "
+                f"or None. Received: {type(result).__name__}."
+            )
+        loss, aux = result
+        if tuple(loss.shape):
+            raise ValueError(
+                "Expected the objective's loss to be a scalar, for example ops.mean(...) over the "
+                f"batch. Received: a tensor of shape {tuple(loss.shape)}."
+            )
         loss = loss + regularisation(parts)
         return optimizer.scale_loss(loss), (loss, aux)
 
