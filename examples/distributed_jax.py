@@ -2,8 +2,8 @@
 """JAX: training on all GPUs or TPUs of this machine, or of several machines.
 
 For several machines, start this on each of them, with the variables KERAS_DISTRIBUTION_... as in
-docs/distribution.md, and `--output` on a disk that they share. `--cpus 2` tries it without GPUs, on
-two virtual devices of one processor.
+docs/howto/several_devices.md, and `--output` on a disk that they share. `--cpus 2` tries it without
+GPUs, on two virtual devices of one processor.
 """
 
 import argparse

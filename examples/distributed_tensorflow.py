@@ -1,9 +1,9 @@
 # python examples/distributed_tensorflow.py --data-dir DIR   (DIR holds MNIST's four files)
 """TensorFlow: training on all GPUs of this machine, or of several machines.
 
-For several machines, start this on each of them, with TF_CONFIG as in docs/distribution.md, and
-`--output` on a disk that they share. `--cpus 2` tries it without GPUs, on two virtual
-devices of one processor.
+For several machines, start this on each of them, with TF_CONFIG as in
+docs/howto/several_devices.md, and `--output` on a disk that they share. `--cpus 2` tries it without
+GPUs, on two virtual devices of one processor.
 """
 
 import argparse

@@ -5,6 +5,8 @@ from keras import ops
 
 from kgan._typing import Config, Tensor
 
+__all__ = ["Clip"]
+
 
 @keras.saving.register_keras_serializable(package="kgan")
 class Clip(keras.constraints.Constraint):

@@ -12,6 +12,17 @@ from PIL import Image
 from kgan._files import written_whole
 from kgan._typing import Pictures
 
+__all__ = [
+    "grid",
+    "load_picture",
+    "paired_grid",
+    "png_bytes",
+    "save_gif",
+    "save_npz",
+    "save_png",
+    "to_uint8",
+]
+
 _PART = 1 << 20
 _BACKGROUND = 127
 

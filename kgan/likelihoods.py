@@ -19,6 +19,8 @@ from kgan._noise import for_batch
 from kgan._registry import find
 from kgan._typing import Config, Noise, Tensor
 
+__all__ = ["Bernoulli", "DiscretizedLogistic", "Gaussian", "Likelihood", "get", "names"]
+
 Support = Literal["binary", "levels", "density"]
 
 _HALF_LEVEL = 1.0 / 255.0  # 256 levels on [-1, 1] are 2/255 apart

@@ -11,6 +11,21 @@ from keras import ops
 from kgan._registry import find
 from kgan._typing import Config, Tensor
 
+__all__ = [
+    "AdversarialLoss",
+    "Hinge",
+    "LeastSquares",
+    "Minimax",
+    "NonSaturating",
+    "Relativistic",
+    "RelativisticAverage",
+    "RelativisticAverageHinge",
+    "RelativisticAverageLeastSquares",
+    "Wasserstein",
+    "get",
+    "names",
+]
+
 
 class AdversarialLoss:
     """The losses of the two networks of a GAN.

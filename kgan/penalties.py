@@ -16,6 +16,8 @@ from kgan._noise import for_batch
 from kgan._registry import find
 from kgan._typing import Config, Noise, Tensor
 
+__all__ = ["DRAGAN", "R1", "R2", "GradientPenalty", "Judged", "LeCam", "Penalty", "get", "names"]
+
 
 class Judged(NamedTuple):
     """The discriminator's results for one batch: the inputs of a penalty.

@@ -15,6 +15,8 @@ from kgan._arguments import integer
 from kgan._typing import Array, Images, Labels
 from kgan.models.vae import VAE, Posterior
 
+__all__ = ["GaussianMixtureSampler", "PriorSampler", "Sampler", "VampSampler"]
+
 
 class Sampler:
     """Samples a model with latents from a distribution of its own.

@@ -7,6 +7,8 @@ from kgan._arguments import integer
 from kgan._registry import find
 from kgan._typing import Config, Tensor
 
+__all__ = ["Constant", "Cyclical", "Linear", "Schedule", "get"]
+
 
 class Schedule:
     """A weight between 0 and 1 that depends on the number of training steps.

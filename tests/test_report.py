@@ -333,7 +333,8 @@ FLOORS = (0.50, 0.881, 0.881, 0.967, 9_999_000.0, 0.646)
 @pytest.mark.parametrize(
     ("values", "tones"),
     [
-        # Generators with known faults, from docs/evaluation.md: f fair, b bad, g good, - nothing.
+        # Generators with known faults, from docs/explanation/metrics.md: f fair, b bad, g good,
+        # - nothing.
         ((1.08, 0.874, 0.846, 0.950, 158_714, 0.653), "ggg--g"),  # held-out real images
         ((823.32, 0.867, 0.000, 0.099, 1122, 0.697), "fgbbbg"),  # one digit
         ((172.72, 0.877, 0.319, 0.487, 9904, 0.665), "fgbfbg"),  # half the digits

@@ -1,7 +1,7 @@
 """Prints the oldest versions of what builds kgan that pyproject.toml allows, as constraints.
 
 For `uv pip install --resolution lowest-direct`, which takes the oldest of what kgan needs to run,
-but always the newest of what builds it: docs/packaging.md has the whole command.
+but always the newest of what builds it: docs/development/packaging.md has the whole command.
 
     uv pip install --build-constraints <(python tools/oldest_build.py) ...
 """

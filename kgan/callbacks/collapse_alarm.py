@@ -18,7 +18,7 @@ from kgan.training.callback import Callback
 from kgan.training.capabilities import Generates
 from kgan.training.log_names import HELD_OUT, Gradient, describe
 
-# Healthy runs of kgan's recipes on MNIST stay well within these; see docs/evaluation.md.
+# Healthy runs of kgan's recipes on MNIST stay well within these; see docs/explanation/metrics.md.
 _LEAST_SPREAD = 0.25  # relative to real images
 _LEAST_CLASS_SHARE = 0.2  # relative to real images
 _LEAST_EXPECTED = 20  # samples of a class, so that its absence is not chance

@@ -68,8 +68,7 @@ class OntoBasis(keras.layers.Layer):
     without bias, with filters of the size of the maps. The filters start as normal numbers with
     variance `1 / (height * width)`, so the features have the variance of the maps.
 
-    Args:
-        **kwargs: `name`, `trainable` and `dtype`, as for `keras.layers.Layer`.
+    Its arguments are those of every Keras layer: `name`, `trainable` and `dtype`.
 
     Raises:
         ValueError: The height or width of the maps is not known.

@@ -30,8 +30,8 @@ _DCGAN = Recipe(
     optimizers=_adam(),
     batch_size=32,
 )
-# At 1e-3 and 5e-4 `dcgan` later loses the quality that it had: docs/recipes.md. R1 permits higher
-# rates, and with a shorter memory of squares Adam can follow.
+# At 1e-3 and 5e-4 `dcgan` later loses the quality that it had: docs/benchmarks/experiments.md. R1
+# permits higher rates, and with a shorter memory of squares Adam can follow.
 _DCGAN_R1 = replace(
     _DCGAN,
     summary="the same, kept stable by R1, with averaged weights: the best for its time",

@@ -1,7 +1,7 @@
 """Findings in words: only what follows from a result next to its floor.
 
-With these thresholds, each generator with a known fault in `docs/evaluation.md` is detected, and
-held-out real images are not.
+With these thresholds, each generator with a known fault in `docs/explanation/metrics.md` is
+detected, and held-out real images are not.
 """
 
 import math

@@ -10,6 +10,18 @@ import numpy as np
 
 from kgan._typing import Array, Images
 
+__all__ = [
+    "Conditional",
+    "Encodes",
+    "Generates",
+    "HasLikelihood",
+    "Interpolates",
+    "Latent",
+    "Translates",
+    "classes_of",
+    "is_conditional",
+]
+
 
 @runtime_checkable
 class Generates(Protocol):

@@ -8,6 +8,20 @@ in `loss` is a loss, one that ends in `gradient_norm` is the length of a gradien
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+__all__ = [
+    "GRADIENTS",
+    "HELD_OUT",
+    "LOSSES",
+    "Gradient",
+    "Limit",
+    "LogName",
+    "describe",
+    "headline",
+    "held_out",
+    "in_panels",
+    "register",
+]
+
 HELD_OUT = "val_"
 """The prefix that Keras gives to logs of validation data."""
 

@@ -168,7 +168,7 @@ def test_the_best_epoch_is_saved_whole_and_its_networks_are_restored(make_gan, d
         assert_equal(arrays(variables), expected)
 
     # Generator, discriminator and average together; the rest is that of the last epoch, as
-    # docs/training.md says.
+    # docs/howto/monitor.md says.
     assert {id(v) for v in gan.weights} >= {
         id(v)
         for network in (gan.generator, gan.discriminator, gan.network_in_use("generator"))

@@ -1,7 +1,7 @@
 # python tests/metrics/test_known_faults.py --data-dir DIR
 """Generators with known faults, and which figure catches which.
 
-Run as a script it prints the table of docs/evaluation.md.
+Run as a script it prints the table of docs/explanation/metrics.md.
 """
 
 import argparse

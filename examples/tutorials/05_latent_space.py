@@ -1,0 +1,103 @@
+# %% [markdown]
+# # Explore the latent space
+#
+# A generator turns latents, vectors of random numbers, into images. In this tutorial you walk
+# between latents, choose two digits, write a film that turns one into the other, and mix latents.
+# On two CPU cores it takes about two minutes.
+
+# %%
+import os
+
+import kgan  # import kgan before keras: it enables TensorFlow's oneDNN kernels
+import numpy as np
+from PIL import Image
+
+FAST = "KGAN_DOCS_FAST" in os.environ  # a few steps on small data, to test this page
+
+
+def show(images, columns=10):
+    """A grid of images in [-1, 1], as a picture that a notebook displays."""
+    grid = kgan.images.grid(kgan.images.to_uint8(images), columns)
+    return Image.fromarray(grid.squeeze())
+
+
+load = kgan.data.load_digits if FAST else kgan.data.load_mnist
+train = load("train", batch_size=32, seed=0, steps_per_epoch=3 if FAST else None)
+gan = kgan.recipes.get("dcgan_r1").build(train.image_shape, seed=0)
+gan.fit(train, epochs=1 if FAST else 2, verbose=2)
+
+# %% [markdown]
+# ## Walk between random latents
+#
+# `interpolate` returns paths: here four rows of ten images. A model that has learnt the data, and
+# not single images, changes smoothly along each path.
+
+# %%
+paths = gan.interpolate(4, steps=10, seed=2)
+print(paths.shape)
+show(paths.reshape(-1, *gan.image_shape))
+
+# %% [markdown]
+# ## Choose latents
+#
+# `generate(n, seed=...)` uses the latents of `draw_latents(n, seed=...)`. Draw them yourself, and
+# decode only those that you want. kgan's classifier of digits names the samples:
+
+# %%
+latents = gan.draw_latents(500, seed=3)
+samples = gan.decode(latents)
+classify = kgan.metrics.get_features("mnist")
+digits = classify(kgan.images.to_uint8(samples)).classes
+print("samples of each digit:", np.bincount(digits, minlength=10))
+
+# %%
+common = np.argsort(np.bincount(digits, minlength=10))[::-1]
+first, second = (latents[digits == digit][0] for digit in common[:2])
+show(gan.decode(np.stack([first, second])))
+
+# %% [markdown]
+# ## Write a film
+#
+# Latents are normally distributed, so most of them have about the same length. A straight line
+# between two of them leads through shorter vectors, which training never used. An arc does not:
+
+
+# %%
+def arc(start, end, steps):
+    """Points on the arc from one latent to another."""
+    angle = np.arccos(np.dot(start, end) / (np.linalg.norm(start) * np.linalg.norm(end)))
+    shares = np.linspace(0, 1, steps)[:, None]
+    return (np.sin((1 - shares) * angle) * start + np.sin(shares * angle) * end) / np.sin(angle)
+
+
+frames = gan.decode(arc(first, second, steps=40))
+film = [kgan.images.grid(frame[None]) for frame in kgan.images.to_uint8([*frames, *frames[::-1]])]
+kgan.images.save_gif("film.gif", film, seconds=4)
+show(frames[::4])
+
+# %% [markdown]
+# ## Mix latents
+#
+# The first half of the numbers from one latent, the second half from another:
+
+# %%
+half = gan.latent_dim // 2
+mixed = np.concatenate([first[:half], second[half:]])
+show(gan.decode(np.stack([first, second, mixed])))
+
+# %% [markdown]
+# ## Stay close to one sample
+#
+# Small random steps change details. Larger ones change the digit:
+
+# %%
+random = np.random.default_rng(4)
+steps = random.normal(size=(10, gan.latent_dim))
+near = [(first + scale * steps) / np.sqrt(1 + scale**2) for scale in (0.2, 0.5, 1.0)]
+show(gan.decode(np.concatenate(near)))
+
+# %% [markdown]
+# ## Next
+#
+# - [Use labels](06_conditional.md) to choose the digit directly.
+# - [Train a VAE](02_vae.md): it also finds the latents of real images.
