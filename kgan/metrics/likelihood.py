@@ -14,11 +14,11 @@ from kgan.images import to_uint8
 from kgan.likelihoods import check_support
 from kgan.metrics import tables
 from kgan.metrics._json import plain
-from kgan.metrics._models import labels_for
-from kgan.metrics._progress import silent
+from kgan.metrics._progress import now_and_then
 from kgan.metrics.datasets import Data, Drawable, Stacked, as_dataset, available, binarization
 from kgan.metrics.evaluator import DivergedError
 from kgan.training.capabilities import HasLikelihood
+from kgan.training.labels import as_options, labels_of
 
 _STACKED_COUNT = 10_000
 _FITTED = 60_000  # training images that the tables are fitted on
@@ -246,7 +246,8 @@ def likelihood(
         seed: Integer, of the draw and of the importance samples.
         training: The training set, which the tables are fitted on. Without it, each half of the
             images has the tables of the other half, which are worse for having seen less.
-        say: Called with a line of text about each step of the work.
+        say: Called with a line of text about each step of the work. Defaults to writing a line to
+            standard error every five seconds at most: nothing about quick work.
 
     Returns:
         A `LikelihoodEvaluation`: `print` it, or take `.nats` and `.bits_per_dimension`.
@@ -268,13 +269,13 @@ def likelihood(
     _check_model(model)
     samples = integer("samples", samples)
     batch_size = integer("batch_size", batch_size)
-    say = say or silent
+    say = say or now_and_then()
     dataset = as_dataset(dataset)
     wanted = integer("count", _count(dataset) if count is None else count, least=2)
     images, labels = dataset.draw(available(dataset, wanted), seed)
     images = np.asarray(images, "float32")
     check_support(model.likelihood_support, images)
-    log_probs = _log_probs(model, images, labels_for(model, labels), samples, batch_size, seed, say)
+    log_probs = _log_probs(model, images, labels_of(model, labels), samples, batch_size, seed, say)
     floors, fitted_on = _floors(model.likelihood_support, dataset, images, training, seed, say)
     height, width = dataset.images.shape[1:3]
     return LikelihoodEvaluation(
@@ -326,7 +327,7 @@ def _log_probs(
     for number, first in enumerate(range(0, len(images), batch_size)):
         rows = slice(first, first + batch_size)
         say(f"log-likelihoods of images {first + 1:,} to {min(rows.stop, len(images)):,}")
-        options: dict[str, Any] = {} if labels is None else {"labels": labels[rows]}
+        options = as_options(None if labels is None else labels[rows])
         if not model.likelihood_is_exact:
             # Other samples for each batch, so that their errors average out.
             state = np.random.SeedSequence((seed, number)).generate_state(1)

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +10,12 @@ from sklearn.decomposition import PCA
 from kgan._arguments import integer
 from kgan._typing import Config, Images, Pictures, Say
 from kgan.metrics._json import plain
-from kgan.metrics._models import labels_for
-from kgan.metrics._progress import silent
+from kgan.metrics._progress import now_and_then
 from kgan.metrics.datasets import Data, Drawable, as_dataset, available, binarization
 from kgan.metrics.evaluator import DivergedError
 from kgan.metrics.neighbours import nearest_neighbours
 from kgan.training.capabilities import Encodes
+from kgan.training.labels import as_options, labels_of
 
 _FITTED_VALUES = 2**26  # of training images for the floors: 256 MiB, all of MNIST
 _NEAREST_SOUGHT = 1000
@@ -117,7 +116,8 @@ def reconstruction(
         training: The training set, for the floors. Without it there are none.
         seed: Integer, of the draw.
         batch_size: Integer, images at a time.
-        say: Called with a line of text about each step of the work.
+        say: Called with a line of text about each step of the work. Defaults to writing a line to
+            standard error every five seconds at most: nothing about quick work.
 
     Returns:
         A `ReconstructionEvaluation`: `print` it, or take `.error`.
@@ -140,15 +140,15 @@ def reconstruction(
             f"Received: {type(model).__name__}."
         )
     batch_size = integer("batch_size", batch_size)
-    say = say or silent
+    say = say or now_and_then()
     dataset = as_dataset(dataset)
     images, labels = dataset.draw(available(dataset, integer("count", count, least=2)), seed)
-    labels = labels_for(model, labels)
+    labels = labels_of(model, labels)
     say(f"reconstructions of {len(images):,} images")
     parts = []
     for first in range(0, len(images), batch_size):
         rows = slice(first, first + batch_size)
-        options: dict[str, Any] = {} if labels is None else {"labels": labels[rows]}
+        options = as_options(None if labels is None else labels[rows])
         parts.append(_checked(model.reconstruct(images[rows], **options), images[rows].shape))
     reconstructions = _on_unit(np.concatenate(parts), dataset)
     images = _on_unit(images, dataset)
