@@ -17,6 +17,7 @@ from kgan._files import written_whole
 from kgan._typing import ImagesLike, Pictures
 
 __all__ = [
+    "class_grid",
     "grid",
     "load_picture",
     "paired_grid",
@@ -136,6 +137,44 @@ def _names(names: Sequence[str], height: int, gap: int, channels: int) -> Pictur
         first = row * (height + gap)
         strip[first : first + height] = np.asarray(tile)[..., np.newaxis]
     return strip
+
+
+def class_grid(
+    images: ImagesLike,
+    labels: npt.ArrayLike,
+    classes: Sequence[int] | None = None,
+    gap: int = 2,
+    row_names: Sequence[str] | None = None,
+) -> Pictures:
+    """Arranges images in rows by their classes.
+
+    Args:
+        images: As for `grid`.
+        labels: Integers `(n,)`, the classes of the images.
+        classes: Integers, the class of each row. Defaults to those that occur in `labels`.
+        gap: Integer, pixels between images.
+        row_names: As for `grid`.
+
+    Returns:
+        Uint8 array `(grid_height, grid_width, channels)`. Where a class has fewer images than
+        another one, the rest of its row is empty.
+
+    Raises:
+        ValueError: As `grid`, or there are not as many labels as images.
+    """
+    pictures, labels = _in_8_bits(images), np.asarray(labels)
+    if labels.shape != (len(pictures),):
+        raise ValueError(
+            f"Expected {len(pictures)} labels, one for each image. "
+            f"Received: labels of shape {labels.shape}."
+        )
+    shown = np.unique(labels) if classes is None else classes
+    rows = [pictures[labels == number] for number in shown]
+    columns = max(map(len, rows), default=0)
+    tiles = np.full((len(rows), columns, *pictures.shape[1:]), _BACKGROUND, "uint8")
+    for tile_row, row in zip(tiles, rows, strict=True):
+        tile_row[: len(row)] = row
+    return grid(tiles.reshape(-1, *pictures.shape[1:]), max(columns, 1), gap, row_names)
 
 
 def paired_grid(

@@ -324,6 +324,12 @@ def test_sample_label_and_png(command, run_dir, tmp_path):
     with np.load(tmp_path / "s.npz") as arrays:
         np.testing.assert_array_equal(arrays["labels"], [7] * 5)
     command("sample", run_dir, "--count", 5, "--output", tmp_path / "s.png")
+    names = [str(label) for label in range(5)]
+    blank = kgan.images.grid(np.zeros((5, 28, 28, 1), "uint8"), columns=1, row_names=names)
+    drawn = kgan.images.load_picture(tmp_path / "s.png")
+    assert drawn.shape == blank.shape
+    np.testing.assert_array_equal(drawn[:, :-28], blank[:, :-28])  # the names of the rows
+    command("sample", run_dir, "--count", 5, "--label", 7, "--output", tmp_path / "s.png")
     with Image.open(tmp_path / "s.png") as picture:
         assert picture.size == (3 * 30 - 2, 2 * 30 - 2)
     code, _, err = command("sample", run_dir, "--label", 10, "--output", tmp_path / "s.png")

@@ -15,7 +15,7 @@ import numpy as np
 from kgan._core import __version__
 from kgan._files import written_whole
 from kgan._typing import Pictures
-from kgan.images import grid, paired_grid, png_bytes
+from kgan.images import class_grid, grid, paired_grid, png_bytes
 from kgan.metrics import (
     MEASURES,
     Evaluation,
@@ -349,19 +349,16 @@ def _class_panels(evaluation: Evaluation) -> list[Panel]:
     if total > FEW_CLASSES:
         return []
     shown = range(min(total, _SHOWN_CLASSES))
-    rows = [evaluation.samples[classes == number][:_SAMPLES_OF_A_CLASS] for number in shown]
-    columns = max(map(len, rows))
-    if not columns:
+    places = np.concatenate(
+        [np.flatnonzero(classes == number)[:_SAMPLES_OF_A_CLASS] for number in shown]
+    )
+    if not len(places):
         return []
-    # Mid-grey, as the grid, where a class has fewer images.
-    tiles = np.full((len(rows), columns, *evaluation.samples.shape[1:]), 127, "uint8")
-    for tile_row, images in zip(tiles, rows, strict=True):
-        tile_row[: len(images)] = images
     source = "that was requested" if asked else "that the classifier sees in them"
     caption = f"Samples by the class {source}."
     if len(shown) < total:
         caption += f" The first {len(shown)} of {total} classes."
-    picture = grid(tiles.reshape(-1, *tiles.shape[2:]), columns=columns, gap=1)
+    picture = class_grid(evaluation.samples[places], classes[places], shown, gap=1)
     return [Panel("By class", caption, picture, [str(number) for number in shown])]
 
 
