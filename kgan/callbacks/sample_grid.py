@@ -18,6 +18,7 @@ from kgan.training.capabilities import Encodes, Generates, Translates, classes_o
 from kgan.training.labels import as_options, labels_of, names_of, row_classes
 
 _MOST_FRAMES = 200
+_RUN = "train"  # Keras's name for the TensorBoard run of training
 
 
 class SampleGrid(Callback):
@@ -48,7 +49,8 @@ class SampleGrid(Callback):
         value_range: Two floats, the pixel values that are drawn black and white.
         animation: The name of the GIF that `on_train_end` writes, relative to the directory; None
             for none.
-        log_dir: A TensorBoard directory that gets each grid as an image too; needs
+        log_dir: The directory of a TensorBoard log that gets each grid as an image too, in its run
+            "train", where `keras.callbacks.TensorBoard(log_dir)` writes the logs. This needs
             `pip install "kgan[tensorboard]"`.
         inputs: Float array `(n, height, width, channels)` in `value_range`, or a tuple
             `(images, labels)` for a conditional model: the images to reconstruct or translate.
@@ -113,7 +115,7 @@ class SampleGrid(Callback):
         self.animation = None if animation is None else self.directory / animation
         self.inputs = inputs
         self.class_names = None if class_names is None else list(class_names)
-        self._events = None if log_dir is None else _ImageEvents(log_dir)
+        self._events = None if log_dir is None else _ImageEvents(Path(log_dir) / _RUN)
         self._batches = 0
         self._batches_before_epoch = 0
         self._last = 0
@@ -246,7 +248,7 @@ class SampleGrid(Callback):
 class _ImageEvents:
     """Writes images to a TensorBoard directory, without TensorFlow."""
 
-    def __init__(self, log_dir: str | os.PathLike[str]) -> None:
+    def __init__(self, log_dir: Path) -> None:
         try:
             from tensorboard.compat.proto import event_pb2, summary_pb2  # noqa: PLC0415
             from tensorboard.summary.writer.event_file_writer import (  # noqa: PLC0415

@@ -223,7 +223,8 @@ def test_tensorboard_images(tmp_path):
     threads = threading.active_count()
     run(kgan.callbacks.SampleGrid(tmp_path / "s", log_dir=tmp_path / "logs"), Painter(), epochs=2)
     assert threading.active_count() == threads
-    events = EventAccumulator(str(tmp_path / "logs"), {"images": 0})
+    assert [path.name for path in (tmp_path / "logs").iterdir()] == ["train"]  # no run "."
+    events = EventAccumulator(str(tmp_path / "logs" / "train"), {"images": 0})
     events.Reload()
     written = events.Images("samples")
     assert [image.step for image in written] == [1, 2]
