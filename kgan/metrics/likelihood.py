@@ -14,6 +14,7 @@ from kgan.images import to_uint8
 from kgan.likelihoods import check_support
 from kgan.metrics import tables
 from kgan.metrics._json import plain
+from kgan.metrics._printing import Printed, Table
 from kgan.metrics._progress import now_and_then
 from kgan.metrics.datasets import Data, Drawable, Stacked, as_dataset, available, binarization
 from kgan.metrics.evaluator import DivergedError
@@ -59,12 +60,12 @@ class LikelihoodFloor:
     is_limit: bool = False
 
 
-@dataclass(frozen=True)
-class LikelihoodEvaluation:
+@dataclass(frozen=True, repr=False)
+class LikelihoodEvaluation(Printed):
     """How likely the images of a data set are under a model.
 
-    `print` shows it as a table, with the protocol that decides which results it can be compared
-    with.
+    `print` and notebooks show it as a table, with the protocol that decides which results it can be
+    compared with.
 
     Args:
         nats: Float, the mean negative log-likelihood of an image. A bound from above, unless
@@ -95,7 +96,7 @@ class LikelihoodEvaluation:
     seed: int
     floors: tuple[LikelihoodFloor, ...] = ()
     fitted_on: str = ""
-    image_nats: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0), repr=False)
+    image_nats: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     @property
     def dimensions(self) -> int:
@@ -182,7 +183,7 @@ class LikelihoodEvaluation:
             "fitted_on": self.fitted_on,
         }
 
-    def __str__(self) -> str:
+    def _table(self) -> Table:
         rows = [("negative log-likelihood", "nats", "bits/dim", "")]
         rows += [
             self._row(floor.title, floor.nats, "no model can be lower")
@@ -193,12 +194,7 @@ class LikelihoodEvaluation:
         rows += [
             self._row(floor.title, floor.nats, "") for floor in self.floors if not floor.is_limit
         ]
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        lines = [
-            f"{title:<{widths[0]}}  {nats:>{widths[1]}}  {bits:>{widths[2]}}  {note}".rstrip()
-            for title, nats, bits, note in rows
-        ]
-        lines += [f"{sentence}." for sentence in self._protocol()]
+        lines = [f"{sentence}." for sentence in self._protocol()]
         if self.fitted_on:
             lines.append(f"The tables are fitted on {self.fitted_on}. A useful model is lower.")
         if self.is_impossible:
@@ -206,7 +202,7 @@ class LikelihoodEvaluation:
                 "These nats are impossible: they are below the entropy of the drawing. The model "
                 "sees the pixels that it predicts, or its likelihood is wrong."
             )
-        return "\n".join(lines)
+        return Table(rows, after=lines)
 
     def _row(self, title: str, nats: float, note: str) -> tuple[str, str, str, str]:
         # The bits of a density are those of no code.

@@ -1,7 +1,7 @@
 """How well a model reconstructs images."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA
 from kgan._arguments import integer
 from kgan._typing import Config, Images, Pictures, Say
 from kgan.metrics._json import plain
+from kgan.metrics._printing import Printed, Table
 from kgan.metrics._progress import now_and_then
 from kgan.metrics.datasets import Data, Drawable, as_dataset, available, binarization
 from kgan.metrics.evaluator import DivergedError
@@ -38,9 +39,11 @@ class ReconstructionFloor:
     count: int
 
 
-@dataclass(frozen=True)
-class ReconstructionEvaluation:
+@dataclass(frozen=True, repr=False)
+class ReconstructionEvaluation(Printed):
     """How well a model reconstructs the images of a data set.
+
+    `print` and notebooks show it as a table.
 
     Args:
         error: Float, the mean squared error over images, pixels and channels, of images on [0, 1].
@@ -60,9 +63,9 @@ class ReconstructionEvaluation:
     binarize: str | None
     floors: tuple[ReconstructionFloor, ...]
     fitted_count: int
-    image_errors: npt.NDArray[np.float64] = field(repr=False)
-    images: Pictures = field(repr=False)
-    reconstructions: Pictures = field(repr=False)
+    image_errors: npt.NDArray[np.float64]
+    images: Pictures
+    reconstructions: Pictures
 
     def to_dict(self) -> Config:
         """Returns all numbers but those of single images, as JSON takes them."""
@@ -75,21 +78,21 @@ class ReconstructionEvaluation:
             "fitted_count": self.fitted_count,
         }
 
-    def __str__(self) -> str:
-        rows = [("model", self.error, self.count, f"± {self.standard_error:.5f}")]
-        rows += [(floor.title, floor.error, floor.count, "") for floor in self.floors]
-        width = max(len(title) for title, *_ in rows)
-        lines = [f"{'reconstruction error':<{width}}  {'MSE':>7}  {'N':>7}"]
-        lines += [
-            f"{title:<{width}}  {error:7.5f}  {count:>7,}  {note}".rstrip()
-            for title, error, count, note in rows
+    def _table(self) -> Table:
+        results = [("model", self.error, self.count, f"± {self.standard_error:.5f}")]
+        results += [(floor.title, floor.error, floor.count, "") for floor in self.floors]
+        rows = [("reconstruction error", "MSE", "N", "")]
+        rows += [
+            (title, f"{error:.5f}", f"{count:,}", note) for title, error, count, note in results
         ]
         binarized = "" if self.binarize is None else f" Images binarised: {self.binarize}."
-        lines.append(
-            f"Mean squared error of pixels on [0, 1].{binarized} The floors are computed from "
-            f"{self.fitted_count:,} images."
+        return Table(
+            rows,
+            after=[
+                f"Mean squared error of pixels on [0, 1].{binarized} The floors are computed from "
+                f"{self.fitted_count:,} images."
+            ],
         )
-        return "\n".join(lines)
 
 
 def reconstruction(
