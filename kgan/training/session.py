@@ -16,6 +16,7 @@ from kgan._environment import is_installed
 from kgan._typing import Data, Logs, Variable
 from kgan.training.feed import is_indexed
 from kgan.training.progress import Progress, give_states, has_state, states_of
+from kgan.training.progress_line import ProgressLine
 
 
 def check_callbacks(callbacks: Iterable[keras.callbacks.Callback]) -> None:
@@ -52,8 +53,15 @@ def _check_tensorboard() -> None:
         )
 
 
-def in_order(callbacks: Any) -> list[keras.callbacks.Callback]:
-    """The callbacks that `fit` was given, none that saves before one whose state it saves."""
+def in_order(callbacks: Any, verbose: str | int = 0) -> list[keras.callbacks.Callback]:
+    """The callbacks that `fit` was given, none that saves before one whose state it saves.
+
+    The history and the progress line are added, as Keras adds its own, unless they are there.
+
+    Args:
+        callbacks: As `fit` got them.
+        verbose: As `fit` got it.
+    """
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return list(callbacks.callbacks)
     given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
@@ -65,6 +73,8 @@ def in_order(callbacks: Any) -> list[keras.callbacks.Callback]:
         # As late as possible, as Keras has it: others may add to the logs.
         place = next((index for index, each in enumerate(after) if _saves(each)), len(after))
         after.insert(place, keras.callbacks.History())
+    if verbose != 0 and not any(isinstance(each, keras.callbacks.ProgbarLogger) for each in there):
+        after.append(ProgressLine())
     return [*before, *after]
 
 
