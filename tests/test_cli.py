@@ -74,7 +74,14 @@ def test_train_leaves_a_whole_run(run_dir):
     with Image.open(run_dir / "training.gif") as film:
         assert film.n_frames == 2
     with Image.open(run_dir / "samples" / "epoch_0001.png") as grid:
-        assert grid.size == (8 * 30 - 2, 10 * 30 - 2)  # a row for each of ten classes
+        # A row for each of ten classes, to the right of its name.
+        blank = kgan.images.grid(
+            np.zeros((80, 28, 28, 1), "uint8"), columns=8, row_names=list("0123456789")
+        )
+        assert grid.size == (blank.shape[1], 10 * 30 - 2)
+        np.testing.assert_array_equal(
+            np.asarray(grid)[:, : -8 * 30 + 2], blank[:, : -8 * 30 + 2, 0]
+        )
     rows = history(run_dir)
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert float(rows[1]["discriminator_loss"]) > 0
