@@ -12,7 +12,7 @@ from kgan._typing import Array, Labels, Pictures
 from kgan.data import ImageDataset
 from kgan.images import to_uint8
 from kgan.training.capabilities import Encodes, Interpolates, Latent, is_conditional
-from kgan.training.labels import as_options, labels_for, labels_of
+from kgan.training.labels import as_options, labels_for, labels_of, names_of
 
 _POINTS = 2000
 _GRID = 15
@@ -97,6 +97,19 @@ def interpolation(model: Any, seed: int = 0) -> Pictures | None:
     if not isinstance(model, Interpolates):
         return None
     return to_uint8(model.interpolate(_PATHS, steps=_STEPS, seed=seed))
+
+
+def path_names(model: Any) -> list[str]:
+    """The names of the rows of `interpolation(model)`: the classes of its paths.
+
+    Args:
+        model: Any model.
+
+    Returns:
+        Strings, one for each path; none if the model is unconditional or has no `interpolate`.
+    """
+    labels = labels_for(model, _PATHS) if isinstance(model, Interpolates) else None
+    return [] if labels is None else names_of(labels)
 
 
 SIZE = 420

@@ -119,6 +119,7 @@ def write_report(
     dataset: str,
     history: Sequence[Mapping[str, float]] | None = None,
     interpolation: Pictures | None = None,
+    path_names: Sequence[str] = (),
     likelihood: LikelihoodEvaluation | None = None,
     reconstruction: ReconstructionEvaluation | None = None,
     latents: LatentSpace | None = None,
@@ -136,6 +137,7 @@ def write_report(
             `kgan.callbacks.LossHistory` writes them.
         interpolation: uint8 `(rows, steps, height, width, channels)`, images on paths from one
             latent to another.
+        path_names: Strings, the names of those rows, such as their classes. Defaults to no names.
         likelihood: A `kgan.metrics.LikelihoodEvaluation`.
         reconstruction: A `kgan.metrics.ReconstructionEvaluation`.
         latents: A `kgan.report.LatentSpace`.
@@ -144,7 +146,7 @@ def write_report(
         The path of the page.
 
     Raises:
-        ValueError: The interpolation has another shape.
+        ValueError: The interpolation has another shape, or another number of rows than names.
 
     Example:
     ```python
@@ -157,6 +159,11 @@ def write_report(
             "Expected `interpolation` to be an array (rows, steps, height, width, channels). "
             f"Received: shape {np.shape(interpolation)}."
         )
+    if path_names and (interpolation is None or len(path_names) != len(interpolation)):
+        raise ValueError(
+            "Expected one of `path_names` for each row of `interpolation`. "
+            f"Received: path_names={list(path_names)!r}."
+        )
     training, metrics = charts.history_charts(history or [])
     now = datetime.datetime.now(datetime.timezone.utc)
     figures = {} if evaluation is None else evaluation.figures
@@ -168,7 +175,7 @@ def write_report(
         now=now,
         version=__version__,
         findings=verdict(evaluation, likelihood),
-        panels=_panels(evaluation, interpolation, reconstruction, latents),
+        panels=_panels(evaluation, interpolation, path_names, reconstruction, latents),
         rows=[] if evaluation is None else [_row(evaluation, name) for name in figures],
         tables=[*_likelihood_table(likelihood), *_reconstruction_table(reconstruction)],
         latents=latents,
@@ -279,12 +286,13 @@ def _bar(better: str, figure: Figure) -> tuple[float, float] | None:
 def _panels(
     evaluation: Evaluation | None,
     interpolation: Pictures | None,
+    path_names: Sequence[str],
     reconstruction: ReconstructionEvaluation | None,
     latents: LatentSpace | None,
 ) -> list[Panel]:
     return [
         *_sample_panels(evaluation),
-        *_interpolation_panels(interpolation),
+        *_interpolation_panels(interpolation, path_names),
         *_reconstruction_panels(reconstruction),
         *_latent_panels(latents),
     ]
@@ -307,13 +315,15 @@ def _sample_panels(evaluation: Evaluation | None) -> Iterator[Panel]:
         yield Panel("Nearest training images", caption, grid(pairs, columns=4, gap=3))
 
 
-def _interpolation_panels(interpolation: Pictures | None) -> Iterator[Panel]:
+def _interpolation_panels(
+    interpolation: Pictures | None, path_names: Sequence[str]
+) -> Iterator[Panel]:
     if interpolation is None or not _has_pictures(interpolation):
         return
     steps = interpolation.shape[1]
     flat = interpolation.reshape(-1, *interpolation.shape[2:])
     caption = "Each row is a path from one latent to another, in equal steps."
-    yield Panel("Between samples", caption, grid(flat, columns=steps, gap=1))
+    yield Panel("Between samples", caption, grid(flat, columns=steps, gap=1), path_names)
 
 
 def _reconstruction_panels(reconstruction: ReconstructionEvaluation | None) -> Iterator[Panel]:
