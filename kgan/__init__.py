@@ -9,8 +9,9 @@ gan = kgan.GAN(generator, discriminator)
 gan.compile(loss="non_saturating")
 gan.fit(train, epochs=20, callbacks=[kgan.callbacks.SampleGrid("samples")])
 images = gan.generate(64, seed=1)
-gan.save("gan.keras")
 print(kgan.evaluate(gan, train))
+gan.save("gan.keras")
+gan = kgan.load("gan.keras")
 ```
 """
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from kgan._core import __version__
     from kgan.metrics import evaluate
     from kgan.models import GAN, VAE, InfoGAN
+    from kgan.runs import load
 
 __all__ = [
     "GAN",
@@ -58,6 +60,7 @@ __all__ = [
     "images",
     "layers",
     "likelihoods",
+    "load",
     "losses",
     "metrics",
     "models",
@@ -76,6 +79,7 @@ _ORIGINS = {
     "InfoGAN": "kgan.models",
     "VAE": "kgan.models",
     "evaluate": "kgan.metrics",
+    "load": "kgan.runs",
     "__version__": "kgan._core",
 }
 

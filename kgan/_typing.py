@@ -25,6 +25,8 @@ Images: TypeAlias = npt.NDArray[np.float32]
 """Float images `(n, height, width, channels)`, in the range of the model."""
 Pictures: TypeAlias = npt.NDArray[np.uint8]
 """8-bit images `(n, height, width, channels)`."""
+ImagesLike: TypeAlias = npt.ArrayLike
+"""Images as users give them: uint8, or floats in [-1, 1]."""
 Labels: TypeAlias = npt.NDArray[np.int32]
 
 Logs: TypeAlias = dict[str, Tensor]

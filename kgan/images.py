@@ -1,4 +1,8 @@
-"""Pictures from arrays of images: conversion to 8 bits, grids, and PNG, GIF and NPZ files."""
+"""Pictures from arrays of images: conversion to 8 bits, grids, and PNG, GIF and NPZ files.
+
+Images are uint8, or floats in [-1, 1] as `generate` returns them. Use `to_uint8` first for floats
+in another range.
+"""
 
 import io
 import math
@@ -7,10 +11,23 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from kgan._files import written_whole
-from kgan._typing import Pictures
+from kgan._typing import ImagesLike, Pictures
+
+__all__ = [
+    "class_grid",
+    "grid",
+    "load_picture",
+    "paired_grid",
+    "png_bytes",
+    "save_gif",
+    "save_npz",
+    "save_png",
+    "show",
+    "to_uint8",
+]
 
 __all__ = [
     "grid",
@@ -25,6 +42,9 @@ __all__ = [
 
 _PART = 1 << 20
 _BACKGROUND = 127
+_INK = 0
+# Rounding, as in half precision, may move a value a little beyond the range.
+_TOLERANCE = 0.01
 
 
 def to_uint8(images: npt.ArrayLike, value_range: tuple[float, float] = (-1.0, 1.0)) -> Pictures:
@@ -60,48 +80,123 @@ def to_uint8(images: npt.ArrayLike, value_range: tuple[float, float] = (-1.0, 1.
     return pixels
 
 
-def grid(images: Pictures, columns: int | None = None, gap: int = 2) -> Pictures:
+def grid(
+    images: ImagesLike,
+    columns: int | None = None,
+    gap: int = 2,
+    row_names: Sequence[str] | None = None,
+) -> Pictures:
     """Arranges images in rows, on a mid-grey background that suits dark and light ones.
 
     Args:
-        images: Uint8 array `(n, height, width, channels)`, channels 1 or 3.
+        images: Uint8 array, or float array in [-1, 1], `(n, height, width, channels)` with 1 or 3
+            channels.
         columns: Integer, images in a row. Defaults to as many as make the grid about square.
         gap: Integer, pixels between images.
+        row_names: Strings, one for each row, written to the left of the rows. Defaults to no names.
 
     Returns:
         Uint8 array `(grid_height, grid_width, channels)`.
 
     Raises:
-        ValueError: There are no images, or they have another shape or dtype.
+        ValueError: There are no images, they have another shape, dtype or range, or the number of
+            names is not that of the rows.
+
+    Example:
+    ```python
+    images = np.random.default_rng(0).uniform(-1, 1, (6, 28, 28, 1))
+    picture = kgan.images.grid(images, columns=3, row_names=["cats", "dogs"])
+    ```
     """
-    if images.ndim != 4 or not len(images) or images.shape[3] not in {1, 3}:
+    shape = np.shape(images)
+    if len(shape) != 4 or not shape[0] or shape[3] not in {1, 3}:
         raise ValueError(
             "Expected at least one image, in an array (n, height, width, channels) with 1 or 3 "
-            f"channels. Received: shape {images.shape}."
+            f"channels. Received: shape {shape}."
         )
-    if images.dtype != np.uint8:
-        raise ValueError(
-            f"Expected uint8 images; `to_uint8` makes them. Received: dtype {images.dtype}."
-        )
-    count, height, width, channels = images.shape
+    pictures = _in_8_bits(images)
+    count, height, width, channels = pictures.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
     size = rows * (height + gap) - gap, columns * (width + gap) - gap, channels
     canvas = np.full(size, _BACKGROUND, "uint8")
-    for index, image in enumerate(images):
+    for index, image in enumerate(pictures):
         top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
         canvas[top : top + height, left : left + width] = image
-    return canvas
+    if row_names is None:
+        return canvas
+    if len(row_names) != rows:
+        raise ValueError(
+            f"Expected {rows} names, one for each row. Received: row_names={list(row_names)!r}."
+        )
+    return np.concatenate([_names(row_names, height, gap, channels), canvas], axis=1)
+
+
+def _names(names: Sequence[str], height: int, gap: int, channels: int) -> Pictures:
+    """The strip to the left of a grid: a name in the middle of each row, flush right."""
+    font = ImageFont.load_default()
+    # The font has no other letters, and Pillow's simple one raises an error for them.
+    texts = [name.encode("latin-1", "replace").decode("latin-1") for name in names]
+    boxes = [font.getbbox(text) for text in texts]
+    width = math.ceil(max(right for *_, right, _ in boxes)) + 2 * max(gap, 2)
+    strip = np.full((len(names) * (height + gap) - gap, width, channels), _BACKGROUND, "uint8")
+    for row, (text, (_, top, right, bottom)) in enumerate(zip(texts, boxes, strict=True)):
+        # Each name has a tile of its own, so that none reaches into the next row.
+        tile = Image.new("L", (width, height), _BACKGROUND)
+        place = width - max(gap, 2) - right, (height - bottom - top) / 2
+        ImageDraw.Draw(tile).text(place, text, fill=_INK, font=font)
+        first = row * (height + gap)
+        strip[first : first + height] = np.asarray(tile)[..., np.newaxis]
+    return strip
+
+
+def class_grid(
+    images: ImagesLike,
+    labels: npt.ArrayLike,
+    classes: Sequence[int] | None = None,
+    gap: int = 2,
+    row_names: Sequence[str] | None = None,
+) -> Pictures:
+    """Arranges images in rows by their classes.
+
+    Args:
+        images: As for `grid`.
+        labels: Integers `(n,)`, the classes of the images.
+        classes: Integers, the class of each row. Defaults to those that occur in `labels`.
+        gap: Integer, pixels between images.
+        row_names: As for `grid`.
+
+    Returns:
+        Uint8 array `(grid_height, grid_width, channels)`. Where a class has fewer images than
+        another one, the rest of its row is empty.
+
+    Raises:
+        ValueError: As `grid`, or there are not as many labels as images.
+    """
+    pictures, labels = _in_8_bits(images), np.asarray(labels)
+    if labels.shape != (len(pictures),):
+        raise ValueError(
+            f"Expected {len(pictures)} labels, one for each image. "
+            f"Received: labels of shape {labels.shape}."
+        )
+    shown = np.unique(labels) if classes is None else classes
+    rows = [pictures[labels == number] for number in shown]
+    columns = max(map(len, rows), default=0)
+    tiles = np.full((len(rows), columns, *pictures.shape[1:]), _BACKGROUND, "uint8")
+    for tile_row, row in zip(tiles, rows, strict=True):
+        tile_row[: len(row)] = row
+    return grid(tiles.reshape(-1, *pictures.shape[1:]), max(columns, 1), gap, row_names)
 
 
 def paired_grid(
-    first: Pictures, second: Pictures, columns: int | None = None, gap: int = 2
+    first: ImagesLike, second: ImagesLike, columns: int | None = None, gap: int = 2
 ) -> Pictures:
     """Arranges pairs of images in rows: a row of first ones, below it a row of second ones.
 
     Args:
-        first: Uint8 array `(n, height, width, channels)`, channels 1 or 3.
-        second: Uint8 array of the same shape.
+        first: Uint8 array, or float array in [-1, 1], `(n, height, width, channels)` with 1 or 3
+            channels.
+        second: An array of the same shape.
         columns: Integer, images in a row. Defaults to as many as make the grid about square.
         gap: Integer, pixels between images.
 
@@ -109,8 +204,10 @@ def paired_grid(
         Uint8 array `(grid_height, grid_width, channels)`.
 
     Raises:
-        ValueError: There are no images, they have another shape or dtype, or the shapes differ.
+        ValueError: There are no images, they have another shape, dtype or range, or the shapes
+            differ.
     """
+    first, second = _in_8_bits(first), _in_8_bits(second)
     if first.shape != second.shape:
         raise ValueError(
             "Expected both arrays to have the same shape. "
@@ -127,33 +224,118 @@ def paired_grid(
     return grid(alternating.reshape(-1, *first.shape[1:]), columns, gap)
 
 
-def png_bytes(picture: Pictures) -> bytes:
-    """Encodes a picture, uint8 `(height, width, channels)`, as a PNG."""
+def show(
+    images: ImagesLike,
+    columns: int | None = None,
+    gap: int = 2,
+    row_names: Sequence[str] | None = None,
+) -> Image.Image:
+    """Shows images in a notebook: as the last line of a cell, the result is displayed as a picture.
+
+    Args:
+        images: Uint8 array, or float array in [-1, 1]. One of:
+
+            - images `(n, height, width, channels)`, which are shown as a `grid`;
+            - a picture `(height, width)` or `(height, width, channels)`, such as a grid;
+            - paths `(n, steps, height, width, channels)` from `interpolate`, a row for each.
+        columns: Integer, images in a row of the grid. Defaults to as many as make it about square,
+            and to `steps` for paths.
+        gap: Integer, pixels between images.
+        row_names: Strings, one for each row of the grid. Defaults to no names.
+
+    Returns:
+        A `PIL.Image.Image`. A script can call its `show()`, which opens a window.
+
+    Raises:
+        ValueError: The images have another shape, dtype or range.
+
+    Example:
+    ```python
+    images = np.random.default_rng(0).uniform(-1, 1, (16, 28, 28, 1))
+    kgan.images.show(images)
+    ```
+    """
+    shape = np.shape(images)
+    if len(shape) == 5:
+        columns = columns or shape[1]
+        images = np.reshape(np.asarray(images), (-1, *shape[2:]))
+    if len(shape) >= 4:
+        return _as_pillow(grid(images, columns, gap, row_names))
+    return _as_pillow(images)
+
+
+def png_bytes(picture: ImagesLike) -> bytes:
+    """Encodes a picture as a PNG.
+
+    Args:
+        picture: Uint8 array, or float array in [-1, 1], `(height, width)` or
+            `(height, width, channels)` with 1 or 3 channels.
+
+    Returns:
+        The bytes of a PNG file.
+
+    Raises:
+        ValueError: The picture has another shape, dtype or range.
+    """
     buffer = io.BytesIO()
     _as_pillow(picture).save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 
-def save_png(path: str | os.PathLike[str], picture: Pictures) -> None:
-    """Writes a picture, uint8 `(height, width, channels)`, as a PNG file."""
-    with written_whole(path) as temporary:
-        temporary.write_bytes(png_bytes(picture))
-
-
-def save_gif(
-    path: str | os.PathLike[str], frames: Sequence[Pictures], seconds: float = 8.0
-) -> None:
-    """Writes frames, uint8 `(height, width, channels)`, as an animated GIF that loops.
+def save_png(path: str | os.PathLike[str], picture: ImagesLike) -> None:
+    """Writes a picture as a PNG file.
 
     Args:
         path: The file.
-        frames: The pictures, all of the same shape.
+        picture: Uint8 array, or float array in [-1, 1], `(height, width)` or
+            `(height, width, channels)` with 1 or 3 channels. `grid` makes one of several images.
+
+    Raises:
+        ValueError: The picture has another shape, dtype or range.
+    """
+    encoded = png_bytes(picture)
+    with written_whole(path) as temporary:
+        temporary.write_bytes(encoded)
+
+
+def save_gif(
+    path: str | os.PathLike[str], frames: np.ndarray | Sequence[ImagesLike], seconds: float = 8.0
+) -> None:
+    """Writes frames as an animated GIF that loops.
+
+    Args:
+        path: The file.
+        frames: Uint8 arrays, or float arrays in [-1, 1], all of the same shape. One of:
+
+            - pictures `(height, width)` or `(height, width, channels)` with 1 or 3 channels, in a
+              sequence or an array;
+            - paths `(n, steps, height, width, channels)` from `interpolate`: each step is a frame,
+              a `grid` of the n paths.
         seconds: Float, about how long the film runs before its last frame, which stays for another
             two seconds.
+
+    Raises:
+        ValueError: There are no frames, their shapes differ, or they have another shape, dtype or
+            range.
+
+    Example:
+    ```python
+    paths = np.random.default_rng(0).uniform(-1, 1, (4, 24, 28, 28, 1))
+    kgan.images.save_gif("paths.gif", paths)
+    ```
     """
+    if isinstance(frames, np.ndarray) and frames.ndim == 5:
+        pictures = [_as_pillow(grid(images)) for images in np.swapaxes(frames, 0, 1)]
+    else:
+        pictures = [_as_pillow(frame) for frame in frames]
+    kinds = sorted({(*picture.size, picture.mode) for picture in pictures})
+    if len(kinds) != 1:
+        raise ValueError(
+            "Expected at least one frame, and all of the same shape. "
+            f"Received: {len(pictures)} frames of {len(kinds)} shapes."
+        )
     # Viewers ignore delays under 20 ms and play such films slowly.
-    delay = int(min(max(1000 * seconds / len(frames), 40), 500))
-    pictures = [_as_pillow(frame) for frame in frames]
+    delay = int(min(max(1000 * seconds / len(pictures), 40), 500))
     with written_whole(path) as temporary:
         pictures[0].save(
             temporary,
@@ -178,5 +360,35 @@ def load_picture(path: str | os.PathLike[str]) -> Pictures:
     return array if array.ndim == 3 else array[..., np.newaxis]
 
 
-def _as_pillow(picture: Pictures) -> Image.Image:
-    return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+def _in_8_bits(images: ImagesLike) -> Pictures:
+    """Uint8 images of uint8 images or floats in [-1, 1]: the one place where pictures are checked.
+
+    Raises:
+        ValueError: They are neither.
+    """
+    array = np.asarray(images)
+    if array.dtype == np.uint8:
+        return array
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(
+            f"Expected uint8 images, or floats in [-1, 1]. Received: dtype {array.dtype}."
+        )
+    low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
+    # Not `or`: no comparison with NaN is true.
+    if not (low >= -1.0 - _TOLERANCE and high <= 1.0 + _TOLERANCE):
+        raise ValueError(
+            f"Expected float images in [-1, 1]. Received: values from {low:g} to {high:g}. Convert "
+            "them with `kgan.images.to_uint8(images, value_range=(low, high))`."
+        )
+    return to_uint8(array)
+
+
+def _as_pillow(picture: ImagesLike) -> Image.Image:
+    shape = np.shape(picture)
+    if len(shape) not in {2, 3} or 0 in shape or (len(shape) == 3 and shape[2] not in {1, 3}):
+        raise ValueError(
+            "Expected a picture (height, width) or (height, width, channels) with 1 or 3 channels; "
+            f"`kgan.images.grid` makes one of several images. Received: shape {shape}."
+        )
+    pixels = _in_8_bits(picture)
+    return Image.fromarray(pixels[..., 0] if shape[2:] == (1,) else pixels)

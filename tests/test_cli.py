@@ -74,7 +74,14 @@ def test_train_leaves_a_whole_run(run_dir):
     with Image.open(run_dir / "training.gif") as film:
         assert film.n_frames == 2
     with Image.open(run_dir / "samples" / "epoch_0001.png") as grid:
-        assert grid.size == (8 * 30 - 2, 10 * 30 - 2)  # a row for each of ten classes
+        # A row for each of ten classes, to the right of its name.
+        blank = kgan.images.grid(
+            np.zeros((80, 28, 28, 1), "uint8"), columns=8, row_names=list("0123456789")
+        )
+        assert grid.size == (blank.shape[1], 10 * 30 - 2)
+        np.testing.assert_array_equal(
+            np.asarray(grid)[:, : -8 * 30 + 2], blank[:, : -8 * 30 + 2, 0]
+        )
     rows = history(run_dir)
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert float(rows[1]["discriminator_loss"]) > 0
@@ -324,6 +331,12 @@ def test_sample_label_and_png(command, run_dir, tmp_path):
     with np.load(tmp_path / "s.npz") as arrays:
         np.testing.assert_array_equal(arrays["labels"], [7] * 5)
     command("sample", run_dir, "--count", 5, "--output", tmp_path / "s.png")
+    names = [str(label) for label in range(5)]
+    blank = kgan.images.grid(np.zeros((5, 28, 28, 1), "uint8"), columns=1, row_names=names)
+    drawn = kgan.images.load_picture(tmp_path / "s.png")
+    assert drawn.shape == blank.shape
+    np.testing.assert_array_equal(drawn[:, :-28], blank[:, :-28])  # the names of the rows
+    command("sample", run_dir, "--count", 5, "--label", 7, "--output", tmp_path / "s.png")
     with Image.open(tmp_path / "s.png") as picture:
         assert picture.size == (3 * 30 - 2, 2 * 30 - 2)
     code, _, err = command("sample", run_dir, "--label", 10, "--output", tmp_path / "s.png")

@@ -299,6 +299,21 @@ def test_capabilities_do_what_they_promise(family):
         latents = model.draw_latents(5, seed=1)
         assert latents.shape == (5, model.latent_dim)
         np.testing.assert_array_equal(model.decode(latents), samples)
+        np.testing.assert_array_equal(model.generate(latents=latents), samples)
+        np.testing.assert_array_equal(model.generate(5, latents=latents.tolist()), samples)
+        classes = {"labels": [2, 1, 0, 0, 1]} if family.conditional else {}
+        np.testing.assert_array_equal(
+            model.generate(latents=latents, **classes), model.generate(5, seed=1, **classes)
+        )
+        for arguments, message in (
+            ({"n": 4, "latents": latents}, "Expected n=5.*Received: n=4"),
+            ({"latents": latents, "seed": 1}, "Expected no `seed`.*Received: seed=1"),
+            ({"latents": latents[:, 1:]}, "Expected latents of shape"),
+            ({"latents": latents[0]}, "Expected latents of shape"),
+            ({"seed": 1}, "Expected `n`.*or `latents`"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                model.generate(**arguments)
     if isinstance(model, capabilities.Encodes):
         assert model.encode(images, given).shape == (16, model.latent_dim)
         assert model.reconstruct(images, given).shape == images.shape

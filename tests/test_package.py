@@ -7,11 +7,14 @@ import pathlib
 import re
 import subprocess
 import sys
+import types
+import warnings
 
 import pytest
 from packaging.requirements import Requirement
 
 import kgan
+from kgan import _environment
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -43,6 +46,105 @@ def test_onednn_is_on_unless_the_user_says_otherwise(own):
         env=environment,
     ).stdout
     assert out.strip() == (own or "1")
+
+
+# ---- TensorFlow imported first -------------------------------------------------------------------
+
+VNNI = {"avx2", "avx512f", "avx512_vnni"}
+AVX2 = {"sse4_2", "avx2", "fma"}
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    ("system", "machine", "flags", "expected"),
+    [
+        ("Linux", "x86_64", AVX2, True),
+        ("Linux", "x86_64", VNNI, False),
+        ("Linux", "x86_64", AVX2 | {"avx_vnni"}, False),
+        ("Linux", "x86_64", AVX2 | {"amx_int8"}, False),
+        ("Linux", "x86_64", set(), False),  # not known
+        ("Linux", "aarch64", {"asimd"}, False),
+        ("Windows", "AMD64", set(), True),
+        ("Darwin", "x86_64", set(), False),
+        ("Darwin", "arm64", set(), False),
+    ],
+)
+def test_cpus_on_which_tensorflow_leaves_onednn_off(system, machine, flags, expected):
+    assert _environment.lacks_onednn_by_default(system, machine, flags) is expected
+
+
+def prepared(monkeypatch, modules, backend, is_slow=True):
+    """The warnings of `import kgan`, with TF_ENABLE_ONEDNN_OPTS unset before."""
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    monkeypatch.setattr(_environment, "_is_slow_by_default", lambda: is_slow)
+    for name in ("keras", "tensorflow"):
+        if name in modules:
+            monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+        else:
+            monkeypatch.delitem(sys.modules, name, raising=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        _environment.prepare()
+        _environment.prepare()
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
+    return [(each.category, str(each.message)) for each in caught]
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    ("modules", "backend", "is_slow", "expected"),
+    [
+        (["keras", "tensorflow"], "tensorflow", True, 1),
+        (["tensorflow"], "tensorflow", True, 1),
+        (["keras", "tensorflow"], "tensorflow", False, 0),
+        (["keras"], "tensorflow", True, 0),
+        ([], "tensorflow", True, 0),
+        (["keras", "tensorflow"], "jax", True, 0),
+    ],
+)
+def test_keras_before_kgan_is_reported_once_where_it_costs_speed(
+    monkeypatch, modules, backend, is_slow, expected
+):
+    found = prepared(monkeypatch, modules, backend, is_slow)
+    assert len(found) == expected
+    for category, message in found:
+        assert category is UserWarning
+        assert "Put `import kgan` before `import keras`" in message
+        assert "TF_ENABLE_ONEDNN_OPTS=1" in message
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("own", ["0", "1"])
+def test_a_variable_that_is_set_is_not_reported(monkeypatch, own):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", own)
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    monkeypatch.setattr(_environment, "_is_slow_by_default", lambda: True)
+    monkeypatch.setitem(sys.modules, "tensorflow", types.ModuleType("tensorflow"))
+    _environment.prepare()  # a warning would be an error here
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == own
+
+
+@pytest.mark.backend_free
+def test_the_warning_points_at_the_import_of_kgan(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import platform, sys, types\n"
+        "sys.modules['tensorflow'] = types.ModuleType('tensorflow')\n"  # stands for the real one
+        "platform.system, platform.machine = lambda: 'Windows', lambda: 'AMD64'\n"
+        "import _kgan_command\n"  # so that no backend is loaded
+        "import kgan\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
+    done = subprocess.run(
+        [sys.executable, script],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**environment, "KERAS_BACKEND": "tensorflow"},
+    )
+    assert f"{script}:5: UserWarning: TensorFlow was imported before kgan" in done.stderr
+    assert done.stderr.count("UserWarning") == 1
 
 
 def import_kgan(tmp_path, installed, own=None, configured=None):

@@ -749,6 +749,31 @@ def test_interpolations_of_models_that_have_them():
     assert report.interpolation(object()) is None
 
 
+def test_paths_of_a_conditional_model_have_the_names_of_their_classes(tmp_path):
+    class Paths:
+        num_classes = 3
+
+        def interpolate(self, n, steps=8, *, seed=None):
+            return np.zeros((n, steps, 2, 2, 1), "float32")
+
+    names = report.path_names(Paths())
+    assert names == ["0", "1", "2", "0", "1", "2", "0", "1"]
+    page = report.write_report(
+        tmp_path,
+        model="m",
+        dataset="d",
+        interpolation=report.interpolation(Paths()),
+        path_names=names,
+    ).read_text()
+    assert "".join(f"<li>{name}</li>" for name in names) in page
+    with pytest.raises(ValueError, match="one of `path_names` for each row"):
+        report.write_report(tmp_path, model="m", dataset="d", path_names=names)
+    unconditional = Paths()
+    unconditional.num_classes = None
+    assert report.path_names(unconditional) == []
+    assert report.path_names(object()) == []
+
+
 def test_samples_of_two_channels_have_no_pictures(tmp_path):
     evaluation = Evaluation(
         {"fcd": Figure(3.0, 10, floor=1.0, floor_count=10)},

@@ -8,9 +8,14 @@ import numpy as np
 
 from kgan._arguments import integer
 from kgan._typing import Pictures
-from kgan.metrics import Evaluation, Evaluator, Figure
+from kgan.metrics import MEASURES, Evaluation, Evaluator, Figure
 from kgan.metrics.evaluator import DivergedError
 from kgan.training.callback import Callback
+from kgan.training.log_names import hide
+
+_IN_PROGRESS = {"fcd", "coverage"}  # one for the quality of samples, one for their variety
+
+hide(*(name for name in MEASURES if name not in _IN_PROGRESS))
 
 
 class PeriodicEvaluation(Callback):
@@ -19,10 +24,12 @@ class PeriodicEvaluation(Callback):
     The names in the logs are `val_` and those of `kgan.metrics.MEASURES`: `val_fcd`, `val_kid`,
     `val_precision`, `val_recall`, `val_density`, `val_coverage`, and those of the classes.
     Callbacks *after* this one in the list can monitor them: `ModelCheckpoint` and `EarlyStopping`
-    with `monitor="val_fcd", mode="min"`, `CSVLogger`, `TensorBoard`. In the epochs between, they
-    are NaN, which no monitor takes for an improvement (but `EarlyStopping` counts those epochs:
-    give it `every` times the patience). The first epoch of a `fit` is always evaluated, since
-    monitors take the first value for the best so far.
+    with `monitor="val_fcd", mode="min"`, `CSVLogger`, `TensorBoard`. The progress line of `fit`
+    shows `val_fcd` and `val_coverage`; the history has all.
+
+    In the epochs between evaluations, the results are NaN, which no monitor takes for an
+    improvement. `EarlyStopping` counts those epochs: multiply its patience by `every`. The first
+    epoch of a `fit` is always evaluated, since monitors take the first value for the best so far.
 
     Works in `fit`, and in a custom loop through `keras.callbacks.CallbackList`. That list gives
     callbacks a copy of the logs, so a custom loop finds the results in `evaluations`. Training is

@@ -3,7 +3,7 @@
 import functools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,11 @@ from kgan import images as pictures
 from kgan._arguments import integer
 from kgan._typing import Images, Labels, Pictures
 from kgan.training.callback import Callback
-from kgan.training.capabilities import (
-    Encodes,
-    Generates,
-    Translates,
-    classes_of,
-    is_conditional,
-)
+from kgan.training.capabilities import Encodes, Generates, Translates, classes_of
+from kgan.training.labels import as_options, labels_of, names_of, row_classes
 
 _MOST_FRAMES = 200
-_MOST_ROWS = 16
+_RUN = "train"  # Keras's name for the TensorBoard run of training
 
 
 class SampleGrid(Callback):
@@ -31,8 +26,8 @@ class SampleGrid(Callback):
 
     Writes `epoch_0001.png`, `epoch_0002.png`, ... into a directory (`batch_000100.png`, ... with
     `every_batches`), and at the end of training all of them as an animation. A conditional model
-    gets a row for each class. If it has more classes than there are rows, the rows are spread
-    evenly over them.
+    gets a row for each class, with the class written to its left. If it has more classes than there
+    are rows, the rows are spread evenly over them.
 
     With `inputs`, each row of these images is followed by a row of what the model makes of them:
     reconstructions, or translations.
@@ -54,14 +49,18 @@ class SampleGrid(Callback):
         value_range: Two floats, the pixel values that are drawn black and white.
         animation: The name of the GIF that `on_train_end` writes, relative to the directory; None
             for none.
-        log_dir: A TensorBoard directory that gets each grid as an image too; needs
+        log_dir: The directory of a TensorBoard log that gets each grid as an image too, in its run
+            "train", where `keras.callbacks.TensorBoard(log_dir)` writes the logs. This needs
             `pip install "kgan[tensorboard]"`.
         inputs: Float array `(n, height, width, channels)` in `value_range`, or a tuple
             `(images, labels)` for a conditional model: the images to reconstruct or translate.
             Defaults to `None`: samples are drawn.
+        class_names: Strings, the names of all classes of a conditional model, written to the left
+            of the rows. Defaults to the numbers of the classes.
 
     Raises:
-        ValueError: A size is less than 1.
+        ValueError: A size is less than 1. When training begins: there are not as many names as
+            classes.
         TypeError: When training begins, the model cannot make such images.
 
     Example:
@@ -101,6 +100,7 @@ class SampleGrid(Callback):
         animation: str | os.PathLike[str] | None = "training.gif",
         log_dir: str | os.PathLike[str] | None = None,
         inputs: Images | tuple[Images, Labels] | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         for name, size in (("columns", columns), ("rows", rows), ("every_batches", every_batches)):
@@ -114,7 +114,8 @@ class SampleGrid(Callback):
         self.value_range = value_range
         self.animation = None if animation is None else self.directory / animation
         self.inputs = inputs
-        self._events = None if log_dir is None else _ImageEvents(log_dir)
+        self.class_names = None if class_names is None else list(class_names)
+        self._events = None if log_dir is None else _ImageEvents(Path(log_dir) / _RUN)
         self._batches = 0
         self._batches_before_epoch = 0
         self._last = 0
@@ -189,7 +190,8 @@ class SampleGrid(Callback):
 
     def _grid(self) -> Pictures:
         if self.inputs is None:
-            return pictures.grid(self._to_uint8(self._samples()), self.columns)
+            samples, names = self._samples()
+            return pictures.grid(self._to_uint8(samples), self.columns, row_names=names)
         given = self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
         before, after = self._to_uint8(given[0]), self._to_uint8(self._outputs(*given))
         return pictures.paired_grid(before, after, self.columns)
@@ -197,7 +199,8 @@ class SampleGrid(Callback):
     def _to_uint8(self, images: Images) -> Pictures:
         return pictures.to_uint8(images, self.value_range)
 
-    def _samples(self) -> Images:
+    def _samples(self) -> tuple[Images, list[str] | None]:
+        """The samples, and the names of their rows."""
         if not isinstance(self.model, Generates):
             raise TypeError(
                 "Expected a model with `generate(n, seed=...)`. Received: "
@@ -206,18 +209,20 @@ class SampleGrid(Callback):
             )
         classes = classes_of(self.model)
         if classes is None:
-            return self.model.generate((self.rows or 8) * self.columns, seed=self.seed)
-        rows = self.rows or min(classes, _MOST_ROWS)
-        # With fewer rows than classes, evenly from the first class to the last.
-        shown = np.linspace(0, classes - 1, rows).round() if rows < classes else np.arange(rows)
-        labels = np.repeat(shown.astype("int32") % classes, self.columns)
-        options: dict[str, Any] = {"labels": labels}
-        return self.model.generate(len(labels), seed=self.seed, **options)
+            return self.model.generate((self.rows or 8) * self.columns, seed=self.seed), None
+        if self.class_names is not None and len(self.class_names) != classes:
+            raise ValueError(
+                f"Expected {classes} class_names, one for each class of the model. "
+                f"Received: {len(self.class_names)}."
+            )
+        shown = row_classes(classes, self.rows)
+        labels = np.repeat(shown, self.columns)
+        samples = self.model.generate(len(labels), seed=self.seed, **as_options(labels))
+        return samples, names_of(shown, self.class_names)
 
     def _outputs(self, images: Images, labels: Labels | None = None) -> Images:
         if isinstance(self.model, Encodes):
-            options = {"labels": labels} if is_conditional(self.model) else {}
-            return self.model.reconstruct(images, **options)
+            return self.model.reconstruct(images, **as_options(labels_of(self.model, labels)))
         if isinstance(self.model, Translates):
             return self.model.translate(images)
         raise TypeError(
@@ -243,7 +248,7 @@ class SampleGrid(Callback):
 class _ImageEvents:
     """Writes images to a TensorBoard directory, without TensorFlow."""
 
-    def __init__(self, log_dir: str | os.PathLike[str]) -> None:
+    def __init__(self, log_dir: Path) -> None:
         try:
             from tensorboard.compat.proto import event_pb2, summary_pb2  # noqa: PLC0415
             from tensorboard.summary.writer.event_file_writer import (  # noqa: PLC0415

@@ -57,20 +57,19 @@ def run(options: argparse.Namespace) -> int:
     """Writes the images and their reconstructions."""
     with without_native_noise():
         from kgan import images, runs
-        from kgan.training.capabilities import Encodes, is_conditional
+        from kgan.training.capabilities import Encodes
+        from kgan.training.labels import as_options, labels_of
     saved = runs.Run.open(options.model, compile=False)
     if not isinstance(saved.model, Encodes):
         raise inputs.lacks(options.model, saved.model, "encodes images, such as a VAE")
     dataset = inputs.data_source(saved, options).load(options.split)
     count = min(options.count, len(dataset.images))
     real, labels = dataset.draw(count, options.seed)
-    given = {"labels": labels} if is_conditional(saved.model) else {}
-    made = saved.model.reconstruct(real, **given)
+    made = saved.model.reconstruct(real, **as_options(labels_of(saved.model, labels)))
     before, after = (images.to_uint8(each, dataset.value_range) for each in (real, made))
     if options.output.suffix.lower() == ".png":
         images.save_png(options.output, images.paired_grid(before, after))
     else:
-        known = {} if labels is None else {"labels": labels}
-        images.save_npz(options.output, images=before, reconstructions=after, **known)
+        images.save_npz(options.output, images=before, reconstructions=after, **as_options(labels))
     say(f"{count} images and their reconstructions: {options.output}")
     return 0

@@ -11,8 +11,7 @@ from kgan.cli.terminal import say, without_native_noise
 if TYPE_CHECKING:
     import argparse
 
-    from kgan._typing import Labels
-    from kgan.training import GenerativeModel
+    from kgan._typing import Labels, Pictures
 
 
 def add(commands: Any) -> None:
@@ -27,7 +26,10 @@ def add(commands: Any) -> None:
         help="the number of images (default: 64)",
     )
     sample.add_argument(
-        "--label", metavar="L", type=int, help="the class, for a conditional model (default: all)"
+        "--label",
+        metavar="L",
+        type=int,
+        help="the class, for a conditional model (default: all, with a row for each in a grid)",
     )
     sample.add_argument(
         "--seed",
@@ -51,32 +53,28 @@ def run(options: argparse.Namespace) -> int:
     with without_native_noise():
         from kgan import images, runs
         from kgan.training.capabilities import Generates
+        from kgan.training.labels import as_options, labels_for
     model = runs.Run.open(options.model, compile=False).model
     if not isinstance(model, Generates):
         raise inputs.lacks(options.model, model, "generates images")
-    labels = _labels(model, options.count, options.label)
-    given = {} if labels is None else {"labels": labels}
+    labels = labels_for(model, options.count, options.label)
+    given = as_options(labels)
     made = images.to_uint8(model.generate(options.count, seed=options.seed, **given))
     if options.output.suffix.lower() == ".png":
-        images.save_png(options.output, images.grid(made))
+        images.save_png(options.output, _grid(made, labels))
     else:
         images.save_npz(options.output, images=made, **given)
     say(f"{options.count} images: {options.output}")
     return 0
 
 
-def _labels(model: GenerativeModel, count: int, label: int | None) -> Labels | None:
-    """The classes to ask for: one, or all in turn; None for an unconditional model."""
+def _grid(made: Pictures, labels: Labels | None) -> Pictures:
+    """The images as a grid: of several classes, with a row for each, if that stays readable."""
     import numpy as np
 
-    from kgan.training.capabilities import classes_of, is_conditional
+    from kgan import images
+    from kgan.training.labels import MOST_ROWS, names_of
 
-    if not is_conditional(model):
-        if label is not None:
-            raise ValueError(
-                f"Expected no --label, since the model is unconditional. Received: {label}."
-            )
-        return None
-    if label is not None:
-        return np.full(count, label, "int32")
-    return np.arange(count, dtype="int32") % classes_of(model)
+    if labels is None or not 1 < len(shown := np.unique(labels)) <= MOST_ROWS:
+        return images.grid(made)
+    return images.class_grid(made, labels, row_names=names_of(shown))

@@ -185,6 +185,14 @@ class ImageDataset(keras.utils.PyDataset):
             setattr(self, name, value)
         self._set_up()
 
+    def __repr__(self) -> str:
+        classes = "no labels" if self.num_classes is None else f"{self.num_classes:,} classes"
+        binarize = "" if self._binarize is None else f", binarize={self._binarize!r}"
+        return (
+            f"<{type(self).__name__}: {len(self._images):,} images {self.image_shape}, {classes}, "
+            f"batch_size={self._batch_size}{binarize}>"
+        )
+
     @property
     def images(self) -> Pictures:
         """The images before padding and binarisation, uint8 `(N, H, W, C)`."""

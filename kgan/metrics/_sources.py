@@ -9,6 +9,7 @@ import numpy as np
 from kgan import _backend
 from kgan._typing import Images, Labels
 from kgan.training.capabilities import Generates, is_conditional
+from kgan.training.labels import as_options
 
 SampleSource: TypeAlias = Any
 """What users evaluate: an object with `generate`, a network, a function, or an array."""
@@ -69,8 +70,7 @@ class _Model(Source):
         self.takes_labels = is_conditional(model)
 
     def samples(self, count: int, labels: Labels | None, seed: int) -> np.ndarray:
-        options: dict[str, Any] = {} if labels is None else {"labels": labels}
-        return np.asarray(self._model.generate(count, seed=seed, **options))
+        return np.asarray(self._model.generate(count, seed=seed, **as_options(labels)))
 
 
 class _Network(Source):

@@ -1,20 +1,21 @@
 """The result of an evaluation: scores with what it takes to read them, and samples to look at."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from kgan._typing import Config, Pictures
 from kgan.metrics._json import plain
+from kgan.metrics._printing import Printed, Table
 from kgan.metrics.figures import MEASURES, Figure, notes_on, title_of
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Printed):
     """The quality, variety, modes and copies of a generator's samples.
 
-    `print` shows a table of the scores. `evaluation["fcd"]` is the value of one.
+    `print` and notebooks show a table of the scores. `evaluation["fcd"]` is the value of one.
 
     Args:
         figures: Dictionary of `Figure`s, one for each score. `kgan.metrics.MEASURES` describes
@@ -33,10 +34,10 @@ class Evaluation:
     figures: dict[str, Figure]
     features: str
     seed: int
-    samples: Pictures = field(repr=False)
-    sample_classes: npt.NDArray[np.integer] | None = field(default=None, repr=False)
-    sample_labels: npt.NDArray[np.integer] | None = field(default=None, repr=False)
-    neighbours: Pictures | None = field(default=None, repr=False)
+    samples: Pictures
+    sample_classes: npt.NDArray[np.integer] | None = None
+    sample_labels: npt.NDArray[np.integer] | None = None
+    neighbours: Pictures | None = None
     sample_shares: npt.NDArray[np.floating] | None = None
     real_shares: npt.NDArray[np.floating] | None = None
 
@@ -57,16 +58,13 @@ class Evaluation:
             "real_shares": plain(self.real_shares),
         }
 
-    def __str__(self) -> str:
+    def _table(self) -> Table:
         heads = ("", "samples", "N", "real", "N", "")
-        rows = [heads, *(self._row(name, figure) for name, figure in self.figures.items())]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [f"Features: {self.features}. `real`: real images in place of the samples."]
-        for title, *numbers, note in rows:
-            cells = [cell.rjust(width) for cell, width in zip(numbers, widths[1:-1], strict=True)]
-            lines.append("  ".join([title.ljust(widths[0]), *cells, note]).rstrip())
-        lines += self._note_on_floors()
-        return "\n".join(lines)
+        return Table(
+            [heads, *(self._row(name, figure) for name, figure in self.figures.items())],
+            before=[f"Features: {self.features}. `real`: real images in place of the samples."],
+            after=self._note_on_floors(),
+        )
 
     def _row(self, name: str, figure: Figure) -> tuple[str, ...]:
         measure = MEASURES[name]

@@ -12,7 +12,7 @@ from kgan._typing import Labels, Pictures, Say
 from kgan.images import to_uint8
 from kgan.metrics import features as extractors
 from kgan.metrics import neighbours
-from kgan.metrics._progress import silent, to_standard_error
+from kgan.metrics._progress import now_and_then, silent
 from kgan.metrics._sources import (
     SampleSource,
     Source,
@@ -37,8 +37,6 @@ _KEPT_NEIGHBOURS = 24
 # The classes of a classifier are those of the data set if it agrees with at least this share of
 # the labels. A classifier of other classes agrees by chance, with about one label in K.
 _LEAST_ACCURACY = 0.5
-# Evaluations of more than this many products, count squared times features, take minutes.
-_LONG_WORK = 2.5e10
 
 
 class DivergedError(ValueError):
@@ -85,9 +83,8 @@ def evaluate(
             labels of the data set show that, no score uses its classes. Photographs need a model
             such as InceptionV3, in a `kgan.metrics.FeatureExtractor`.
         bootstrap: Integer, the number of resamples for 95% intervals, or 0 for no intervals.
-        say: Called with a line of text about each step of the work. Defaults to writing them to
-            standard error if the work takes minutes, as with many features, and to nothing
-            otherwise.
+        say: Called with a line of text about each step of the work. Defaults to writing a line to
+            standard error every five seconds at most: nothing about quick work.
 
     Returns:
         A `kgan.metrics.Evaluation`: `print` it, or read `evaluation["fcd"]`.
@@ -110,9 +107,7 @@ def evaluate(
     if source.most is not None:
         count = integer("the number of samples", min(count, source.most), least=FEWEST)
     _first_samples(source, dataset, seed)
-    evaluator = Evaluator(dataset, count, seed, features, bootstrap, say=say)
-    if say is None and evaluator.is_long:
-        evaluator.say = to_standard_error
+    evaluator = Evaluator(dataset, count, seed, features, bootstrap, say=say or now_and_then())
     return evaluator.evaluate(model)
 
 
@@ -300,11 +295,6 @@ class Evaluator:
             say("support")
             figures["support"] = support_figure(real, fake)
         return figures
-
-    @property
-    def is_long(self) -> bool:
-        """Whether an evaluation takes minutes, as it does with thousands of features."""
-        return self.count**2 * self.real.vectors.shape[1] > _LONG_WORK
 
     @functools.cached_property
     def floors(self) -> dict[str, Figure]:

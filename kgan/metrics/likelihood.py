@@ -14,11 +14,12 @@ from kgan.images import to_uint8
 from kgan.likelihoods import check_support
 from kgan.metrics import tables
 from kgan.metrics._json import plain
-from kgan.metrics._models import labels_for
-from kgan.metrics._progress import silent
+from kgan.metrics._printing import Printed, Table
+from kgan.metrics._progress import now_and_then
 from kgan.metrics.datasets import Data, Drawable, Stacked, as_dataset, available, binarization
 from kgan.metrics.evaluator import DivergedError
 from kgan.training.capabilities import HasLikelihood
+from kgan.training.labels import as_options, labels_of
 
 _STACKED_COUNT = 10_000
 _FITTED = 60_000  # training images that the tables are fitted on
@@ -59,12 +60,12 @@ class LikelihoodFloor:
     is_limit: bool = False
 
 
-@dataclass(frozen=True)
-class LikelihoodEvaluation:
+@dataclass(frozen=True, repr=False)
+class LikelihoodEvaluation(Printed):
     """How likely the images of a data set are under a model.
 
-    `print` shows it as a table, with the protocol that decides which results it can be compared
-    with.
+    `print` and notebooks show it as a table, with the protocol that decides which results it can be
+    compared with.
 
     Args:
         nats: Float, the mean negative log-likelihood of an image. A bound from above, unless
@@ -95,7 +96,7 @@ class LikelihoodEvaluation:
     seed: int
     floors: tuple[LikelihoodFloor, ...] = ()
     fitted_on: str = ""
-    image_nats: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0), repr=False)
+    image_nats: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     @property
     def dimensions(self) -> int:
@@ -182,7 +183,7 @@ class LikelihoodEvaluation:
             "fitted_on": self.fitted_on,
         }
 
-    def __str__(self) -> str:
+    def _table(self) -> Table:
         rows = [("negative log-likelihood", "nats", "bits/dim", "")]
         rows += [
             self._row(floor.title, floor.nats, "no model can be lower")
@@ -193,12 +194,7 @@ class LikelihoodEvaluation:
         rows += [
             self._row(floor.title, floor.nats, "") for floor in self.floors if not floor.is_limit
         ]
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        lines = [
-            f"{title:<{widths[0]}}  {nats:>{widths[1]}}  {bits:>{widths[2]}}  {note}".rstrip()
-            for title, nats, bits, note in rows
-        ]
-        lines += [f"{sentence}." for sentence in self._protocol()]
+        lines = [f"{sentence}." for sentence in self._protocol()]
         if self.fitted_on:
             lines.append(f"The tables are fitted on {self.fitted_on}. A useful model is lower.")
         if self.is_impossible:
@@ -206,7 +202,7 @@ class LikelihoodEvaluation:
                 "These nats are impossible: they are below the entropy of the drawing. The model "
                 "sees the pixels that it predicts, or its likelihood is wrong."
             )
-        return "\n".join(lines)
+        return Table(rows, after=lines)
 
     def _row(self, title: str, nats: float, note: str) -> tuple[str, str, str, str]:
         # The bits of a density are those of no code.
@@ -246,7 +242,8 @@ def likelihood(
         seed: Integer, of the draw and of the importance samples.
         training: The training set, which the tables are fitted on. Without it, each half of the
             images has the tables of the other half, which are worse for having seen less.
-        say: Called with a line of text about each step of the work.
+        say: Called with a line of text about each step of the work. Defaults to writing a line to
+            standard error every five seconds at most: nothing about quick work.
 
     Returns:
         A `LikelihoodEvaluation`: `print` it, or take `.nats` and `.bits_per_dimension`.
@@ -268,13 +265,13 @@ def likelihood(
     _check_model(model)
     samples = integer("samples", samples)
     batch_size = integer("batch_size", batch_size)
-    say = say or silent
+    say = say or now_and_then()
     dataset = as_dataset(dataset)
     wanted = integer("count", _count(dataset) if count is None else count, least=2)
     images, labels = dataset.draw(available(dataset, wanted), seed)
     images = np.asarray(images, "float32")
     check_support(model.likelihood_support, images)
-    log_probs = _log_probs(model, images, labels_for(model, labels), samples, batch_size, seed, say)
+    log_probs = _log_probs(model, images, labels_of(model, labels), samples, batch_size, seed, say)
     floors, fitted_on = _floors(model.likelihood_support, dataset, images, training, seed, say)
     height, width = dataset.images.shape[1:3]
     return LikelihoodEvaluation(
@@ -326,7 +323,7 @@ def _log_probs(
     for number, first in enumerate(range(0, len(images), batch_size)):
         rows = slice(first, first + batch_size)
         say(f"log-likelihoods of images {first + 1:,} to {min(rows.stop, len(images)):,}")
-        options: dict[str, Any] = {} if labels is None else {"labels": labels[rows]}
+        options = as_options(None if labels is None else labels[rows])
         if not model.likelihood_is_exact:
             # Other samples for each batch, so that their errors average out.
             state = np.random.SeedSequence((seed, number)).generate_state(1)

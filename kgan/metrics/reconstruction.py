@@ -1,8 +1,7 @@
 """How well a model reconstructs images."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +10,13 @@ from sklearn.decomposition import PCA
 from kgan._arguments import integer
 from kgan._typing import Config, Images, Pictures, Say
 from kgan.metrics._json import plain
-from kgan.metrics._models import labels_for
-from kgan.metrics._progress import silent
+from kgan.metrics._printing import Printed, Table
+from kgan.metrics._progress import now_and_then
 from kgan.metrics.datasets import Data, Drawable, as_dataset, available, binarization
 from kgan.metrics.evaluator import DivergedError
 from kgan.metrics.neighbours import nearest_neighbours
 from kgan.training.capabilities import Encodes
+from kgan.training.labels import as_options, labels_of
 
 _FITTED_VALUES = 2**26  # of training images for the floors: 256 MiB, all of MNIST
 _NEAREST_SOUGHT = 1000
@@ -39,9 +39,11 @@ class ReconstructionFloor:
     count: int
 
 
-@dataclass(frozen=True)
-class ReconstructionEvaluation:
+@dataclass(frozen=True, repr=False)
+class ReconstructionEvaluation(Printed):
     """How well a model reconstructs the images of a data set.
+
+    `print` and notebooks show it as a table.
 
     Args:
         error: Float, the mean squared error over images, pixels and channels, of images on [0, 1].
@@ -61,9 +63,9 @@ class ReconstructionEvaluation:
     binarize: str | None
     floors: tuple[ReconstructionFloor, ...]
     fitted_count: int
-    image_errors: npt.NDArray[np.float64] = field(repr=False)
-    images: Pictures = field(repr=False)
-    reconstructions: Pictures = field(repr=False)
+    image_errors: npt.NDArray[np.float64]
+    images: Pictures
+    reconstructions: Pictures
 
     def to_dict(self) -> Config:
         """Returns all numbers but those of single images, as JSON takes them."""
@@ -76,21 +78,21 @@ class ReconstructionEvaluation:
             "fitted_count": self.fitted_count,
         }
 
-    def __str__(self) -> str:
-        rows = [("model", self.error, self.count, f"± {self.standard_error:.5f}")]
-        rows += [(floor.title, floor.error, floor.count, "") for floor in self.floors]
-        width = max(len(title) for title, *_ in rows)
-        lines = [f"{'reconstruction error':<{width}}  {'MSE':>7}  {'N':>7}"]
-        lines += [
-            f"{title:<{width}}  {error:7.5f}  {count:>7,}  {note}".rstrip()
-            for title, error, count, note in rows
+    def _table(self) -> Table:
+        results = [("model", self.error, self.count, f"± {self.standard_error:.5f}")]
+        results += [(floor.title, floor.error, floor.count, "") for floor in self.floors]
+        rows = [("reconstruction error", "MSE", "N", "")]
+        rows += [
+            (title, f"{error:.5f}", f"{count:,}", note) for title, error, count, note in results
         ]
         binarized = "" if self.binarize is None else f" Images binarised: {self.binarize}."
-        lines.append(
-            f"Mean squared error of pixels on [0, 1].{binarized} The floors are computed from "
-            f"{self.fitted_count:,} images."
+        return Table(
+            rows,
+            after=[
+                f"Mean squared error of pixels on [0, 1].{binarized} The floors are computed from "
+                f"{self.fitted_count:,} images."
+            ],
         )
-        return "\n".join(lines)
 
 
 def reconstruction(
@@ -117,7 +119,8 @@ def reconstruction(
         training: The training set, for the floors. Without it there are none.
         seed: Integer, of the draw.
         batch_size: Integer, images at a time.
-        say: Called with a line of text about each step of the work.
+        say: Called with a line of text about each step of the work. Defaults to writing a line to
+            standard error every five seconds at most: nothing about quick work.
 
     Returns:
         A `ReconstructionEvaluation`: `print` it, or take `.error`.
@@ -140,15 +143,15 @@ def reconstruction(
             f"Received: {type(model).__name__}."
         )
     batch_size = integer("batch_size", batch_size)
-    say = say or silent
+    say = say or now_and_then()
     dataset = as_dataset(dataset)
     images, labels = dataset.draw(available(dataset, integer("count", count, least=2)), seed)
-    labels = labels_for(model, labels)
+    labels = labels_of(model, labels)
     say(f"reconstructions of {len(images):,} images")
     parts = []
     for first in range(0, len(images), batch_size):
         rows = slice(first, first + batch_size)
-        options: dict[str, Any] = {} if labels is None else {"labels": labels[rows]}
+        options = as_options(None if labels is None else labels[rows])
         parts.append(_checked(model.reconstruct(images[rows], **options), images[rows].shape))
     reconstructions = _on_unit(np.concatenate(parts), dataset)
     images = _on_unit(images, dataset)

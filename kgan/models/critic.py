@@ -13,7 +13,7 @@ from kgan.losses import AdversarialLoss
 from kgan.models.latent_model import as_input
 from kgan.models.packing import packed, unpacked
 from kgan.penalties import Judged, Penalty, gradients_needed
-from kgan.training.log_names import GRADIENTS, LOSSES, Gradient, Limit, LogName, register
+from kgan.training.log_names import GRADIENTS, LOSSES, Gradient, Limit, LogName, hide, register
 from kgan.training.steps import check_is_scalar
 
 _SCORES = "Mean scores"
@@ -104,6 +104,8 @@ register(
         ),
     ),
 )
+
+hide("real_score", "fake_score")
 
 
 class Verdict(NamedTuple):

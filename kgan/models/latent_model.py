@@ -10,7 +10,7 @@ from kgan import _backend
 from kgan._arguments import integer
 from kgan._backend import graph
 from kgan._typing import Array, Images, Labels, Network, Shape, Tensor
-from kgan.training import data_checks
+from kgan.training.labels import labels_for
 from kgan.training.model import GenerativeModel
 
 
@@ -69,16 +69,17 @@ class LatentModel(GenerativeModel):
 
     def generate(
         self,
-        n: int,
+        n: int | None = None,
         labels: npt.ArrayLike | None = None,
         seed: int | None = None,
         batch_size: int = 256,
         averaged: bool = True,
+        latents: npt.ArrayLike | None = None,
     ) -> Images:
         """Makes images.
 
         Args:
-            n: Integer, how many.
+            n: Integer, how many. Defaults to the number of `latents`.
             labels: Conditional models: an integer, or integers `(n,)`. Defaults to one class after
                 the other, 0, 1, 2, ..., so that all come as evenly as n allows.
             seed: Integer. The same seed gives the same latents, on every backend. Defaults to
@@ -86,17 +87,56 @@ class LatentModel(GenerativeModel):
             batch_size: Integer, images at a time.
             averaged: Whether to use the average of the weights, if the model keeps one
                 (`compile(ema_decay=...)`), or the weights as they are in training.
+            latents: Float array `(n, latent_dim)`, to make images from latents of your own.
+                `draw_latents(n, seed)` returns those of `generate(n, seed=seed)`. Defaults to
+                random latents.
 
         Returns:
             Float32 array `(n, height, width, channels)`, in [-1, 1] for a generator that ends in
             a tanh.
 
         Raises:
-            ValueError: `labels` are given to an unconditional model, out of range, or not n; `n` or
-                `batch_size` is less than 1.
+            ValueError: `labels` are given to an unconditional model, out of range, or not n;
+                `latents` have another shape, or come with a `seed`; `n` or `batch_size` is less
+                than 1.
+
+        Example: the same latents as two classes of a conditional model.
+        ```python
+        latents = gan.draw_latents(8, seed=1)
+        threes, sevens = (gan.generate(latents=latents, labels=label) for label in (3, 7))
+        ```
         """
-        latents = self.draw_latents(n, seed)
-        return self.decode(latents, self.labels_for(n, labels), batch_size, averaged)
+        chosen = self._latents(n, seed, latents)
+        return self.decode(chosen, labels, batch_size, averaged)
+
+    def _latents(self, n: int | None, seed: int | None, latents: npt.ArrayLike | None) -> Array:
+        """The latents that `generate` was given, or those that it draws."""
+        if latents is None:
+            if n is None:
+                raise ValueError(
+                    "Expected `n`, the number of images, or `latents`. Received: neither."
+                )
+            return self.draw_latents(n, seed)
+        if seed is not None:
+            raise ValueError(
+                f"Expected no `seed`, since `latents` are given. Received: seed={seed!r}. Leave "
+                "one of them out."
+            )
+        given = self._checked_latents(latents)
+        if n is not None and integer("n", n) != len(given):
+            raise ValueError(
+                f"Expected n={len(given)}, the number of latents. Received: n={n}. Leave `n` out."
+            )
+        return given
+
+    def _checked_latents(self, latents: npt.ArrayLike) -> Array:
+        array = np.asarray(latents, "float32")
+        if array.ndim != 2 or array.shape[1] != self.latent_dim:
+            raise ValueError(
+                f"Expected latents of shape (n, {self.latent_dim}). Received: latents of shape "
+                f"{array.shape}."
+            )
+        return array
 
     def decode(
         self,
@@ -119,14 +159,8 @@ class LatentModel(GenerativeModel):
         Raises:
             ValueError: The latents have another shape, or as `generate`.
         """
-        latents = np.asarray(latents, "float32")
-        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
-            raise ValueError(
-                f"Expected latents of shape (n, {self.latent_dim}). Received: latents of shape "
-                f"{latents.shape}."
-            )
-        arrays = [latents]
-        given = self.labels_for(len(latents), labels)
+        arrays: list[np.ndarray] = [self._checked_latents(latents)]
+        given = self.labels_for(len(arrays[0]), labels)
         if given is not None:
             arrays.append(given)
         decode = LatentModel._decode_averaged if averaged else LatentModel._decode_trained
@@ -158,7 +192,11 @@ class LatentModel(GenerativeModel):
         Args:
             n: Integer, the number of paths.
             steps: Integer of at least 2, images on each, with both ends.
-            labels: Conditional models: as for `generate`, a class for each path.
+            labels: Conditional models: a class for each path, as for `generate`; or integers
+                `(n, 2)`, the classes of both ends of each path, and `(first, last)` for a single
+                path. There is nothing between two classes: the first half of such a path has the
+                first class, and the second half, from the middle image on, the last. The latents
+                change in even steps all the way.
             seed: Integer, chooses the ends.
 
         Returns:
@@ -169,31 +207,53 @@ class LatentModel(GenerativeModel):
         Raises:
             ValueError: As `generate`, or `steps` is less than 2.
 
+        Example: a film of a path between two samples, which loops.
+        ```python
+        (path,) = gan.interpolate(1, steps=24, seed=0)
+        kgan.images.save_gif("path.gif", path)
+        ```
+
         Reference:
             [White, 2016](https://arxiv.org/abs/1609.04468).
         """
         n, steps = integer("n", n), integer("steps", steps, least=2)
         random = np.random.default_rng(seed)
         ends = self._draw_latents(random, n), self._draw_latents(random, n)
-        return self._decode_paths(self._between(*ends, steps), self.labels_for(n, labels))
+        given = self._labels_of_paths(n, steps, labels)
+        return self._decode_paths(self._between(*ends, steps), given)
+
+    def _labels_of_paths(self, n: int, steps: int, labels: npt.ArrayLike | None) -> Labels | None:
+        """The class of each of n paths, `(n,)`, or of each image on them, `(n, steps)`."""
+        pairs = np.asarray(labels)  # of None: no pairs
+        if n == 1 and pairs.shape == (2,):
+            pairs = pairs[np.newaxis]
+        if pairs.shape != (n, 2):
+            return self.labels_for(n, labels)
+        first, last = (self.labels_for(n, each) for each in pairs.T)
+        if first is None or last is None:
+            return None
+        is_last = np.arange(steps) >= (steps - 1) / 2
+        return np.where(is_last, last[:, np.newaxis], first[:, np.newaxis])
 
     def _decode_paths(
         self, latents: Array, labels: Labels | None = None, averaged: bool = True
     ) -> Images:
-        """The images of several latents for each of n labels.
+        """The images of several latents on each of n paths.
 
         Args:
             latents: Float array `(n, steps, latent_dim)`.
-            labels: Integer array `(n,)`, or None.
+            labels: Integer array `(n,)` for a class each, or `(n, steps)`; or None.
             averaged: As for `generate`.
 
         Returns:
             Float32 array `(n, steps, height, width, channels)`.
         """
         n, steps = latents.shape[:2]
+        if labels is not None:
+            labels = np.broadcast_to(labels.reshape(n, -1), (n, steps)).reshape(-1)
         images = self.decode(
             latents.reshape(n * steps, self.latent_dim),
-            None if labels is None else np.repeat(labels, steps),
+            labels,
             averaged=averaged,
         )
         return images.reshape(n, steps, *images.shape[1:])
@@ -211,31 +271,7 @@ class LatentModel(GenerativeModel):
         Raises:
             ValueError: The labels are out of range, not n, or given to an unconditional model.
         """
-        if not self.is_conditional:
-            if labels is not None:
-                raise ValueError(
-                    "Expected no labels, since this model is unconditional. "
-                    f"Received: labels={labels!r}."
-                )
-            return None
-        if labels is None:
-            if self.num_classes is None:
-                raise ValueError(
-                    "Expected labels, since the networks do not tell the number of classes. "
-                    f"Received: labels=None. Give labels, or num_classes to {type(self).__name__}"
-                    "(...)."
-                )
-            return np.arange(n, dtype="int32") % self.num_classes
-        labels = np.asarray(labels)
-        data_checks.check_labels(labels, self.num_classes)
-        if labels.ndim == 0:
-            return np.full(n, labels, "int32")
-        if labels.shape != (n,):
-            raise ValueError(
-                f"Expected one label, or {n} of them: shape ({n},). "
-                f"Received: labels of shape {labels.shape}."
-            )
-        return labels.astype("int32")
+        return labels_for(self, n, labels)
 
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Exports the network that samples are made with, for serving: `keras.Model.export`.

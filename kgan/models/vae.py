@@ -16,7 +16,7 @@ from kgan.models import network_checks
 from kgan.models.latent_model import LatentModel, as_input
 from kgan.training import data_checks
 from kgan.training.batch_spec import BatchSpec
-from kgan.training.log_names import GRADIENTS, LOSSES, Gradient, Limit, LogName, register
+from kgan.training.log_names import GRADIENTS, LOSSES, Gradient, Limit, LogName, hide, register
 
 # exp() of these stays far from the ends of float32, and no posterior of use comes near them.
 _LOG_VARIANCES = (-20.0, 10.0)
@@ -81,6 +81,8 @@ register(
         gradient=Gradient("model"),
     ),
 )
+
+hide("kl_weight")
 
 
 class Posterior(NamedTuple):

@@ -1,7 +1,15 @@
 """Reports: the results of an evaluation as a page, with pictures and how training went."""
 
-from kgan.report.latent_space import LatentSpace, interpolation, latent_space
+from kgan.report.latent_space import LatentSpace, interpolation, latent_space, path_names
 from kgan.report.page import write_report
 from kgan.report.verdict import Finding, verdict
 
-__all__ = ["Finding", "LatentSpace", "interpolation", "latent_space", "verdict", "write_report"]
+__all__ = [
+    "Finding",
+    "LatentSpace",
+    "interpolation",
+    "latent_space",
+    "path_names",
+    "verdict",
+    "write_report",
+]

@@ -11,7 +11,8 @@ from sklearn.decomposition import PCA
 from kgan._typing import Array, Labels, Pictures
 from kgan.data import ImageDataset
 from kgan.images import to_uint8
-from kgan.training.capabilities import Encodes, Interpolates, Latent, classes_of, is_conditional
+from kgan.training.capabilities import Encodes, Interpolates, Latent, is_conditional
+from kgan.training.labels import as_options, labels_for, labels_of, names_of
 
 _POINTS = 2000
 _GRID = 15
@@ -52,7 +53,7 @@ def latent_space(model: Encodes, dataset: ImageDataset, seed: int = 0) -> Latent
         A `LatentSpace`, with a grid of images if the model has two latents and `decode`.
     """
     images, labels = dataset.draw(min(_POINTS, len(dataset.images)), seed)
-    options: dict[str, Any] = {"labels": labels} if is_conditional(model) else {}
+    options = as_options(labels_of(model, labels))
     latents = np.asarray(model.encode(images, **options), "float32").reshape(len(images), -1)
     points, explained = _projected(latents)
     return LatentSpace(points, labels, latents.shape[1], explained, _decoded_grid(model, dataset))
@@ -78,10 +79,8 @@ def _decoded_grid(model: Any, dataset: ImageDataset) -> Pictures | None:
     quantiles = [NormalDist().inv_cdf((place + 0.5) / _GRID) for place in range(_GRID)]
     across, down = np.meshgrid(quantiles, quantiles[::-1])
     latents = np.stack([across, down], axis=-1).reshape(-1, 2).astype("float32")
-    options: dict[str, Any] = {}
-    if classes_of(model) is not None:
-        options["labels"] = np.zeros(len(latents), "int32")
-    images = to_uint8(model.decode(latents, **options), dataset.value_range)
+    first_class = labels_for(model, len(latents), 0 if is_conditional(model) else None)
+    images = to_uint8(model.decode(latents, **as_options(first_class)), dataset.value_range)
     return images.reshape(_GRID, _GRID, *images.shape[1:])
 
 
@@ -98,6 +97,19 @@ def interpolation(model: Any, seed: int = 0) -> Pictures | None:
     if not isinstance(model, Interpolates):
         return None
     return to_uint8(model.interpolate(_PATHS, steps=_STEPS, seed=seed))
+
+
+def path_names(model: Any) -> list[str]:
+    """The names of the rows of `interpolation(model)`: the classes of its paths.
+
+    Args:
+        model: Any model.
+
+    Returns:
+        Strings, one for each path; none if the model is unconditional or has no `interpolate`.
+    """
+    labels = labels_for(model, _PATHS) if isinstance(model, Interpolates) else None
+    return [] if labels is None else names_of(labels)
 
 
 SIZE = 420

@@ -15,7 +15,7 @@ import numpy as np
 from kgan._core import __version__
 from kgan._files import written_whole
 from kgan._typing import Pictures
-from kgan.images import grid, paired_grid, png_bytes
+from kgan.images import class_grid, grid, paired_grid, png_bytes
 from kgan.metrics import (
     MEASURES,
     Evaluation,
@@ -119,6 +119,7 @@ def write_report(
     dataset: str,
     history: Sequence[Mapping[str, float]] | None = None,
     interpolation: Pictures | None = None,
+    path_names: Sequence[str] = (),
     likelihood: LikelihoodEvaluation | None = None,
     reconstruction: ReconstructionEvaluation | None = None,
     latents: LatentSpace | None = None,
@@ -136,6 +137,7 @@ def write_report(
             `kgan.callbacks.LossHistory` writes them.
         interpolation: uint8 `(rows, steps, height, width, channels)`, images on paths from one
             latent to another.
+        path_names: Strings, the names of those rows, such as their classes. Defaults to no names.
         likelihood: A `kgan.metrics.LikelihoodEvaluation`.
         reconstruction: A `kgan.metrics.ReconstructionEvaluation`.
         latents: A `kgan.report.LatentSpace`.
@@ -144,7 +146,7 @@ def write_report(
         The path of the page.
 
     Raises:
-        ValueError: The interpolation has another shape.
+        ValueError: The interpolation has another shape, or another number of rows than names.
 
     Example:
     ```python
@@ -157,6 +159,11 @@ def write_report(
             "Expected `interpolation` to be an array (rows, steps, height, width, channels). "
             f"Received: shape {np.shape(interpolation)}."
         )
+    if path_names and (interpolation is None or len(path_names) != len(interpolation)):
+        raise ValueError(
+            "Expected one of `path_names` for each row of `interpolation`. "
+            f"Received: path_names={list(path_names)!r}."
+        )
     training, metrics = charts.history_charts(history or [])
     now = datetime.datetime.now(datetime.timezone.utc)
     figures = {} if evaluation is None else evaluation.figures
@@ -168,7 +175,7 @@ def write_report(
         now=now,
         version=__version__,
         findings=verdict(evaluation, likelihood),
-        panels=_panels(evaluation, interpolation, reconstruction, latents),
+        panels=_panels(evaluation, interpolation, path_names, reconstruction, latents),
         rows=[] if evaluation is None else [_row(evaluation, name) for name in figures],
         tables=[*_likelihood_table(likelihood), *_reconstruction_table(reconstruction)],
         latents=latents,
@@ -279,12 +286,13 @@ def _bar(better: str, figure: Figure) -> tuple[float, float] | None:
 def _panels(
     evaluation: Evaluation | None,
     interpolation: Pictures | None,
+    path_names: Sequence[str],
     reconstruction: ReconstructionEvaluation | None,
     latents: LatentSpace | None,
 ) -> list[Panel]:
     return [
         *_sample_panels(evaluation),
-        *_interpolation_panels(interpolation),
+        *_interpolation_panels(interpolation, path_names),
         *_reconstruction_panels(reconstruction),
         *_latent_panels(latents),
     ]
@@ -307,13 +315,15 @@ def _sample_panels(evaluation: Evaluation | None) -> Iterator[Panel]:
         yield Panel("Nearest training images", caption, grid(pairs, columns=4, gap=3))
 
 
-def _interpolation_panels(interpolation: Pictures | None) -> Iterator[Panel]:
+def _interpolation_panels(
+    interpolation: Pictures | None, path_names: Sequence[str]
+) -> Iterator[Panel]:
     if interpolation is None or not _has_pictures(interpolation):
         return
     steps = interpolation.shape[1]
     flat = interpolation.reshape(-1, *interpolation.shape[2:])
     caption = "Each row is a path from one latent to another, in equal steps."
-    yield Panel("Between samples", caption, grid(flat, columns=steps, gap=1))
+    yield Panel("Between samples", caption, grid(flat, columns=steps, gap=1), path_names)
 
 
 def _reconstruction_panels(reconstruction: ReconstructionEvaluation | None) -> Iterator[Panel]:
@@ -349,19 +359,16 @@ def _class_panels(evaluation: Evaluation) -> list[Panel]:
     if total > FEW_CLASSES:
         return []
     shown = range(min(total, _SHOWN_CLASSES))
-    rows = [evaluation.samples[classes == number][:_SAMPLES_OF_A_CLASS] for number in shown]
-    columns = max(map(len, rows))
-    if not columns:
+    places = np.concatenate(
+        [np.flatnonzero(classes == number)[:_SAMPLES_OF_A_CLASS] for number in shown]
+    )
+    if not len(places):
         return []
-    # Mid-grey, as the grid, where a class has fewer images.
-    tiles = np.full((len(rows), columns, *evaluation.samples.shape[1:]), 127, "uint8")
-    for tile_row, images in zip(tiles, rows, strict=True):
-        tile_row[: len(images)] = images
     source = "that was requested" if asked else "that the classifier sees in them"
     caption = f"Samples by the class {source}."
     if len(shown) < total:
         caption += f" The first {len(shown)} of {total} classes."
-    picture = grid(tiles.reshape(-1, *tiles.shape[2:]), columns=columns, gap=1)
+    picture = class_grid(evaluation.samples[places], classes[places], shown, gap=1)
     return [Panel("By class", caption, picture, [str(number) for number in shown])]
 
 

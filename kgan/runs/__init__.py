@@ -20,7 +20,7 @@ from kgan.runs.directory import (
     held,
     new_directory,
 )
-from kgan.runs.run import FEWEST_IMAGES, Run, SavedRun, dataset_options, load_data
+from kgan.runs.run import FEWEST_IMAGES, Run, SavedRun, dataset_options, load, load_data
 
 __all__ = [
     "CONFIG",
@@ -35,6 +35,7 @@ __all__ = [
     "check_is_free",
     "dataset_options",
     "held",
+    "load",
     "load_data",
     "new_directory",
     "read_config",

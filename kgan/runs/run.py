@@ -1,6 +1,7 @@
 """Runs: begun, resumed, or opened to use their model."""
 
 import functools
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -173,6 +174,11 @@ class Run:
             FileNotFoundError: There is no such file.
             ValueError: The file is damaged, or no model that kgan saved.
         """
+        if path.is_dir() and not (path / files.MODEL).is_file():
+            raise FileNotFoundError(
+                f"Expected a run directory, with a file {files.MODEL}. Received: {path}, a "
+                "directory without it. Give the directory that `kgan train` made."
+            )
         path = path / files.MODEL if path.is_dir() else path
         if not path.is_file():
             raise FileNotFoundError(
@@ -271,6 +277,38 @@ class Run:
                 )
             )
         return chosen
+
+
+def load(path: str | os.PathLike[str], **options: Any) -> GenerativeModel:
+    """Loads a trained model from a run directory or a file.
+
+    `keras.saving.load_model` loads the file `model.keras` in a run directory too, but not the
+    directory: it takes that for a folder of another format, and fails with an unrelated error.
+
+    Args:
+        path: The directory of a run, as `kgan train` makes it, or a file that `model.save` wrote.
+        **options: Arguments for `keras.saving.load_model`, such as `compile=False`.
+
+    Returns:
+        The model, ready to generate, evaluate or train further.
+
+    Raises:
+        FileNotFoundError: There is no such file, or no `model.keras` in the directory.
+        ValueError: The file is damaged, or does not hold a model that kgan saved.
+        TypeError: `path` is not a path.
+
+    Example:
+    ```python
+    model = kgan.load("runs/mnist-dcgan_r1-001")
+    images = model.generate(64, seed=1)
+    ```
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            "Expected the path of a run directory or of a file in .keras. "
+            f"Received: path={path!r}, a {type(path).__name__}."
+        )
+    return Run.open(Path(path), **options).model
 
 
 def dataset_options(config: RunConfig) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ class AveragedNetwork(keras.layers.Layer):
 
     Args:
         network: The network to follow: one that `keras.models.clone_model` can copy.
-        name: String, the name of the copy.
+        name: String, the name of the copy and of this layer, which summaries list.
 
     Raises:
         ValueError: The network cannot be copied.
@@ -29,7 +29,7 @@ class AveragedNetwork(keras.layers.Layer):
     """
 
     def __init__(self, network: Network, name: str) -> None:
-        super().__init__(name=f"{name}_average", dtype="float32")
+        super().__init__(name=name, dtype="float32")
         self.network = _copy(network, name)
         # Not the optimizer's count, which starts again when the model is compiled again.
         self.updates = self.add_weight(

@@ -107,7 +107,8 @@ def classes_of(model: Any) -> int | None:
     if count is None and getattr(model, "is_conditional", False):
         raise ValueError(
             "Expected a conditional model to know its number of classes. Received: "
-            "num_classes=None. Build it with num_classes=..., for example GAN(..., num_classes=10)."
+            "num_classes=None. Give labels, or build it with num_classes=..., for example "
+            "GAN(..., num_classes=10)."
         )
     return count
 

@@ -96,6 +96,7 @@ class LogName:
 
 
 _TABLE: dict[str, LogName] = {}
+_HIDDEN: set[str] = set()
 
 
 def register(*log_names: LogName) -> None:
@@ -113,6 +114,26 @@ def register(*log_names: LogName) -> None:
     ```
     """
     _TABLE.update({each.name: each for each in log_names})
+
+
+def hide(*names: str) -> None:
+    """Leaves logs out of the progress line of `fit`, which has room for few. They stay in the logs.
+
+    Args:
+        *names: Strings, as in the logs. The same logs of held-out data are left out with them.
+
+    Example:
+    ```python
+    kgan.training.log_names.hide("codes_used")
+    ```
+    """
+    _HIDDEN.update(names)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether the progress line leaves a log out: those that `hide` names, and gradient norms."""
+    trained = name.removeprefix(HELD_OUT)
+    return trained in _HIDDEN or describe(trained).gradient is not None
 
 
 def describe(name: str) -> LogName:

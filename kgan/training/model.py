@@ -500,7 +500,8 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             y: Integer `(samples,)`, the labels where `x` is an array and the model conditional.
             batch_size: Integer, where `x` is an array. Defaults to 32.
             epochs: Integer, the number of the last epoch.
-            verbose: As for `keras.Model.fit`.
+            verbose: As for `keras.Model.fit`. The progress line shows the main logs only; the
+                history has all. `callbacks=[keras.callbacks.ProgbarLogger()]` shows all.
             callbacks: Keras callbacks, or `kgan.training.Callback`s.
             validation_split: Float, the share of an array that is held out.
             validation_data: Held-out data, as `x` or `(x, y)`.
@@ -536,7 +537,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             validation=(self._spec(False), validation_batch_size),
         )
         self._check_trains()
-        others = in_order(callbacks)
+        others = in_order(callbacks, verbose)
         check_callbacks(others)
         restored = [each.before_fit(self) for each in others if _restores(each)]
         checked = self._checked(x, training=True)

@@ -12,13 +12,20 @@ import numpy as np
 from keras import ops
 
 from kgan import _backend, _interrupts
+from kgan._environment import is_installed
 from kgan._typing import Data, Logs, Variable
 from kgan.training.feed import is_indexed
 from kgan.training.progress import Progress, give_states, has_state, states_of
+from kgan.training.progress_line import ProgressLine
 
 
 def check_callbacks(callbacks: Iterable[keras.callbacks.Callback]) -> None:
-    """Checks that callbacks are objects that can watch this training."""
+    """Checks that callbacks are objects that can watch this training.
+
+    Raises:
+        ValueError: One is a class, or would not do what it says.
+        ImportError: One needs a package that is not installed.
+    """
     for callback in callbacks:
         if isinstance(callback, type):
             raise ValueError(
@@ -31,10 +38,30 @@ def check_callbacks(callbacks: Iterable[keras.callbacks.Callback]) -> None:
                 "`keras.callbacks.TerminateOnNaN`, which looks at `loss` only: it would never end "
                 "this training. Use `kgan.callbacks.TerminateOnNaN`."
             )
+        if isinstance(callback, keras.callbacks.TensorBoard):
+            _check_tensorboard()
 
 
-def in_order(callbacks: Any) -> list[keras.callbacks.Callback]:
-    """The callbacks that `fit` was given, none that saves before one whose state it saves."""
+def _check_tensorboard() -> None:
+    """Checks that Keras's callback can write, which it would find out after the first batch."""
+    missing = [name for name in ("tensorboard", "tensorflow") if not is_installed(name)]
+    if missing:
+        raise ImportError(
+            "Expected the packages tensorboard and tensorflow, with which "
+            f"`keras.callbacks.TensorBoard` writes. Missing: {' and '.join(missing)}. Install them "
+            f'with `pip install "kgan[{",".join(missing)}]"`.'
+        )
+
+
+def in_order(callbacks: Any, verbose: str | int = 0) -> list[keras.callbacks.Callback]:
+    """The callbacks that `fit` was given, none that saves before one whose state it saves.
+
+    The history and the progress line are added, as Keras adds its own, unless they are there.
+
+    Args:
+        callbacks: As `fit` got them.
+        verbose: As `fit` got it.
+    """
     if isinstance(callbacks, keras.callbacks.CallbackList):
         return list(callbacks.callbacks)
     given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
@@ -46,6 +73,8 @@ def in_order(callbacks: Any) -> list[keras.callbacks.Callback]:
         # As late as possible, as Keras has it: others may add to the logs.
         place = next((index for index, each in enumerate(after) if _saves(each)), len(after))
         after.insert(place, keras.callbacks.History())
+    if verbose != 0 and not any(isinstance(each, keras.callbacks.ProgbarLogger) for each in there):
+        after.append(ProgressLine())
     return [*before, *after]
 
 

@@ -1,6 +1,7 @@
 """Keras's own callbacks, which know one optimizer and one loss, with a GAN, which has two."""
 
 import csv
+import re
 
 import keras
 import numpy as np
@@ -226,6 +227,20 @@ def test_tensorboard(gan_of_two_rates, dataset, tmp_path):
     else:
         histograms = values(train, f"{kernel.name}/histogram")
         assert np.prod(kernel.shape) in [counts[:, 2].sum() for counts in histograms]
+
+
+@pytest.mark.parametrize(
+    "missing", [["tensorboard"], ["tensorflow"], ["tensorboard", "tensorflow"]]
+)
+def test_tensorboard_without_its_packages_is_refused_before_a_step(
+    gan_of_two_rates, dataset, tmp_path, monkeypatch, missing
+):
+    monkeypatch.setattr("kgan.training.session.is_installed", lambda name: name not in missing)
+    board = object.__new__(keras.callbacks.TensorBoard)  # whose constructor may need them too
+    extra = re.escape(f'pip install "kgan[{",".join(missing)}]"')
+    with pytest.raises(ImportError, match=f"Missing: {' and '.join(missing)}.*{extra}"):
+        gan_of_two_rates.fit(dataset, verbose=0, callbacks=[board])
+    assert gan_of_two_rates.batches_trained == gan_of_two_rates.epochs_trained == 0
 
 
 # ---- averages that optimizers keep ---------------------------------------------------------------

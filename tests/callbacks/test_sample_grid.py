@@ -102,6 +102,31 @@ def test_rows_of_many_classes_are_spread_over_them(tmp_path, classes, rows, expe
     np.testing.assert_array_equal(labels, np.repeat(expected, 2))
 
 
+def test_rows_of_classes_have_names(tmp_path):
+    model = Painter(size=20)
+    model.num_classes = 3
+    for directory, options, names in (
+        ("numbers", {"rows": 4}, ["0", "1", "2", "0"]),
+        ("names", {"class_names": ("cat", "dog", "fox")}, ["cat", "dog", "fox"]),
+    ):
+        callback = kgan.callbacks.SampleGrid(tmp_path / directory, columns=2, **options)
+        run(callback, model, epochs=1)
+        shades = np.full((2 * len(names), 20, 20, 1), -1.1 + 0.1 * len(model.calls))
+        np.testing.assert_array_equal(
+            pictures.load_picture(tmp_path / directory / "epoch_0001.png"),
+            pictures.grid(shades, columns=2, row_names=names),
+        )
+
+
+def test_every_class_needs_a_name(tmp_path):
+    model = Painter()
+    model.num_classes = 3
+    callback = kgan.callbacks.SampleGrid(tmp_path, class_names=["cat", "dog"])
+    callback.set_model(model)
+    with pytest.raises(ValueError, match=r"Expected 3 class_names.*Received: 2"):
+        callback.on_train_begin()
+
+
 def test_a_resumed_run_has_one_animation_and_older_files_are_left_out_of_a_new_one(tmp_path):
     run(kgan.callbacks.SampleGrid(tmp_path), Painter(), epochs=2)
     run(kgan.callbacks.SampleGrid(tmp_path), Painter(), epochs=2, first=2)
@@ -123,7 +148,7 @@ def test_same_latents_in_fit(make_gan, dataset, tmp_path):
     expected = gan.generate(12, labels=np.repeat([0, 1, 2], 4), seed=0)
     np.testing.assert_array_equal(
         pictures.load_picture(tmp_path / "epoch_0001.png"),
-        pictures.grid(pictures.to_uint8(expected), 4),
+        pictures.grid(pictures.to_uint8(expected), 4, row_names=["0", "1", "2"]),
     )
 
 
@@ -198,7 +223,8 @@ def test_tensorboard_images(tmp_path):
     threads = threading.active_count()
     run(kgan.callbacks.SampleGrid(tmp_path / "s", log_dir=tmp_path / "logs"), Painter(), epochs=2)
     assert threading.active_count() == threads
-    events = EventAccumulator(str(tmp_path / "logs"), {"images": 0})
+    assert [path.name for path in (tmp_path / "logs").iterdir()] == ["train"]  # no run "."
+    events = EventAccumulator(str(tmp_path / "logs" / "train"), {"images": 0})
     events.Reload()
     written = events.Images("samples")
     assert [image.step for image in written] == [1, 2]

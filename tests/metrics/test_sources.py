@@ -219,17 +219,65 @@ def test_the_frechet_distance_of_real_images_is_in_proportion_to_one_over_n():
     assert floor(200) / floor(400) == pytest.approx(2.0, rel=0.1)
 
 
+class Clock:
+    """Time that passes at every look, as long steps would have it."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self.now = 0.0
+
+    def monotonic(self):
+        self.now += self.seconds
+        return self.now
+
+
 @pytest.mark.backend_free
-def test_long_work_is_not_silent(dataset, floats, capsys, monkeypatch):
-    evaluate(floats, dataset)
-    assert capsys.readouterr() == ("", "")
-    monkeypatch.setattr("kgan.metrics.evaluator._LONG_WORK", 60**2 * 64 - 1)
+@pytest.mark.parametrize(("seconds", "share"), [(6.0, 1), (3.0, 2), (1.0, 5)])
+def test_long_work_is_not_silent(dataset, floats, capsys, monkeypatch, seconds, share):
+    monkeypatch.setattr("kgan.metrics._progress.time", Clock(seconds))
     said = []
     expected = evaluate(floats, dataset, say=said.append)
-    assert capsys.readouterr() == ("", "")  # whoever listens is told, and no one else
+    assert capsys.readouterr() == ("", "")  # a listener gets the lines, and nobody else
+    for step in ("kernel distance", "floors: kernel distance", "nearest training images"):
+        assert step in said
     assert evaluate(floats, dataset).to_dict() == expected.to_dict()
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.splitlines() == [f"{text} ..." for text in said[1:]]
-    for step in ("kernel distance", "floors: kernel distance", "nearest training images"):
-        assert step in said
+    # At most a line in five seconds.
+    assert err.splitlines() == [f"{text} ..." for text in said[share - 1 :: share]]
+
+
+@pytest.mark.backend_free
+def test_quick_work_is_silent(dataset, floats, capsys, monkeypatch):
+    monkeypatch.setattr("kgan.metrics._progress.time", Clock(0.1))
+    evaluate(floats, dataset)
+    assert capsys.readouterr() == ("", "")
+
+
+class Copier:
+    """Reconstructs every image, and finds all of them equally likely."""
+
+    num_classes = None
+    likelihood_support = "levels"
+    likelihood_is_exact = True
+
+    def encode(self, images, labels=None):
+        return images.reshape(len(images), -1)
+
+    def reconstruct(self, images, labels=None):
+        return images
+
+    def log_prob(self, images, labels=None):
+        return np.zeros(len(images))
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("measure", [metrics.likelihood, metrics.reconstruction])
+def test_long_measurements_of_other_kinds_are_not_silent(dataset, capsys, monkeypatch, measure):
+    monkeypatch.setattr("kgan.metrics._progress.time", Clock(6.0))
+    said = []
+    measure(Copier(), dataset, say=said.append)
+    assert capsys.readouterr() == ("", "")
+    measure(Copier(), dataset)
+    assert capsys.readouterr().err.splitlines() == [f"{text} ..." for text in said]
+    assert said

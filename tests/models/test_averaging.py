@@ -175,3 +175,30 @@ def test_a_generator_that_cannot_be_copied():
 def test_a_decay_out_of_range(make_gan, decay):
     with pytest.raises(ValueError, match="ema_decay"):
         make_gan(ema_decay=decay)
+
+
+def test_summary_names_the_average_apart_from_the_network(make_gan):
+    lines = []
+    make_gan("mlp", ema_decay=0.9).summary(line_length=100, print_fn=lines.append)
+    words = "\n".join(lines).replace("│", " ").split()
+    for name in ("generator", "discriminator", "averaged_generator"):
+        assert words.count(name) == 1, lines
+
+
+def test_files_of_weights_hold_the_average_whatever_its_name(make_gan, dataset, tmp_path):
+    """Names in files come from classes and attributes: those of older files can be loaded."""
+    h5py = pytest.importorskip("h5py")
+    gan = make_gan("mlp", ema_decay=0.9)
+    gan.fit(dataset, verbose=0)
+    gan.save_weights(tmp_path / "gan.weights.h5")
+    with h5py.File(tmp_path / "gan.weights.h5") as file:
+        assert float(file["layers/averaged_network/vars/0"][()]) == len(dataset)
+    other = make_gan("mlp", ema_decay=0.9)
+    other.load_weights(tmp_path / "gan.weights.h5")
+    gan.save(tmp_path / "gan.keras")
+    for loaded in (other, keras.saving.load_model(tmp_path / "gan.keras")):
+        for averaged in (True, False):
+            np.testing.assert_array_equal(
+                loaded.generate(3, seed=1, averaged=averaged),
+                gan.generate(3, seed=1, averaged=averaged),
+            )

@@ -636,6 +636,33 @@ def test_interpolate_keeps_the_class_of_each_way(make_gan):
         make_gan().interpolate(2, labels=1)
 
 
+@pytest.mark.parametrize("steps", [2, 5, 6])
+def test_a_path_between_classes_changes_the_class_in_the_middle(make_gan, steps):
+    gan = make_gan(num_classes=3)
+    pairs = np.array([[2, 0], [1, 1]])
+    path = gan.interpolate(2, steps=steps, labels=pairs, seed=2)
+    first, last = (gan.interpolate(2, steps=steps, labels=each, seed=2) for each in pairs.T)
+    half = steps // 2  # the middle image of an odd number has the last class
+    np.testing.assert_array_equal(path[:, :half], first[:, :half])
+    np.testing.assert_array_equal(path[:, half:], last[:, half:])
+    assert np.abs(first[0] - last[0]).max() > 0
+
+
+def test_labels_of_paths(make_gan):
+    gan = make_gan(num_classes=3)
+    expected = gan.interpolate(1, steps=4, labels=[[1, 2]], seed=0)
+    np.testing.assert_array_equal(gan.interpolate(1, steps=4, labels=(1, 2), seed=0), expected)
+    # As many labels as paths: a class for each.
+    of_paths = gan.interpolate(2, steps=4, labels=(1, 2), seed=0)
+    same = gan.interpolate(2, steps=4, labels=[[1, 1], [2, 2]], seed=0)
+    np.testing.assert_array_equal(of_paths, same)
+    for labels in ([[0, 3]], [[0, 1, 2]], [[0, 1], [1, 2], [2, 0]]):
+        with pytest.raises(ValueError, match="Expected"):
+            gan.interpolate(1, labels=labels)
+    with pytest.raises(ValueError, match="unconditional"):
+        make_gan().interpolate(1, labels=(0, 1))
+
+
 def test_compiling_anew_forgets_what_it_was_compiled_with_before(make_gan, dataset):
     gan = make_gan("mlp", penalties=["r1", "lecam"], augmentation="adaptive", ema_decay=0.9)
     gan.fit(dataset, verbose=0)
