@@ -16,7 +16,7 @@ from kgan.models import network_checks
 from kgan.models.latent_model import LatentModel, as_input
 from kgan.training import data_checks
 from kgan.training.batch_spec import BatchSpec
-from kgan.training.log_names import GRADIENTS, LOSSES, Gradient, Limit, LogName, hide, register
+from kgan.training.log_names import LOSSES, Limit, LogName, hide, register
 
 # exp() of these stays far from the ends of float32, and no posterior of use comes near them.
 _LOG_VARIANCES = (-20.0, 10.0)
@@ -33,7 +33,6 @@ _COLLAPSED = (
 
 # In nats for each image; the step computes them in this order.
 register(
-    LogName("loss", "objective", LOSSES, order=20),
     LogName(
         "reconstruction",
         "reconstruction",
@@ -71,15 +70,6 @@ register(
         ),
     ),
     LogName("kl_weight", "weight", "Weight of the KL divergence", order=0),
-    LogName(
-        "gradient_norm",
-        "all networks",
-        GRADIENTS,
-        order=95,
-        nan="The loss is finite, its gradient is not: look for a square root or a norm of 0, or "
-        "lower the learning rate.",
-        gradient=Gradient("model"),
-    ),
 )
 
 hide("kl_weight")

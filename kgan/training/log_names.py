@@ -95,15 +95,32 @@ class LogName:
     gradient: Gradient | None = None
 
 
-_TABLE: dict[str, LogName] = {}
+_COMMON = (
+    LogName("loss", "objective", LOSSES, order=20),
+    LogName(
+        "gradient_norm",
+        "all networks",
+        GRADIENTS,
+        order=95,
+        nan="The loss is finite, its gradient is not: look for a square root or a norm of 0, or "
+        "lower the learning rate.",
+        gradient=Gradient("model"),
+    ),
+)
+"""The logs of every family with a single optimizer."""
+
+_TABLE: dict[str, LogName] = {each.name: each for each in _COMMON}
 _HIDDEN: set[str] = set()
 
 
 def register(*log_names: LogName) -> None:
-    """Adds names to the table. A name that is there already is replaced.
+    """Adds names to the table.
 
     Args:
         *log_names: `LogName`s, in the order in which panels and their lines are drawn.
+
+    Raises:
+        ValueError: A name is registered already, with another description.
 
     Example:
     ```python
@@ -113,7 +130,14 @@ def register(*log_names: LogName) -> None:
     )
     ```
     """
-    _TABLE.update({each.name: each for each in log_names})
+    for each in log_names:
+        present = _TABLE.setdefault(each.name, each)
+        if present != each:
+            raise ValueError(
+                f"Expected a log name that is not registered, or the same description. Received: "
+                f"{each.name!r} as {each.label!r}, but it is {present.label!r} in the panel "
+                f"{present.panel!r}. Choose another name, or use the present one."
+            )
 
 
 def hide(*names: str) -> None:
@@ -168,7 +192,7 @@ def in_panels(names: Iterable[str]) -> dict[str, list[LogName]]:
     Returns:
         `LogName`s by the titles of their panels. Panels and the names within them come in the order
         of the table, names that are not registered after them, and within a panel held-out names
-        last.
+        last. The panel of gradient norms is the last one.
     """
     places = {name: place for place, name in enumerate(_TABLE)}
 
@@ -180,7 +204,12 @@ def in_panels(names: Iterable[str]) -> dict[str, list[LogName]]:
     for described in map(describe, names):
         panels.setdefault(described.panel, []).append(described)
     in_order = {title: sorted(within, key=place) for title, within in panels.items()}
-    return dict(sorted(in_order.items(), key=lambda panel: min(place(e)[1] for e in panel[1])))
+
+    def panel_place(panel: tuple[str, list[LogName]]) -> tuple[bool, int]:
+        title, within = panel
+        return title == GRADIENTS, min(place(each)[1] for each in within)
+
+    return dict(sorted(in_order.items(), key=panel_place))
 
 
 def _made_up(name: str) -> LogName:

@@ -46,7 +46,7 @@ def test_names_that_are_held_out_share_the_panel_and_raise_no_alarm():
     ("name", "expected"),
     [
         ("codebook_loss", ("codebook", LOSSES)),
-        ("loss", ("objective", LOSSES)),  # registered by the VAE
+        ("loss", ("objective", LOSSES)),  # common to families
         ("prior_gradient_norm", ("prior", GRADIENTS)),
         ("learning_rate", ("learning rate", "Learning rate")),
         ("val_own_score", ("held-out own score", "Own score")),
@@ -92,12 +92,14 @@ def test_the_panels_of_a_vae_begin_with_its_losses():
     ]  # fmt: skip
 
 
-def test_registering_again_replaces(monkeypatch):
+def test_a_name_is_registered_once(monkeypatch):
     monkeypatch.setattr(log_names, "_TABLE", {})
     first, second = (LogName("x", label, "Panel") for label in ("one", "two"))
     log_names.register(first)
-    log_names.register(second)
-    assert describe("x") is second
+    log_names.register(LogName("x", "one", "Panel"))
+    with pytest.raises(ValueError, match=r"'x' as 'two', but it is 'one' in the panel 'Panel'"):
+        log_names.register(second)
+    assert describe("x") == first
 
 
 @pytest.mark.parametrize(
