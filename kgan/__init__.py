@@ -1,13 +1,11 @@
-"""kgan: GAN training for Keras 3, with a native data path.
+"""kgan: generative models for Keras 3, with a native data path.
 
 ```python
 import kgan
 
-train = kgan.data.load_mnist("train", batch_size=128)
-generator, discriminator = kgan.networks.dcgan(image_shape=(28, 28, 1), latent_dim=128)
-gan = kgan.GAN(generator, discriminator)
-gan.compile(loss="non_saturating")
-gan.fit(train, epochs=20, callbacks=[kgan.callbacks.SampleGrid("samples")])
+train = kgan.data.load_mnist("train", batch_size=32)
+gan = kgan.recipes.get("dcgan_r1").build(train.image_shape)
+gan.fit(train, epochs=4, callbacks=[kgan.callbacks.SampleGrid("samples")])
 images = gan.generate(64, seed=1)
 print(kgan.evaluate(gan, train))
 gan.save("gan.keras")

@@ -1,4 +1,4 @@
-"""Files that are complete or absent, and the directory of kgan's own files."""
+"""Files that are complete or absent, and the directory of files that kgan keeps."""
 
 import contextlib
 import os

@@ -141,7 +141,7 @@ def _names(names: Sequence[str], height: int, gap: int, channels: int) -> Pictur
     width = math.ceil(max(right for *_, right, _ in boxes)) + 2 * max(gap, 2)
     strip = np.full((len(names) * (height + gap) - gap, width, channels), _BACKGROUND, "uint8")
     for row, (text, (_, top, right, bottom)) in enumerate(zip(texts, boxes, strict=True)):
-        # Each name has a tile of its own, so that none reaches into the next row.
+        # Each name has its own tile, so that none reaches into the next row.
         tile = Image.new("L", (width, height), _BACKGROUND)
         place = width - max(gap, 2) - right, (height - bottom - top) / 2
         ImageDraw.Draw(tile).text(place, text, fill=_INK, font=font)

@@ -1,6 +1,6 @@
 """Other distributions of latents than the prior, to sample a trained model with.
 
-The posteriors of the images, taken together, seldom fill the prior evenly: latents from its empty
+The posteriors of the images, taken together, rarely fill the prior evenly: latents from its empty
 parts give poor samples. A sampler here is fitted to the posteriors after training. It has
 `generate(n, seed=...)`, so `kgan.evaluate`, sample grids and others take it in place of the model.
 """
@@ -19,7 +19,7 @@ __all__ = ["GaussianMixtureSampler", "PriorSampler", "Sampler", "VampSampler"]
 
 
 class Sampler:
-    """Samples a model with latents from a distribution of its own.
+    """Samples a model with latents from another distribution.
 
     Subclass it and implement `_draw`.
 

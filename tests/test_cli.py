@@ -639,7 +639,7 @@ def test_evaluate_needs_to_know_the_images(command, run_dir, tmp_path):
     alone.write_bytes((run_dir / "model.keras").read_bytes())
     code, _, err = command("evaluate", alone)
     assert code == 1
-    assert "Expected --dataset NAME, since there is no config.json beside" in err
+    assert "Expected --dataset NAME, since there is no config.json next to" in err
     (tmp_path / "config.json").write_text('{"model_type": "of somebody else"}')
     (tmp_path / "history.csv").write_text("of,somebody\n1,2\n")
     code, _, err = command("evaluate", alone, "--dataset", "digits", "--count", 60)

@@ -1,7 +1,7 @@
 # python tools/build_tutorials.py [NAME ...]   (needs `pip install -e ".[tutorials]"`)
 """Runs examples/tutorials/ and renders them, with their output and pictures, into docs/tutorials/.
 
-The scripts are in the percent format of Jupytext. Each runs in an empty directory of its own.
+The scripts are in the percent format of Jupytext. Each runs in its own empty directory.
 """
 
 import argparse

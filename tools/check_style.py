@@ -1,12 +1,17 @@
 # python tools/check_style.py
-"""Finds words to avoid in README.md, CHANGELOG.md, CONTRIBUTING.md and docs/, with plain ones.
+"""Finds words to avoid in pages and in Python files, and says what to write instead.
 
-To add a word, add a line to `AVOID`. Code, quoted or indented, is not searched.
+The pages are README.md, CHANGELOG.md, CONTRIBUTING.md and docs/, without code, quoted or indented.
+In Python files of the package, examples, benchmarks and tools it searches comments and strings.
+
+To add a word, add a line to `AVOID`.
 """
 
+import io
 import re
 import sys
-from collections.abc import Iterator
+import tokenize
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -53,9 +58,20 @@ def prose(text: str) -> Iterator[tuple[int, str]]:
             yield number, re.sub(r"`[^`]*`|\]\([^)]*\)|<[^>]*>", "", line)
 
 
-def findings(text: str) -> Iterator[tuple[int, str, str]]:
-    """Words to avoid in a page: the line's number, the word, and what to write instead."""
-    for number, line in prose(text):
+def comments_and_strings(text: str) -> Iterator[tuple[int, str]]:
+    """The lines of a Python file's comments and strings, numbered and without quoted code."""
+    kinds = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", None)}
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type in kinds:
+            for number, line in enumerate(token.string.splitlines(), start=token.start[0]):
+                yield number, re.sub(r"`[^`]*`", "", line)
+
+
+def findings(
+    text: str, lines: Callable[[str], Iterator[tuple[int, str]]] = prose
+) -> Iterator[tuple[int, str, str]]:
+    """Words to avoid in a text: the line's number, the word, and what to write instead."""
+    for number, line in lines(text):
         for pattern, instead in AVOID.items():
             for match in re.finditer(rf"\b(?:{pattern})\b", line, re.I):
                 yield number, match[0], instead
@@ -67,13 +83,23 @@ def pages() -> list[Path]:
     return [*roots, *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+def modules() -> list[Path]:
+    """All Python files that users read."""
+    roots = (ROOT / name for name in ("kgan", "examples", "benchmarks", "tools"))
+    return sorted(
+        path for root in roots for path in root.rglob("*.py") if path != Path(__file__).resolve()
+    )
+
+
 def main() -> int:
     """Prints a line for each word, and fails if there is one."""
     found = 0
-    for page in pages():
-        for number, word, instead in findings(page.read_text()):
+    texts = [(page, prose) for page in pages()]
+    texts += [(module, comments_and_strings) for module in modules()]
+    for path, lines in texts:
+        for number, word, instead in findings(path.read_text(), lines):
             found += 1
-            print(f'{page.relative_to(ROOT)}:{number}: "{word}": write {instead}')
+            print(f'{path.relative_to(ROOT)}:{number}: "{word}": write {instead}')
     return int(found > 0)
 
 

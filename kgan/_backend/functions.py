@@ -49,7 +49,7 @@ class _Parts:
 class FreshFunctions:
     """Has Keras's trainer recompile its steps after a part of the model was replaced.
 
-    By itself Keras goes on with the network that the model had when the step was compiled.
+    By itself Keras continues with the network that the model had when the step was compiled.
     """
 
     def make_train_function(self, force: bool = False) -> Any:
@@ -163,7 +163,7 @@ def _unowned(
 
         def call_method(*tensors: Any) -> Any:
             alive = reference()
-            assert alive is not None  # whoever calls has it
+            assert alive is not None  # the caller has it
             return alive(*tensors, **options)
 
         return call_method, lambda other: reference() == other

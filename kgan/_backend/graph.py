@@ -30,7 +30,7 @@ def call(network: Network, tensors: Sequence[Tensor], training: bool) -> Any:
     """Keras's own call of a network: its output, or the list of its outputs if it has several."""
     if isinstance(network, keras.Sequential):  # it always has one input, and no `input`
         return network(tensors[0], training=training)
-    # The network may take its inputs as a tensor, a list or a dict, and return outputs likewise.
+    # The network may take its inputs as a tensor, a list or a dict, and so return outputs.
     result = network(keras.tree.pack_sequence_as(network.input, tensors), training=training)
     outputs = keras.tree.flatten(result)
     return outputs if len(outputs) > 1 else outputs[0]

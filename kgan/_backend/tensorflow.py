@@ -206,7 +206,7 @@ def _compile(model: Layer, call: Callable[..., Any], jit_compile: bool) -> Calla
     del model
     # Without AutoGraph, as in Keras's own steps: a function has the same meaning on each backend.
     # TensorFlow warns if functions with the same code are traced often. Here, each one belongs to
-    # another model or method. A partial has no code of its own.
+    # another model or method. A partial has no code.
     return tf.function(
         functools.partial(call),
         reduce_retracing=True,

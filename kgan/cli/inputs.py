@@ -93,7 +93,7 @@ def data_source(saved: SavedRun, options: argparse.Namespace) -> DataSource:
     name = options.dataset or config.dataset
     if name is None:
         raise ValueError(
-            f"Expected --dataset NAME, since there is no config.json beside {saved.path} that "
+            f"Expected --dataset NAME, since there is no config.json next to {saved.path} that "
             "names the training images. Received: no --dataset."
         )
     data_dir = options.data_dir or (config.data_dir if name == config.dataset else None)

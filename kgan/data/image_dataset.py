@@ -93,7 +93,7 @@ class ImageDataset(keras.utils.PyDataset):
             span several, and every image still comes once in each pass. Defaults to `None`: an
             epoch is one pass.
         workers: Integer, the threads (or processes) in which Keras makes batches during `fit`. A
-            batch takes well under a millisecond, so more than 1 seldom helps. Defaults to `1`.
+            batch takes well under a millisecond, so more than 1 rarely helps. Defaults to `1`.
         use_multiprocessing: Boolean, whether the workers are processes. Defaults to `False`.
         max_queue_size: Integer, the batches that Keras keeps ready when there are several workers.
             Defaults to `10`.

@@ -32,8 +32,8 @@ def load_mnist(
 
     A directory may hold the files itself, or in a folder `mnist/` or `MNIST/raw/` (torchvision's
     layout). Files may be gzipped (`train-images-idx3-ubyte.gz`), plain (`train-images-idx3-ubyte`),
-    or have a dot in their names (`train-images.idx3-ubyte`). Each may be in a folder of its own
-    name, as some archives have them.
+    or have a dot in their names (`train-images.idx3-ubyte`). Each may be in a folder of the same
+    name, as in some archives.
 
     Fashion-MNIST and KMNIST use the same file names. A file that is known to belong to one of them
     raises an error. All sets share `KGAN_DATA_DIR`: there, files of 60,000 or 10,000 images whose

@@ -281,7 +281,7 @@ class Evaluator:
         resamples: int = 0,
     ) -> dict[str, Figure]:
         # Labels of other classes than the extractor's cannot be compared with what it sees. The
-        # shares of its own classes can still be compared.
+        # shares of classes can still be compared.
         figures = compare(
             real,
             fake,

@@ -226,7 +226,7 @@ def likelihood(
     binarisation of the data set, the number of dimensions, and a bound in place of an exact
     likelihood change it by more than models differ.
 
-    Beside the model stand the floors of the same images: the entropy of a random binarisation,
+    The result also has the floors of the same images: the entropy of a random binarisation,
     which no model can be below, and tables of counts, which every useful model is below.
 
     Args:

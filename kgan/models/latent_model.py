@@ -87,7 +87,7 @@ class LatentModel(GenerativeModel):
             batch_size: Integer, images at a time.
             averaged: Whether to use the average of the weights, if the model keeps one
                 (`compile(ema_decay=...)`), or the weights as they are in training.
-            latents: Float array `(n, latent_dim)`, to make images from latents of your own.
+            latents: Float array `(n, latent_dim)`, to make images from given latents.
                 `draw_latents(n, seed)` returns those of `generate(n, seed=seed)`. Defaults to
                 random latents.
 

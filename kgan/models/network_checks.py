@@ -68,7 +68,7 @@ def _check_outputs(generator: Network, discriminator: Network) -> None:
     if counts[0] != 1 or counts[1] not in {1, 2}:
         raise ValueError(
             "Expected a generator with one output, images, and a discriminator with one, logits, "
-            "or with two, logits and what else it is to find: the classes' logits, or the codes. "
+            "or with two, logits and the auxiliary output: the classes' logits, or the codes. "
             f"Received: {counts[0]} and {counts[1]} outputs."
         )
 
@@ -156,7 +156,7 @@ def _check_shares_nothing(networks: Mapping[str, Network]) -> None:
     if shared:
         raise ValueError(
             "Expected networks that share no weights: each is saved by itself. Received: the "
-            f"{first} and the {second} share {shared}. Give each of them a layer of its own."
+            f"{first} and the {second} share {shared}. Give each of them its own layer."
         )
 
 

@@ -176,7 +176,7 @@ class VAE(LatentModel):
             {"decoder": decoder, "encoder": encoder}, num_classes
         )
         self.beta = 1.0
-        # A count of its own: the optimizer's starts again when the model is compiled again.
+        # A separate count: the optimizer's starts again when the model is compiled again.
         self.steps_trained = self.add_weight(
             shape=(),
             initializer="zeros",
@@ -534,8 +534,9 @@ class VAE(LatentModel):
         samples = integer("samples", samples)
         seed = integer("seed", seed, least=0)
         arrays = self._checked_arrays(images, labels)
+        self.likelihood.check_images(arrays[0])
         at_once = min(samples, 64)
-        size = max(1, _DECODED_AT_ONCE // at_once)
+        size = max(1, _DECODED_AT_ONCE // self.likelihood.outputs_per_channel() // at_once)
         posterior = self.predict_in_batches(VAE._posterior_of_arrays, arrays, size)
         parts = []
         interrupt = _interrupts.Remembered()

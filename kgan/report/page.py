@@ -71,7 +71,7 @@ class Row:
         title: String.
         explanation: String, what it measures.
         arrow: String, the direction of better values.
-        direction: String, the same in words.
+        direction: String, the same for people.
         value: String.
         count: String, N.
         notes: Strings, the spread and the interval.

@@ -1,4 +1,4 @@
-"""Findings in words: only what follows from a result next to its floor.
+"""Findings as sentences: only what follows from a result next to its floor.
 
 With these thresholds, each generator with a known fault in `docs/explanation/metrics.md` is
 detected, and held-out real images are not.

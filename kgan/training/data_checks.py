@@ -56,7 +56,7 @@ def check_labels(labels: LabelsLike, num_classes: int | None) -> None:
 
 def _classes(num_classes: int | None) -> str:
     most = "up" if num_classes is None else f"to {num_classes - 1}"
-    return f"Expected labels from 0 {most}, the classes that the generator knows."
+    return f"Expected labels from 0 {most}, the classes that the model knows."
 
 
 def _check_label_shape(shape: Shape) -> None:

@@ -72,7 +72,7 @@ def ends_of_pass(dataset: Data, **part: Any) -> tuple[Any, Any]:
 
 
 class _EpochBatches(keras.utils.PyDataset):
-    """The batches of the present epoch, with no state of its own.
+    """The batches of the present epoch, without state.
 
     Keras makes an iterator for the next epoch before this one's callbacks have run, and throws it
     away: anything that counted calls would count those too.

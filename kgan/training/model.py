@@ -286,7 +286,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
     def compile(self, ema_decay: float | None = None, **options: Any) -> None:
         """Configures the training.
 
-        A family with options of its own overrides it, keeps them in the attributes that
+        A family with more options overrides it, keeps them in the attributes that
         `compile_arguments` names, and calls this last.
 
         Args:
@@ -342,8 +342,9 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(
-                "Expected penalties and an augmentation with names of their own, since the logs go "
-                f"by them. Received: {twice}, which others have. Give a penalty a name=..."
+                "Expected logs with different names. Received: "
+                f"{', '.join(twice)} more than once. If a penalty or an augmentation has the name, "
+                "give it another one with name=..."
             )
         self._means = Means(names)
 

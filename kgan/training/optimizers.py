@@ -119,9 +119,8 @@ class Optimizers(keras.optimizers.Optimizer):
                 network = next(iter(networks))
                 raise ValueError(
                     f"Expected a {role} with weights to train. Received: {network.name!r}, which "
-                    "has none. If it was frozen, as for a GAN made of two Keras models it had to "
-                    f"be: here each network is trained in turn. Set `{role}.trainable = True` "
-                    "and compile again."
+                    "has none. Do not freeze it, since each network is trained in turn: set "
+                    f"`{role}.trainable = True` and compile again."
                 )
             known = trained_variables(self[role])
             if [id(variable) for variable in known] != [id(variable) for variable in variables]:
@@ -208,10 +207,10 @@ class Optimizers(keras.optimizers.Optimizer):
 
     # Keras saves the optimizers as attributes of this one. Saved here too, they would be twice.
     def save_own_variables(self, store: Any) -> None:
-        """Stores nothing of its own."""
+        """Stores nothing: its optimizers do."""
 
     def load_own_variables(self, store: Any) -> None:
-        """Loads nothing of its own."""
+        """Loads nothing: its optimizers do."""
 
     def get_config(self) -> Config:
         """The constructor's arguments, for saving."""
