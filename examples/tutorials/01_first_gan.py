@@ -10,7 +10,6 @@ import os
 
 import kgan  # import kgan before keras: it enables TensorFlow's oneDNN kernels
 import keras
-from PIL import Image
 
 FAST = "KGAN_DOCS_FAST" in os.environ  # a few steps on small data, to test this page
 
@@ -27,16 +26,12 @@ else:
     train = kgan.data.load_mnist("train", batch_size=32, seed=0)
 print(len(train.images), "images of shape", train.image_shape)
 
+# %% [markdown]
+# `kgan.images.show` draws a grid, which a notebook displays:
 
 # %%
-def show(images, columns=10):
-    """A grid of images in [-1, 1], as a picture that a notebook displays."""
-    grid = kgan.images.grid(kgan.images.to_uint8(images), columns)
-    return Image.fromarray(grid.squeeze())
-
-
 real, labels = train.draw(20, seed=0)
-show(real)
+kgan.images.show(real, columns=10)
 
 # %% [markdown]
 # ## Build the model
@@ -53,7 +48,7 @@ print(f"{gan.discriminator.count_params():,} weights in the discriminator")
 # Before training, its samples are noise:
 
 # %%
-show(gan.generate(20, seed=1))
+kgan.images.show(gan.generate(20, seed=1), columns=10)
 
 # %% [markdown]
 # ## Train it
@@ -78,7 +73,7 @@ history = gan.fit(
 # ## Look at the samples
 
 # %%
-show(gan.generate(60, seed=1))
+kgan.images.show(gan.generate(60, seed=1), columns=10)
 
 # %% [markdown]
 # The same seed gives the same latents, so you can compare models. `samples/training.gif` shows how

@@ -10,16 +10,8 @@ import os
 
 import kgan  # import kgan before keras: it enables TensorFlow's oneDNN kernels
 import numpy as np
-from PIL import Image
 
 FAST = "KGAN_DOCS_FAST" in os.environ  # a few steps on small data, to test this page
-
-
-def show(images, columns=10):
-    """A grid of images in [-1, 1], as a picture that a notebook displays."""
-    grid = kgan.images.grid(kgan.images.to_uint8(images), columns)
-    return Image.fromarray(grid.squeeze())
-
 
 # %% [markdown]
 # ## Load binary images
@@ -34,7 +26,7 @@ train = load(
 )
 test = load("test", binarize="dynamic", seed=0)
 images, _ = test.draw(10, seed=0)
-show(images)
+kgan.images.show(images, columns=10)
 
 # %% [markdown]
 # ## Train it
@@ -57,7 +49,7 @@ history = vae.fit(train, epochs=2 if FAST else 10, verbose=2)
 # The images above, and their reconstructions below:
 
 # %%
-show(np.concatenate([images, vae.reconstruct(images)]))
+kgan.images.show(np.concatenate([images, vae.reconstruct(images)]), columns=10)
 
 # %% [markdown]
 # ## Sample
@@ -65,7 +57,7 @@ show(np.concatenate([images, vae.reconstruct(images)]))
 # The decoder gives the mean of each pixel, so samples look smoother than binary images.
 
 # %%
-show(vae.generate(40, seed=1))
+kgan.images.show(vae.generate(40, seed=1), columns=10)
 
 # %% [markdown]
 # ## Measure the likelihood
@@ -88,7 +80,7 @@ print(
 # %%
 first, second = vae.encode(images[:2])
 shares = np.linspace(0, 1, 10)[:, None]
-show(vae.decode((1 - shares) * first + shares * second))
+kgan.images.show(vae.decode((1 - shares) * first + shares * second), columns=10)
 
 # %% [markdown]
 # ## Look at single latents
@@ -106,7 +98,7 @@ for latent in strongest:
     changed = base.copy()
     changed[:, latent] = np.linspace(-3, 3, 10)
     rows.append(vae.decode(changed))
-show(np.concatenate(rows))
+kgan.images.show(np.concatenate(rows), columns=10)
 
 # %% [markdown]
 # ## Next

@@ -10,17 +10,9 @@ import os
 
 import kgan  # import kgan before keras: it enables TensorFlow's oneDNN kernels
 import numpy as np
-from PIL import Image
 
 FAST = "KGAN_DOCS_FAST" in os.environ  # a few steps on small data, to test this page
 COUNT = 500 if FAST else 10_000
-
-
-def show(images, columns=10):
-    """A grid of images in [-1, 1], as a picture that a notebook displays."""
-    grid = kgan.images.grid(kgan.images.to_uint8(images), columns)
-    return Image.fromarray(grid.squeeze())
-
 
 # %%
 load = kgan.data.load_digits if FAST else kgan.data.load_mnist
@@ -38,10 +30,10 @@ for name in ("dcgan", "dcgan_r1"):
     models[name].fit(train, epochs=1, verbose=2)
 
 # %%
-show(models["dcgan"].generate(40, seed=1))
+kgan.images.show(models["dcgan"].generate(40, seed=1), columns=10)
 
 # %%
-show(models["dcgan_r1"].generate(40, seed=1))
+kgan.images.show(models["dcgan_r1"].generate(40, seed=1), columns=10)
 
 # %% [markdown]
 # ## Read an evaluation

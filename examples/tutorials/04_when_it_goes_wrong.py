@@ -10,16 +10,8 @@ import os
 import kgan  # import kgan before keras: it enables TensorFlow's oneDNN kernels
 import keras
 import numpy as np
-from PIL import Image
 
 FAST = "KGAN_DOCS_FAST" in os.environ  # a few steps on small data, to test this page
-
-
-def show(images, columns=10):
-    """A grid of images in [-1, 1], as a picture that a notebook displays."""
-    grid = kgan.images.grid(kgan.images.to_uint8(images), columns)
-    return Image.fromarray(grid.squeeze())
-
 
 load = kgan.data.load_digits if FAST else kgan.data.load_mnist
 train = load("train", batch_size=32, seed=0, steps_per_epoch=3 if FAST else 300)
@@ -51,7 +43,7 @@ history = collapsed.fit(train, epochs=3, callbacks=[alarm], verbose=2)
 # The samples show it at once:
 
 # %%
-show(collapsed.generate(40, seed=1))
+kgan.images.show(collapsed.generate(40, seed=1), columns=10)
 
 # %% [markdown]
 # `CollapseAlarm` looks at samples and logs after every epoch. It warns during training, and keeps
@@ -80,7 +72,7 @@ fixed = kgan.recipes.get("dcgan_r1").build(train.image_shape, seed=0)
 alarm = kgan.callbacks.CollapseAlarm(train)
 history = fixed.fit(train, epochs=3, callbacks=[alarm], verbose=2)
 print("alarms:", [found.sign for found in alarm.alarms])
-show(fixed.generate(40, seed=1))
+kgan.images.show(fixed.generate(40, seed=1), columns=10)
 
 # %% [markdown]
 # ## A NaN

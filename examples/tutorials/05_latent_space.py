@@ -10,16 +10,8 @@ import os
 
 import kgan  # import kgan before keras: it enables TensorFlow's oneDNN kernels
 import numpy as np
-from PIL import Image
 
 FAST = "KGAN_DOCS_FAST" in os.environ  # a few steps on small data, to test this page
-
-
-def show(images, columns=10):
-    """A grid of images in [-1, 1], as a picture that a notebook displays."""
-    grid = kgan.images.grid(kgan.images.to_uint8(images), columns)
-    return Image.fromarray(grid.squeeze())
-
 
 load = kgan.data.load_digits if FAST else kgan.data.load_mnist
 train = load("train", batch_size=32, seed=0, steps_per_epoch=3 if FAST else None)
@@ -35,7 +27,7 @@ gan.fit(train, epochs=1 if FAST else 2, verbose=2)
 # %%
 paths = gan.interpolate(4, steps=10, seed=2)
 print(paths.shape)
-show(paths.reshape(-1, *gan.image_shape))
+kgan.images.show(paths.reshape(-1, *gan.image_shape), columns=10)
 
 # %% [markdown]
 # ## Choose latents
@@ -53,7 +45,7 @@ print("samples of each digit:", np.bincount(digits, minlength=10))
 # %%
 common = np.argsort(np.bincount(digits, minlength=10))[::-1]
 first, second = (latents[digits == digit][0] for digit in common[:2])
-show(gan.decode(np.stack([first, second])))
+kgan.images.show(gan.decode(np.stack([first, second])), columns=10)
 
 # %% [markdown]
 # ## Write a film
@@ -73,7 +65,7 @@ def arc(start, end, steps):
 frames = gan.decode(arc(first, second, steps=40))
 film = [kgan.images.grid(frame[None]) for frame in kgan.images.to_uint8([*frames, *frames[::-1]])]
 kgan.images.save_gif("film.gif", film, seconds=4)
-show(frames[::4])
+kgan.images.show(frames[::4], columns=10)
 
 # %% [markdown]
 # ## Mix latents
@@ -83,7 +75,7 @@ show(frames[::4])
 # %%
 half = gan.latent_dim // 2
 mixed = np.concatenate([first[:half], second[half:]])
-show(gan.decode(np.stack([first, second, mixed])))
+kgan.images.show(gan.decode(np.stack([first, second, mixed])), columns=10)
 
 # %% [markdown]
 # ## Stay close to one sample
@@ -94,7 +86,7 @@ show(gan.decode(np.stack([first, second, mixed])))
 random = np.random.default_rng(4)
 steps = random.normal(size=(10, gan.latent_dim))
 near = [(first + scale * steps) / np.sqrt(1 + scale**2) for scale in (0.2, 0.5, 1.0)]
-show(gan.decode(np.concatenate(near)))
+kgan.images.show(gan.decode(np.concatenate(near)), columns=10)
 
 # %% [markdown]
 # ## Next

@@ -10,16 +10,8 @@ import os
 
 import kgan  # import kgan before keras: it enables TensorFlow's oneDNN kernels
 import numpy as np
-from PIL import Image
 
 FAST = "KGAN_DOCS_FAST" in os.environ  # a few steps on small data, to test this page
-
-
-def show(images, columns=10):
-    """A grid of images in [-1, 1], as a picture that a notebook displays."""
-    grid = kgan.images.grid(kgan.images.to_uint8(images), columns)
-    return Image.fromarray(grid.squeeze())
-
 
 load = kgan.data.load_digits if FAST else kgan.data.load_mnist
 train = load("train", batch_size=32, seed=0, steps_per_epoch=2 if FAST else None)
@@ -41,10 +33,10 @@ conditional.fit(train, epochs=1, verbose=2)
 # Ask for a digit, or for one of each:
 
 # %%
-show(conditional.generate(10, labels=7, seed=1))
+kgan.images.show(conditional.generate(10, labels=7, seed=1), columns=10)
 
 # %%
-show(conditional.generate(40, labels=np.arange(40) % 10, seed=1))
+kgan.images.show(conditional.generate(40, labels=np.arange(40) % 10, seed=1), columns=10)
 
 # %% [markdown]
 # `label_accuracy` is the share of samples that show the requested digit:
@@ -62,7 +54,7 @@ print("label accuracy:", kgan.evaluate(conditional, train, count=COUNT)["label_a
 # %%
 acgan = kgan.recipes.get("acgan").build(train.image_shape, num_classes=train.num_classes, seed=0)
 acgan.fit(train, epochs=1, verbose=2)
-show(acgan.generate(40, seed=1))
+kgan.images.show(acgan.generate(40, seed=1), columns=10)
 
 # %% [markdown]
 # ## InfoGAN
@@ -80,7 +72,7 @@ info.fit(train, epochs=1, verbose=2)
 
 # %%
 rows = info.traverse(code=0, n=4, steps=10, seed=1)
-show(rows.reshape(-1, *info.image_shape))
+kgan.images.show(rows.reshape(-1, *info.image_shape), columns=10)
 
 # %% [markdown]
 # `find_codes` reads the codes from real images. Which digits are in which category?

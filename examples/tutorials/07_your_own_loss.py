@@ -11,16 +11,8 @@ import kgan  # import kgan before keras: it enables TensorFlow's oneDNN kernels
 import keras
 import numpy as np
 from keras import layers, ops
-from PIL import Image
 
 FAST = "KGAN_DOCS_FAST" in os.environ  # a few steps on small data, to test this page
-
-
-def show(images, columns=10):
-    """A grid of images in [-1, 1], as a picture that a notebook displays."""
-    grid = kgan.images.grid(kgan.images.to_uint8(images), columns)
-    return Image.fromarray(grid.squeeze())
-
 
 load = kgan.data.load_digits if FAST else kgan.data.load_mnist
 train = load("train", batch_size=32, seed=0, steps_per_epoch=3 if FAST else 800)
@@ -120,7 +112,7 @@ history = gan.fit(train, epochs=2, verbose=2)
 print("slope:", np.round(history.history["slope"], 5))
 
 # %%
-show(gan.generate(40, seed=1))
+kgan.images.show(gan.generate(40, seed=1), columns=10)
 
 # %% [markdown]
 # ## Save and load

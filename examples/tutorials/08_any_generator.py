@@ -11,18 +11,11 @@ import os
 import kgan  # import kgan before keras: it enables TensorFlow's oneDNN kernels
 import keras
 import numpy as np
-from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
 FAST = "KGAN_DOCS_FAST" in os.environ  # a few steps on small data, to test this page
 COUNT = 300 if FAST else 10_000
-
-
-def show(images, columns=10):
-    """A grid of uint8 images, as a picture that a notebook displays."""
-    return Image.fromarray(kgan.images.grid(images, columns).squeeze())
-
 
 train = (kgan.data.load_digits if FAST else kgan.data.load_mnist)("train", seed=0)
 real = np.asarray(train.images)  # uint8 (N, 28, 28, 1)
@@ -36,7 +29,7 @@ real = np.asarray(train.images)  # uint8 (N, 28, 28, 1)
 random = np.random.default_rng(0)
 chosen = real[random.choice(len(real), COUNT, replace=False)]
 noisy = np.clip(chosen + random.normal(0, 60, chosen.shape), 0, 255).astype("uint8")
-show(noisy[:20])
+kgan.images.show(noisy[:20], columns=10)
 
 # %%
 evaluation = kgan.evaluate(noisy, train, count=COUNT)
@@ -93,7 +86,7 @@ class Mixture:
 
 
 mixture = Mixture(real[:1000] if FAST else real[:20_000], components=5 if FAST else 20)
-show(mixture.generate(20, seed=1))
+kgan.images.show(mixture.generate(20, seed=1), columns=10)
 
 # %%
 print(kgan.evaluate(mixture, train, count=COUNT))
