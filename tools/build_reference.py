@@ -109,12 +109,19 @@ LOGS = {
             "rises",
         ),
     ),
-    "VAE": (
+    "Every family with one optimizer": (
         Log(
             "loss",
             "the objective that is minimised",
             "falls",
         ),
+        Log(
+            "gradient_norm",
+            "the length of the gradient of all weights",
+            "within a factor of 2 from epoch to epoch",
+        ),
+    ),
+    "VAE": (
         Log(
             "reconstruction",
             "the negative log-likelihood of images given their latents, in nats",
@@ -134,11 +141,6 @@ LOGS = {
             "active_units",
             "how many latents vary from image to image",
             "well above 0.1; the number of latents that the decoder uses",
-        ),
-        Log(
-            "gradient_norm",
-            "the length of the gradient of all weights",
-            "within a factor of 2 from epoch to epoch",
         ),
     ),
 }
