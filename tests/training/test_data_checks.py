@@ -281,7 +281,7 @@ def test_labels_in_a_tensorflow_dataset_are_checked_as_they_come(make_gan, wrong
     assert gan.fit(right, validation_data=right, verbose=0).history
     labels[20] = wrong
     for use in (gan.fit, gan.evaluate):
-        with pytest.raises(tf.errors.InvalidArgumentError, match="the classes that the generator"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="the classes that the model"):
             use(dataset().batch(16), verbose=0)
 
 
