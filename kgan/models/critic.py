@@ -383,6 +383,6 @@ class ClassifierHead:
         return loss, {"classification_loss": loss, "class_accuracy": ops.mean(right)}
 
     def generator_loss(self, found: Tensor, targets: Tensor | None) -> Tensor:
-        """Mean cross-entropy of the classes that the model was asked for."""
+        """Mean cross-entropy of the classes that the generator was asked for."""
         labels = ops.reshape(targets, (-1,))
         return ops.mean(ops.sparse_categorical_crossentropy(labels, found, from_logits=True))
