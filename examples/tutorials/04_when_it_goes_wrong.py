@@ -2,7 +2,7 @@
 # # When it goes wrong
 #
 # GANs fail in typical ways. In this tutorial you provoke a collapse and a NaN on purpose, see how
-# kgan reports them, and fix them. On two CPU cores it takes about two minutes.
+# kgan reports them, and fix them. On two CPU cores it takes about a minute.
 
 # %%
 import os

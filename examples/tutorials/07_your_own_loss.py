@@ -2,7 +2,7 @@
 # # Your own loss
 #
 # In this tutorial you write an adversarial loss, a penalty and a network, check them by hand, and
-# train, save and load a GAN with them. On two CPU cores it takes about a minute.
+# train, save and load a GAN with them. On two CPU cores it takes less than a minute.
 
 # %%
 import os
