@@ -29,17 +29,6 @@ __all__ = [
     "to_uint8",
 ]
 
-__all__ = [
-    "grid",
-    "load_picture",
-    "paired_grid",
-    "png_bytes",
-    "save_gif",
-    "save_npz",
-    "save_png",
-    "to_uint8",
-]
-
 _PART = 1 << 20
 _BACKGROUND = 127
 _INK = 0

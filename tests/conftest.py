@@ -75,3 +75,19 @@ def make_gan():
         return gan
 
     return make
+
+
+@pytest.fixture(scope="session")
+def write_mnist_files():
+    """Writes MNIST's four files, with digits of scikit-learn's in them, into a directory."""
+
+    def write(directory, count):
+        directory.mkdir(exist_ok=True)
+        digits = kgan.data.load_digits("all")
+        images, labels = digits.images[:count, ..., 0], digits.labels[:count].astype("uint8")
+        for prefix in ("train", "t10k"):
+            kgan.data.write_idx(directory / f"{prefix}-images-idx3-ubyte.gz", np.array(images))
+            kgan.data.write_idx(directory / f"{prefix}-labels-idx1-ubyte.gz", labels)
+        return directory
+
+    return write

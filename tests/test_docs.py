@@ -36,15 +36,9 @@ BLOCKS = sybil.Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], patterns=[
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
+def data_dir(tmp_path_factory, write_mnist_files):
     """MNIST's four files, with 200 digits of scikit-learn's in them."""
-    directory = tmp_path_factory.mktemp("data")
-    digits = kgan.data.load_digits("all")
-    for prefix in ("train", "t10k"):
-        images, labels = digits.images[:200, ..., 0], digits.labels[:200].astype("uint8")
-        kgan.data.write_idx(directory / f"{prefix}-images-idx3-ubyte.gz", np.array(images))
-        kgan.data.write_idx(directory / f"{prefix}-labels-idx1-ubyte.gz", labels)
-    return directory
+    return write_mnist_files(tmp_path_factory.mktemp("data"), 200)
 
 
 @pytest.fixture

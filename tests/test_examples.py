@@ -19,16 +19,9 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
 @pytest.fixture
-def data_dir(tmp_path):
+def data_dir(tmp_path, write_mnist_files):
     """MNIST's four files, with 400 digits of scikit-learn's in them."""
-    directory = tmp_path / "data"
-    directory.mkdir()
-    digits = kgan.data.load_digits("all")
-    for prefix in ("train", "t10k"):
-        images, labels = digits.images[:400, ..., 0], digits.labels[:400].astype("uint8")
-        kgan.data.write_idx(directory / f"{prefix}-images-idx3-ubyte.gz", np.array(images))
-        kgan.data.write_idx(directory / f"{prefix}-labels-idx1-ubyte.gz", labels)
-    return directory
+    return write_mnist_files(tmp_path / "data", 400)
 
 
 # What these add to the others is not a backend's business.

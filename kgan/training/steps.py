@@ -48,11 +48,7 @@ def minimize(optimizer: Optimizer, parts: Sequence[Layer], objective: Objective)
                 f"or None. Received: {type(result).__name__}."
             )
         loss, aux = result
-        if tuple(loss.shape):
-            raise ValueError(
-                "Expected the objective's loss to be a scalar, for example ops.mean(...) over the "
-                f"batch. Received: a tensor of shape {tuple(loss.shape)}."
-            )
+        _check_has_no_shape("the objective's loss to be", loss)
         loss = loss + regularisation(parts)
         return optimizer.scale_loss(loss), (loss, aux)
 
@@ -79,9 +75,13 @@ def _gradient_norm(gradient: Sequence[Tensor | None], optimizer: Optimizer) -> T
 
 def check_is_scalar(method: str, of: object, value: Tensor) -> None:
     """Raises a ValueError if a custom loss or penalty does not return a scalar."""
+    _check_has_no_shape(f"`{method}` of {type(of).__name__} to return", value)
+
+
+def _check_has_no_shape(expected: str, value: Tensor) -> None:
     shape = tuple(getattr(value, "shape", ()))
     if shape:
         raise ValueError(
-            f"Expected `{method}` of {type(of).__name__} to return a scalar, for example "
-            f"ops.mean(...) over the batch. Received: a tensor of shape {shape}."
+            f"Expected {expected} a scalar, for example ops.mean(...) over the batch. "
+            f"Received: a tensor of shape {shape}."
         )
