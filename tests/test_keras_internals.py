@@ -39,6 +39,12 @@ def test_layers_are_found_at_any_depth():
     assert not internals.takes_training(keras.layers.LeakyReLU())
 
 
+def test_the_kept_kernel_is_the_kernel():
+    layer = keras.layers.Dense(3)
+    layer.build((None, 2))
+    assert internals.kept_kernel(layer) is layer.kernel
+
+
 def test_rematerialised_layers_are_known():
     plain = keras.layers.Dense(3)
     with keras.RematScope(mode="full"):

@@ -280,6 +280,71 @@ def test_embeddings_and_layers_of_two_inputs():
 
 
 @torch_only
+@pytest.mark.parametrize("shapes", [((4,), (4,), (4,)), ((3, 1), (1, 4)), ((4,), (2, 4))])
+def test_sums(shapes):
+    """Also of shapes that are broadcast, or get axes after that of the batch."""
+    inputs = [keras.Input(shape) for shape in shapes]
+    network = keras.Model(inputs, layers.LeakyReLU()(layers.Add()(inputs)))
+    tensors = [
+        ops.convert_to_tensor(numbers((2, *shape), seed=index))
+        for index, shape in enumerate(shapes)
+    ]
+    found, expected = (array_of(run(network, tensors, False)) for run in (_backend.run, graph.call))
+    assert np.array_equal(found, expected)
+
+
+@torch_only
+@pytest.mark.parametrize("activation", ["silu", "relu", "tanh", "elu", None])
+def test_activations(activation):
+    network = network_of(layers.Dense(3, activation=activation), (4,))
+    assert_alike(network, numbers((2, 4)), training=True)
+
+
+@torch_only
+def test_a_dense_layer_that_gets_lora():
+    network = network_of(layers.Dense(3), (4,))
+    x = ops.convert_to_tensor(numbers((2, 4)))
+    _backend.run(network, [x], False)
+    network.layers[-1].enable_lora(2)
+    network.layers[-1].lora_kernel_b.assign(numbers((2, 3)))
+    found, expected = (array_of(run(network, [x], False)) for run in (_backend.run, graph.call))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+class Charging(layers.Layer):
+    """A layer with a loss of its own."""
+
+    def call(self, x):
+        self.add_loss(3.0 * ops.mean(x))
+        return x
+
+
+LOSSES = {
+    "none": lambda: layers.Dense(2),
+    "of weights": lambda: layers.Dense(2, kernel_regularizer="l2"),
+    "of activities": lambda: layers.Dense(2, activity_regularizer="l2"),
+    "of a layer": Charging,
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_are_those_that_keras_finds(name):
+    inner = keras.Sequential([keras.Input((4,)), LOSSES[name]()])
+    network = keras.Sequential([keras.Input((4,)), inner, layers.LeakyReLU()])
+    graph.call(network, [ops.convert_to_tensor(numbers((2, 4)))], training=True)
+    found = [float(array_of(loss)) for loss in _backend.losses([network, layers.Dense(1)])]
+    assert found == [float(array_of(loss)) for loss in network.losses]
+    assert bool(found) == (name != "none")
+
+
+def test_a_regularizer_that_comes_later_is_found():
+    network = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+    assert _backend.losses([network]) == []
+    network.layers[0].kernel.regularizer = keras.regularizers.L2(0.1)
+    assert len(_backend.losses([network])) == 1
+
+
+@torch_only
 def test_arguments_other_than_tensors():
     inputs = keras.Input((4,))
     x = layers.Dropout(0.5, seed=1)(layers.Dense(4)(inputs), training=True)
@@ -355,5 +420,11 @@ def test_the_layers_of_kgans_networks_have_shortcuts():
     """Or the comparisons above would hold without testing anything."""
     for network in kgan.networks.dcgan((8, 8, 1), latent_dim=4, width=4):
         names = [step.function.__qualname__ for step in _backend.run._plan(network).steps]
-        for kind in ("Conv2D", "Conv2DTranspose", "Dense", "BatchNormalization"):
+        for kind in ("Conv2D", "Conv2DTranspose", "Dense", "BatchNormalization", "Reshape"):
             assert f"{kind}.call" not in names
+    names = [
+        step.function.__qualname__
+        for network in kgan.networks.dense_vae((8, 8, 1), latent_dim=4, width=4)
+        for step in _backend.run._plan(network).steps
+    ]
+    assert not [name for name in names if name.endswith(".call") and "<locals>" not in name]

@@ -19,6 +19,9 @@ Everything else in kgan uses `keras.ops`. The module of each backend defines:
   scalar fraction of the distance. Variables that are not floats are copied.
 - `global_norm(tensors) -> norm`: the Euclidean length of all tensors together, computed in float32;
   0 for none.
+- `accumulate(sums, values, weight)`: in a step, adds each of the scalars, times a scalar weight, to
+  the element of a float32 variable `(len(values),)` in its place.
+- `losses(networks) -> losses`: in a step, the regularisation losses of networks.
 - `run(network, tensors, training) -> tensor`: the output of a network, or the list of its outputs
   if it has several, for one tensor per input. It gives what Keras's own call gives, up to
   rounding, but faster where a backend allows that.
@@ -80,6 +83,8 @@ gradients = _module.gradients
 input_gradient = _module.input_gradient
 now_and_then = _module.now_and_then
 average_into = _module.average_into
+accumulate = _module.accumulate
+losses = _module.losses
 run = _module.run
 global_norm = _module.global_norm
 apply = _module.apply
@@ -115,6 +120,7 @@ def _call(model: Layer, x: Any) -> Any:
 
 __all__ = [
     "ImperativeSteps",
+    "accumulate",
     "alone",
     "apply",
     "average_into",
@@ -126,6 +132,7 @@ __all__ = [
     "gradients",
     "input_gradient",
     "is_chief",
+    "losses",
     "multiple_steps",
     "now_and_then",
     "predict",

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import keras
 
 from kgan._backend.keras_internals import layers_of
-from kgan._typing import Layer
+from kgan._typing import Layer, Tensor, Variable
 
 Method: TypeAlias = Callable[..., Any]
 """A bound method `method(*tensors)`, or a function `function(model, *tensors)`."""
@@ -139,6 +139,16 @@ def call(
     _check(method)
     owner = () if inspect.ismethod(method) else (model,)
     return method(*owner, *tensors, **options)
+
+
+def accumulate(sums: Variable, values: Sequence[Tensor | float], weight: Tensor) -> None:
+    """Adds scalars to the elements of a variable. See `kgan._backend`."""
+    sums.assign_add(keras.ops.stack(values) * keras.ops.cast(weight, "float32"))
+
+
+def losses(networks: Sequence[Layer]) -> list[Tensor]:
+    """The regularisation losses of networks."""
+    return [loss for network in networks for loss in network.losses]
 
 
 def to_numpy(outputs: Any) -> Any:

@@ -15,14 +15,16 @@ from kgan._backend.keras_internals import (
     nodes_of,
     takes_training,
 )
-from kgan._typing import Layer, Network, Tensor
+from kgan._typing import Layer, Network, Tensor, Variable
 
-Shortcut: TypeAlias = Callable[[Layer, keras.KerasTensor | None], Callable[..., Any] | None]
+Inputs: TypeAlias = keras.KerasTensor | list[keras.KerasTensor] | None
+"""What a layer is called with: a float32 tensor, a list of them, or None for anything else."""
+
+Shortcut: TypeAlias = Callable[[Layer, Inputs], Callable[..., Any] | None]
 """Gives a function that takes the place of a layer in a network, or None to call the layer.
 
-Its arguments are the layer and its input. The input is None if the layer is called with anything
-but one float32 tensor. The function has the signature of `layer.call`. It must give what the layer
-gives in a network in which all layers compute in float32 and nothing is masked.
+Its arguments are the layer and its inputs. The function has the signature of `layer.call`. It must
+give what the layer gives in a network in which all layers compute in float32 and nothing is masked.
 """
 
 
@@ -60,6 +62,7 @@ class _Plan(NamedTuple):
     steps: list[_Step]
     graph: weakref.ref[Network] | None  # the plan must not keep the network alive
     policies: list[tuple[Layer, Any]]
+    weights: list[Variable] | None  # those that may be regularised, if nothing else can add a loss
 
     def holds(self, network: Network) -> bool:
         """Whether the network still computes in the same way.
@@ -91,9 +94,7 @@ class Runner:
 
     def __call__(self, network: Network, tensors: Sequence[Tensor], training: bool) -> Any:
         """The output of a network, or the list of its outputs, for one tensor per input."""
-        plan = self._plans.get(network)
-        if plan is None or not plan.holds(network):
-            plan = self._plans[network] = self._plan(network)
+        plan = self._present_plan(network)
         if not plan.steps or not _fit(tensors, network.inputs):
             return call(network, tensors, training)
         values = {
@@ -112,12 +113,31 @@ class Runner:
         outputs = [values[id(output)] for output in network.outputs]
         return outputs if len(outputs) > 1 else outputs[0]
 
+    def has_losses(self, part: Layer) -> bool:
+        """Whether `part.losses` may hold anything. Keras searches all layers to find out."""
+        if not isinstance(part, keras.Model):
+            return True
+        weights = self._present_plan(part).weights
+        return weights is None or any(weight.regularizer is not None for weight in weights)
+
+    def _present_plan(self, network: Network) -> _Plan:
+        plan = self._plans.get(network)
+        if plan is None or not plan.holds(network):
+            plan = self._plans[network] = self._plan(network)
+        return plan
+
     def _plan(self, network: Network) -> _Plan:
         layers = computing_layers(network)
         policies = [(layer, layer.dtype_policy) for layer in layers]
         steps = self._steps(network) if _is_plain(network, layers) else []
         graph = graph_of(network)
-        return _Plan(steps, None if graph is None else weakref.ref(graph), policies)
+        adds_losses = not _is_of_keras(network) or not all(map(_adds_no_loss, layers))
+        return _Plan(
+            steps,
+            None if graph is None else weakref.ref(graph),
+            policies,
+            None if adds_losses else list(network.weights),
+        )
 
     def _steps(self, network: Network) -> list[_Step]:
         steps = []
@@ -129,7 +149,7 @@ class Runner:
             is_layer = isinstance(operation, keras.Layer)
             function = None
             if is_layer and _is_leaf(operation) and _converts_nothing(node.arguments):
-                function = self._shortcut(operation, _only_input(node.arguments))
+                function = self._shortcut(operation, _inputs(node.arguments))
             shortcuts += function is not None
             steps.append(
                 _Step(
@@ -163,13 +183,15 @@ def _converts_nothing(arguments: Any) -> bool:
     return all(map(stays, keras.tree.flatten((arguments.args, arguments.kwargs))))
 
 
-def _only_input(arguments: Any) -> keras.KerasTensor | None:
-    """The tensor that a layer is called with, if it is called with one of float32 alone."""
+def _inputs(arguments: Any) -> Inputs:
     args, kwargs = arguments.args, arguments.kwargs
-    is_alone = len(args) == 1 and isinstance(args[0], keras.KerasTensor)
+    if len(args) != 1:
+        return None
+    given = args[0] if isinstance(args[0], list) else [args[0]]
+    are_tensors = all(isinstance(x, keras.KerasTensor) and x.dtype == "float32" for x in given)
     # `training` is overridden by that of the network's call. None stands for no mask.
     is_plain = all(name == "training" or value is None for name, value in kwargs.items())
-    return args[0] if is_alone and is_plain and args[0].dtype == "float32" else None
+    return args[0] if are_tensors and is_plain else None
 
 
 def _filled_in(arguments: Any) -> Any:
@@ -187,9 +209,8 @@ def _filled_in(arguments: Any) -> Any:
 
 def _is_plain(network: Network, layers: Sequence[Layer]) -> bool:
     """Whether the graph of a network tells everything that its call does."""
-    own = type(network).__module__.startswith("keras.")
     graph = graph_of(network)
-    if not own or graph is None:
+    if not _is_of_keras(network) or graph is None:
         return False
     nodes = list(nodes_of(graph))
     operations = [id(node.operation) for node in nodes if not node.is_input]
@@ -198,6 +219,15 @@ def _is_plain(network: Network, layers: Sequence[Layer]) -> bool:
         and not any(has_mask(output) for node in nodes for output in node.outputs)
         and all(layer.compute_dtype == layer.variable_dtype == "float32" for layer in layers)
     )
+
+
+def _is_of_keras(layer: Layer) -> bool:
+    return type(layer).__module__.startswith("keras.src.")
+
+
+def _adds_no_loss(layer: Layer) -> bool:
+    """Whether a layer has no losses but those of its weights' regularizers."""
+    return _is_of_keras(layer) and layer.activity_regularizer is None
 
 
 def _is_leaf(layer: Layer) -> bool:

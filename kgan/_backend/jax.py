@@ -195,6 +195,10 @@ def average_into(
         average.assign(average.value + way if is_float else variable.value)
 
 
+accumulate = functions.accumulate
+losses = functions.losses
+
+
 def global_norm(tensors: Sequence[Tensor]) -> Tensor:
     """The Euclidean length of all tensors together."""
     in_rows = keras.distribution.distribution() is None and jax.default_backend() == "cpu"
@@ -244,14 +248,14 @@ def run(network: Network, tensors: Sequence[Tensor], training: bool) -> Any:
     return _runner(network, tensors, training)
 
 
-def _shortcut(layer: Layer, only_input: keras.KerasTensor | None) -> Callable[..., Any] | None:
+def _shortcut(layer: Layer, inputs: graph.Inputs) -> Callable[..., Any] | None:
     """Transposed convolutions with a kernel gradient that is many times faster on CPUs.
 
     For this gradient, XLA convolves with a filter of the size of the image. The gradient of the
     convolution that they are the transpose of is the same, and XLA computes it fast.
     """
     if (
-        only_input is None
+        not isinstance(inputs, keras.KerasTensor)
         or type(layer) is not keras.layers.Conv2DTranspose
         or jax.default_backend() != "cpu"
         or layer.output_padding is not None

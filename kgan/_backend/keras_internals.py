@@ -70,6 +70,14 @@ def takes_training(layer: Layer) -> bool:
     return bool(layer._call_has_training_arg)
 
 
+def kept_kernel(layer: Layer) -> Variable:
+    """The kernel variable of a built `keras.layers.Dense` without LoRA and quantisation.
+
+    `layer.kernel` gives the same, but looks for every kind of quantisation first.
+    """
+    return layer._kernel
+
+
 def is_rematerialised(layer: Layer) -> bool:
     """Whether a layer recomputes its activations for the gradient (`keras.RematScope`)."""
     return layer._remat_mode is not None

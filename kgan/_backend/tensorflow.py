@@ -115,6 +115,10 @@ def average_into(
     tf.distribute.get_replica_context().merge_call(move_all, args=(share,))
 
 
+accumulate = functions.accumulate
+losses = functions.losses
+
+
 def global_norm(tensors: Sequence[Tensor]) -> Tensor:
     """The Euclidean length of all tensors together."""
     if not tensors:

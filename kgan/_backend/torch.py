@@ -107,9 +107,25 @@ def average_into(
                 average.copy_(value)
 
 
+def accumulate(sums: Variable, values: Sequence[Tensor | float], weight: Tensor) -> None:
+    """Adds scalars to the elements of a variable. See `kgan._backend`."""
+    total = tensor_of(sums)
+    with torch.no_grad():
+        row = [v if torch.is_tensor(v) else total.new_tensor(v) for v in values]
+        total.add_(torch.stack(row) * weight)
+
+
+def losses(networks: Sequence[Layer]) -> list[Tensor]:
+    """The regularisation losses of networks. See `kgan._backend`."""
+    return [loss for each in networks if run.has_losses(each) for loss in each.losses]
+
+
 def global_norm(tensors: Sequence[Tensor]) -> Tensor:
     """The Euclidean length of all tensors together."""
-    return torch.nn.utils.get_total_norm([tensor.float() for tensor in tensors])
+    if not tensors:
+        return torch.zeros(())
+    lengths = torch._foreach_norm([tensor.float() for tensor in tensors])
+    return torch.linalg.vector_norm(torch.stack(lengths))
 
 
 def apply(
@@ -123,7 +139,7 @@ def apply(
 
 # ---- networks ------------------------------------------------------------------------------------
 
-_runner = run = Runner(shortcut)
+run = Runner(shortcut)
 
 
 # ---- one device ----------------------------------------------------------------------------------

@@ -4,12 +4,18 @@ On a CPU, these passes are a large part of the time of a small network's step.
 """
 
 import math
+import operator
 from collections.abc import Sequence
 
 import keras
 import torch
 
-from kgan._backend.keras_internals import adam_moments, index_of, tensor_of
+from kgan._backend.keras_internals import (
+    adam_moments,
+    index_of,
+    tensor_of,
+    trained_variables,
+)
 from kgan._typing import Optimizer, Tensor, Variable
 
 # On PyTorch, `keras.optimizers.Adam` makes an object of a subclass for this backend.
@@ -31,25 +37,31 @@ def apply(
         float32 variables on the CPU that all have a gradient.
     """
     weights = [tensor_of(variable) for variable in variables]
+    parts = [part for part in gradient if part is not None]
     if (
         not weights
-        or any(part is None for part in gradient)
+        or len(parts) < len(weights)
         or not all(_is_supported(weight) for weight in weights)
         or not _is_plain(optimizer, variables)
     ):
         return False
-    places = [index_of(optimizer, variable) for variable in variables]
-    moments = [[tensor_of(kept[place]) for place in places] for kept in adam_moments(optimizer)]
+    moments = [
+        [tensor_of(kept[place]) for place in _places(optimizer, variables)]
+        for kept in adam_moments(optimizer)
+    ]
     # The fused operation goes through the memory of all four in the same order. A gradient may have
     # another layout.
-    gradient = [_laid_out_as(w, part) for w, part in zip(weights, gradient, strict=True)]
+    strides = [weight.stride() for weight in weights]
+    if [part.stride() for part in parts] != strides:
+        parts = [_laid_out_as(w, part) for w, part in zip(weights, parts, strict=True)]
     for kept in moments:
-        for weight, moment in zip(weights, kept, strict=True):
-            moment.data = _laid_out_as(weight, moment.data)
+        if [moment.stride() for moment in kept] != strides:
+            for weight, moment in zip(weights, kept, strict=True):
+                moment.data = _laid_out_as(weight, moment.data)
     step = int(tensor_of(optimizer.iterations)) + 1
     torch._fused_adam_(
         weights,
-        gradient,
+        parts,
         *moments,
         [],
         [torch.tensor(float(step))] * len(weights),
@@ -82,6 +94,14 @@ def _is_plain(optimizer: Optimizer, variables: Sequence[Variable]) -> bool:
             for variable in variables
         )
     )
+
+
+def _places(optimizer: Optimizer, variables: Sequence[Variable]) -> Sequence[int]:
+    """The places of variables in the lists that an optimizer keeps."""
+    trained = trained_variables(optimizer)
+    if len(trained) == len(variables) and all(map(operator.is_, trained, variables)):
+        return range(len(variables))
+    return [index_of(optimizer, variable) for variable in variables]
 
 
 def _is_supported(weight: Tensor) -> bool:

@@ -5,25 +5,30 @@ first has the memory layout of channels last. So these functions permute axes an
 Keras copies before and after every convolution.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import torch
 from torch.nn import functional
 
-from kgan._backend.keras_internals import tensor_of
+from kgan._backend.graph import Inputs
+from kgan._backend.keras_internals import kept_kernel, tensor_of
 from kgan._typing import Layer, Shape, Tensor, Variable
 
 Call = Callable[..., Any]
 
 
-def shortcut(layer: Layer, only_input: keras.KerasTensor | None) -> Call:
+def shortcut(layer: Layer, inputs: Inputs) -> Call:
     """The fastest function that gives what a layer gives. See `kgan._backend.graph.Shortcut`."""
-    make = _FASTER.get(type(layer))
-    if make is None or only_input is None:
-        return layer.call
-    return make(layer, tuple(only_input.shape)) or layer.call
+    make: Callable[[Layer, Any], Call | None] | None = None
+    shapes: Any = None
+    if isinstance(inputs, keras.KerasTensor):
+        make, shapes = _FASTER.get(type(layer)), tuple(inputs.shape)
+    elif inputs is not None:
+        make, shapes = _FASTER_MERGES.get(type(layer)), [tuple(each.shape) for each in inputs]
+    return (make and make(layer, shapes)) or layer.call
 
 
 def _value(weight: Variable | Tensor) -> Tensor:
@@ -32,11 +37,10 @@ def _value(weight: Variable | Tensor) -> Tensor:
 
 
 def _activated(layer: Layer, x: Tensor) -> Tensor:
-    if layer.activation is keras.activations.linear:
+    activation = layer.activation
+    if activation is keras.activations.linear:
         return x
-    if layer.activation is keras.activations.silu:
-        return functional.silu(x)
-    return layer.activation(x)
+    return _FASTER_ACTIVATIONS.get(activation, activation)(x)
 
 
 def _kernel(layer: Layer) -> Tensor:
@@ -133,7 +137,8 @@ def _dense(layer: Layer, input_shape: Shape) -> Call | None:
 
     def call(x: Tensor, training: bool | None = None) -> Tensor:
         del training
-        kernel, bias = _value(layer.kernel), _value(layer.bias)
+        kernel = tensor_of(kept_kernel(layer)) if not layer.lora_enabled else layer.kernel
+        bias = _value(layer.bias)
         return _activated(layer, x @ kernel if bias is None else torch.addmm(bias, x, kernel))
 
     return call
@@ -185,6 +190,26 @@ def _flatten(layer: Layer, input_shape: Shape) -> Call | None:
     return lambda x: x.flatten(1)
 
 
+def _reshape(layer: Layer, input_shape: Shape) -> Call | None:
+    del input_shape
+    shape = layer.target_shape
+    return lambda x: x.reshape(x.shape[0], *shape)
+
+
+def _add(layer: Layer, input_shapes: Sequence[Shape]) -> Call | None:
+    del layer
+    # Tensors of fewer axes get more of them, after the first.
+    if len({len(shape) for shape in input_shapes}) > 1:
+        return None
+    return lambda tensors: functools.reduce(torch.add, tensors)
+
+
+_FASTER_ACTIVATIONS: dict[Callable[..., Any], Callable[[Tensor], Tensor]] = {
+    keras.activations.silu: functional.silu,
+    keras.activations.relu: functional.relu,
+    keras.activations.tanh: torch.tanh,
+}
+
 _FASTER: dict[type, Callable[[Any, Shape], Call | None]] = {
     keras.layers.Conv2D: _convolution,
     keras.layers.Conv2DTranspose: _transposed_convolution,
@@ -193,4 +218,9 @@ _FASTER: dict[type, Callable[[Any, Shape], Call | None]] = {
     keras.layers.LeakyReLU: _leaky_relu,
     keras.layers.ReLU: _relu,
     keras.layers.Flatten: _flatten,
+    keras.layers.Reshape: _reshape,
+}
+
+_FASTER_MERGES: dict[type, Callable[[Any, Sequence[Shape]], Call | None]] = {
+    keras.layers.Add: _add,
 }

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import keras
 from keras import ops
 
+from kgan import _backend
 from kgan._typing import Logs, Tensor
 
 
@@ -22,15 +23,15 @@ class Means(keras.metrics.Metric):
     def __init__(self, names: Sequence[str], name: str = "means") -> None:
         super().__init__(name=name)
         self.names = tuple(names)
-        self.totals = self.add_variable((len(names),), "zeros", name="totals")
-        self.count = self.add_variable((), "zeros", name="count")
+        # The last one is that of the weights.
+        self.sums = self.add_variable((len(names) + 1,), "zeros", name="sums")
 
     def update_state(self, values: Mapping[str, Tensor], weight: Tensor = 1.0) -> None:
         """Adds numbers to the means.
 
         Args:
             values: Float32 scalars, by names out of `names`. A name that is left out counts as 0.
-            weight: Scalar, their weight in the mean.
+            weight: Scalar of at least 1, their weight in the mean.
         """
         unknown = set(values) - set(self.names)
         if unknown:
@@ -39,12 +40,10 @@ class Means(keras.metrics.Metric):
                 f"others too: {sorted(unknown)}. Add them to the model's `log_names`, or to the "
                 "augmentation's `logs`."
             )
-        weight = ops.cast(weight, "float32")
-        row = ops.stack([values.get(name, 0.0) for name in self.names])
-        self.totals.assign_add(row * weight)
-        self.count.assign_add(weight)
+        _backend.accumulate(self.sums, [*(values.get(n, 0.0) for n in self.names), 1.0], weight)
 
     def result(self) -> Logs:
         """The means; 0 before the first update."""
-        means = ops.divide_no_nan(self.totals, self.count)
+        sums = self.sums.value
+        means = sums[:-1] / ops.maximum(sums[-1], 1.0)
         return dict(zip(self.names, ops.unstack(means), strict=True))

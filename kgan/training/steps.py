@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from kgan import _backend
+from kgan._backend.keras_internals import trained_variables
 from kgan._typing import Layer, Optimizer, Tensor
 
 Objective = Callable[[], tuple[Tensor, Any]]
@@ -52,7 +53,7 @@ def minimize(optimizer: Optimizer, parts: Sequence[Layer], objective: Objective)
         loss = loss + regularisation(parts)
         return optimizer.scale_loss(loss), (loss, aux)
 
-    variables = [v for part in parts for v in part.trainable_variables]
+    variables = trained_variables(optimizer)
     gradient, (loss, aux) = _backend.gradients(scaled, variables)
     norm = _gradient_norm(gradient, optimizer)
     _backend.apply(optimizer, gradient, variables)
@@ -61,7 +62,7 @@ def minimize(optimizer: Optimizer, parts: Sequence[Layer], objective: Objective)
 
 def regularisation(parts: Sequence[Layer]) -> Tensor:
     """The sum of the regularisation losses of networks, 0.0 if they have none."""
-    return sum((loss for part in parts for loss in part.losses), 0.0)
+    return sum(_backend.losses(parts), 0.0)
 
 
 def _gradient_norm(gradient: Sequence[Tensor | None], optimizer: Optimizer) -> Tensor:
