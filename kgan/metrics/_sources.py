@@ -133,12 +133,20 @@ def check_samples(
     """
     expected = (count, *image_shape)
     is_number = np.issubdtype(images.dtype, np.floating) or images.dtype == np.uint8
-    if images.shape != expected or not is_number:
-        raise ValueError(
-            f"Expected float images as the dataset has them, {expected} in {list(value_range)}, or "
-            "uint8 images of that shape. "
-            f"Received: {images.dtype} of shape {images.shape}."
-        )
+    if images.shape == expected and is_number:
+        return
+    if images.shape == expected:
+        advice = "Convert them: images.astype('uint8'), if pixels are from 0 to 255."
+    elif (*images.shape, 1) == expected:
+        advice = "Add an axis for the channel: images[..., np.newaxis]."
+    elif images.shape[1:] == expected[1:]:
+        advice = f"Return as many images as you are asked for: here n = {count}."
+    else:
+        advice = "Give samples the shape of the real images."
+    raise ValueError(
+        f"Expected floats in {list(value_range)} or uint8, of shape {expected}. "
+        f"Received: {images.dtype} of shape {images.shape}. {advice}"
+    )
 
 
 def range_problem(images: np.ndarray, value_range: tuple[float, float]) -> str | None:

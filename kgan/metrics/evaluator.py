@@ -1,7 +1,6 @@
 """How good is a generator?"""
 
 import functools
-import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from kgan._arguments import integer
 from kgan._typing import Labels, Pictures, Say
+from kgan._warnings import warn_outside
 from kgan.images import to_uint8
 from kgan.metrics import features as extractors
 from kgan.metrics import neighbours
@@ -270,7 +270,7 @@ class Evaluator:
         problem = range_problem(images, self.dataset.value_range)
         if problem is not None and not self._has_warned:
             self._has_warned = True
-            warnings.warn(problem, stacklevel=4)
+            warn_outside(problem)
 
     def _figures(
         self,

@@ -116,7 +116,8 @@ class Recipe:
         """
         if self.needs == "labels" and num_classes is None:
             raise ValueError(
-                "Expected data with labels, which this recipe needs. Received: num_classes=None."
+                "Expected data with labels, which this recipe needs. Received: num_classes=None. "
+                "Pass num_classes=dataset.num_classes."
             )
         make_networks = _found(self.networks, "kgan.networks", "a network function")
         make_model = _found(self.model, "kgan.models", "a model")
