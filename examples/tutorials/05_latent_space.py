@@ -19,8 +19,7 @@ gan = kgan.recipes.get("dcgan_r1").build(train.image_shape, seed=0)
 gan.fit(train, epochs=1 if FAST else 2, verbose=2)
 
 # %% [markdown]
-# If you have a trained model, load it instead:
-# `gan = keras.saving.load_model("runs/mine/model.keras")`.
+# To use a model of `kgan train` instead, load its run: `gan = kgan.load("runs/mine")`.
 
 # %% [markdown]
 # ## Walk between random latents

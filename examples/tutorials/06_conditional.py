@@ -57,8 +57,8 @@ print("label accuracy:", kgan.evaluate(conditional, train, count=COUNT)["label_a
 # ## Auxiliary classifier
 #
 # The discriminator does not take the label. It predicts it, as a second output, and the generator
-# learns to make images that are easy to classify. `class_accuracy` in the logs is its accuracy on
-# real images.
+# learns to make images that are easy to classify. `class_accuracy` in the logs is the share of
+# samples in which it sees the requested class.
 
 # %%
 acgan = kgan.recipes.get("acgan").build(train.image_shape, num_classes=train.num_classes, seed=0)

@@ -167,7 +167,7 @@ def _only_input(arguments: Any) -> keras.KerasTensor | None:
     """The tensor that a layer is called with, if it is called with one of float32 alone."""
     args, kwargs = arguments.args, arguments.kwargs
     is_alone = len(args) == 1 and isinstance(args[0], keras.KerasTensor)
-    # `training` is overridden by that of the network's call. None stands for no mask.
+    # `training` is overridden by that of the network's call. None means no mask.
     is_plain = all(name == "training" or value is None for name, value in kwargs.items())
     return args[0] if is_alone and is_plain and args[0].dtype == "float32" else None
 

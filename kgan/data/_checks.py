@@ -262,7 +262,7 @@ def checked_pad_to(pad_to: Any, images: Pictures) -> tuple[int, int]:
 
 
 def part_of(rows: npt.NDArray[np.int64], part: Any) -> npt.NDArray[np.int64]:
-    """Returns the rows of part `i` of `n` equal ones, `part` being `(i, n)`."""
+    """Returns the rows of part `i` of `n` equal parts. `part` is `(i, n)`."""
     try:
         index, count = (operator.index(value) for value in part)
     except (TypeError, ValueError):
@@ -283,7 +283,7 @@ def part_of(rows: npt.NDArray[np.int64], part: Any) -> npt.NDArray[np.int64]:
 
 
 def checked_stack(stack: Any, images: Pictures, num_classes: int | None) -> int:
-    """Returns how many images make one, such that the labels of the stacks fit in int32."""
+    """Returns the number of images in a stack, if the labels of the stacks fit in int32."""
     if images.shape[3] != 1:
         raise ValueError(
             "Expected images to stack of one channel, shape (N, H, W) or (N, H, W, 1). "

@@ -1,4 +1,4 @@
-"""Where the samples of an evaluation come from: a model, a network, a function or an array."""
+"""Sources of the samples of an evaluation: a model, a network, a function or an array."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -150,7 +150,7 @@ def check_samples(
 
 
 def range_problem(images: np.ndarray, value_range: tuple[float, float]) -> str | None:
-    """Returns what is odd about the range of finite samples, or None.
+    """Returns a warning about the range of finite samples, or None.
 
     Samples in another range than the data set's get distances that mean nothing. Values somewhat
     beyond the range are normal for a generator without a tanh.
@@ -177,7 +177,7 @@ def range_problem(images: np.ndarray, value_range: tuple[float, float]) -> str |
 
 
 def as_floats(images: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
-    """Returns samples as floats in a value range; those of uint8 are brought there."""
+    """Returns samples as floats in a value range; uint8 samples are converted to it."""
     if images.dtype != np.uint8:
         return images
     low, high = value_range

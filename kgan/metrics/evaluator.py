@@ -1,4 +1,4 @@
-"""How good is a generator?"""
+"""Evaluates the samples of a generator."""
 
 import functools
 from dataclasses import replace
@@ -125,8 +125,8 @@ class Evaluator:
         thorough: Whether to look for copies and estimate the support too, which takes longer.
         say: Called with lines of text. Defaults to nothing.
 
-    `num_classes` is the number of classes that the features tell, or None. It is None too if the
-    labels of most real images differ from what the features tell: the data set has other classes.
+    `num_classes` is the number of classes that the features distinguish, or None. It is also None
+    if the labels of most real images differ from these classes: the data set has other classes.
 
     Raises:
         ValueError: As `kgan.evaluate`.

@@ -23,8 +23,9 @@ class ProgressLine(keras.callbacks.ProgbarLogger):
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Draws the bar after an epoch, or at the batch where the epoch was interrupted."""
-        if self.target is not None and 0 < self.seen < self.target:
-            self.progbar.update(self.seen, list(_shown(logs).items()), finalize=True)
+        done = self.model.batches_trained  # 0 after a complete epoch; `seen` may lag behind on JAX
+        if done:
+            self.progbar.update(done, list(_shown(logs).items()), finalize=True)
         else:
             super().on_epoch_end(epoch, _shown(logs))
 
