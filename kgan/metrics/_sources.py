@@ -12,7 +12,7 @@ from kgan.training.capabilities import Generates, is_conditional
 from kgan.training.labels import as_options
 
 SampleSource: TypeAlias = Any
-"""What users evaluate: an object with `generate`, a network, a function, or an array."""
+"""A source of samples: an object with `generate`, a network, a function, or an array."""
 
 _BATCH = 256
 

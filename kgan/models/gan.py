@@ -314,7 +314,7 @@ class GAN(LatentModel):
         return for_batch(keras.random.normal, count, self.latent_dim, noise=noise)
 
     def _targets(self, latents: Tensor, labels: Tensor | None) -> Tensor | None:
-        """What the generator was asked for, which a head looks for in its images."""
+        """The requests to the generator, which a head predicts from its images."""
         del latents
         return labels
 

@@ -394,7 +394,7 @@ class VAE(LatentModel):
 
     @property
     def likelihood_support(self) -> str:
-        """What the likelihood is a distribution over: "binary", "levels" or "density"."""
+        """The kind of images of the likelihood: "binary", "levels" or "density"."""
         return self.likelihood.support
 
     def encode(

@@ -34,7 +34,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Share:
-    """How to describe a metric that is a share, the higher the better.
+    """Describes a metric that is a share, the higher the better.
 
     Args:
         good: Float, the multiple of the floor above which it is near the floor.

@@ -224,7 +224,7 @@ class _CheckedDataset(keras.utils.PyDataset):
 
 
 class _CheckedCollation:
-    """What a `DataLoader` calls to make a batch of samples: picklable, for its worker processes."""
+    """Makes a batch of samples for a `DataLoader`: picklable, for its worker processes."""
 
     def __init__(self, collate: Callable[[Any], Any], check: Callable[[Any], Any]) -> None:
         self.collate, self.check = collate, check

@@ -32,7 +32,7 @@ def feed(
             part of every batch.
 
     Returns:
-        What the backend's trainer reads fastest.
+        The data, in the form that the backend's trainer reads fastest.
     """
     if not is_indexed(dataset):
         return dataset

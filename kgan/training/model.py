@@ -441,7 +441,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
     # ---- data ------------------------------------------------------------------------------------
 
     def unpack(self, data: Data, training: bool) -> Batch:
-        """What Keras hands to a step, as the `Batch` that the family's step gets."""
+        """Converts the data of a step in Keras to the `Batch` of the family's step."""
         self._is_evaluation = not training
         spec = self.batch_spec(training)
         images, labels = split_batch(data)
