@@ -1,4 +1,4 @@
-"""Checks of what nearly everything is given."""
+"""Checks of arguments that many functions share."""
 
 import operator
 from typing import Any
@@ -10,13 +10,13 @@ def integer(name: str, value: Any, least: int = 1) -> int:
     Args:
         name: String, the argument's.
         value: What was received.
-        least: Integer, the lowest value that will do.
+        least: Integer, the lowest valid value.
 
     Returns:
         The value as an int.
 
     Raises:
-        ValueError: It is no integer, or below `least`.
+        ValueError: It is not an integer, or below `least`.
     """
     try:
         number = operator.index(value)
@@ -30,7 +30,7 @@ def integer(name: str, value: Any, least: int = 1) -> int:
 
 
 def check_fixed_size(input_shape: Any) -> None:
-    """Checks that the images that a layer is to take have a known size.
+    """Checks that the images that a layer takes have a known size.
 
     Raises:
         ValueError: Height or width is None.

@@ -129,7 +129,7 @@ def lacks_onednn_by_default(system: str, machine: str, flags: Collection[str]) -
 
 
 def _cpu_flags() -> set[str]:
-    """The features of the CPU, or none where Linux does not tell them."""
+    """The features of the CPU, or none if Linux does not list them."""
     try:
         with Path("/proc/cpuinfo").open() as file:
             return next((set(line.split()) for line in file if line.startswith("flags")), set())

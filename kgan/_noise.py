@@ -13,8 +13,8 @@ from kgan._typing import Noise, Tensor
 def for_batch(draw: Callable[..., Tensor], count: Tensor, *shape: int, noise: Noise) -> Tensor:
     """Draws random numbers for each image of a batch, within a training step.
 
-    Where several devices compute parts of a batch, each draws the numbers for all of it and takes
-    its own: so every image gets what it would get on one device.
+    Where several devices compute parts of a batch, each draws the numbers for the
+    whole batch and takes its own part. So every image gets the same numbers as on one device.
 
     Args:
         draw: `keras.random.normal`, `keras.random.uniform` or another such function.

@@ -1,4 +1,4 @@
-"""Finding things by their names: one message for every name that is misspelt."""
+"""Finds objects by name, with one error message for all misspelt names."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ def find_name(name: object, table: Mapping[str, T], *, what: str, argument: str 
     Args:
         name: The name that was received.
         table: Entries by their names.
-        what: String, what the names stand for: "a recipe".
+        what: String, the kind of the entries: "a recipe".
         argument: String, the argument that holds the name, for the message. Defaults to none.
 
     Returns:
@@ -45,8 +45,8 @@ def check_names(names: Iterable[str], known: Iterable[str], *, what: str) -> Non
 
     Args:
         names: The names that were received.
-        known: The names that there are.
-        what: String, what the names stand for: "an option of kgan.networks.dcgan".
+        known: The valid names.
+        what: String, the kind of the names: "an option of kgan.networks.dcgan".
 
     Raises:
         ValueError: A name is unknown.
@@ -72,7 +72,7 @@ def find(
         identifier: The name, class or object that was received.
         table: Subclasses of `base` by their names.
         base: The class of all such objects.
-        what: String, what is looked for: "a penalty".
+        what: String, the kind of object: "a penalty".
         argument: String, the argument that it was received as.
         public: String, where users find `base`.
         **arguments: Arguments for the class, if no object is given.

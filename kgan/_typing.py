@@ -1,4 +1,4 @@
-"""The types that annotations of kgan name, each said once."""
+"""The types in kgan's annotations, each defined once."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias

@@ -1,4 +1,4 @@
-"""Which Keras this is, for what older ones lack."""
+"""The version of Keras, for features that older versions lack."""
 
 import keras
 

@@ -233,7 +233,8 @@ def show(
         row_names: Strings, one for each row of the grid. Defaults to no names.
 
     Returns:
-        A `PIL.Image.Image`. A script can call its `show()`, which opens a window.
+        A `PIL.Image.Image`. In a script, its `show()` opens a window, and its
+        `save(path)` writes a file.
 
     Raises:
         ValueError: The images have another shape, dtype or range.
@@ -350,7 +351,7 @@ def load_picture(path: str | os.PathLike[str]) -> Pictures:
 
 
 def _in_8_bits(images: ImagesLike) -> Pictures:
-    """Uint8 images of uint8 images or floats in [-1, 1]: the one place where pictures are checked.
+    """Converts images to uint8: the one place where pictures are checked.
 
     Raises:
         ValueError: They are neither.

@@ -139,7 +139,8 @@ class Bernoulli(Likelihood):
     `t = (image + 1) / 2`, which is 0 or 1.
 
     Grey values have no probability here. Cross-entropy with grey targets is not a likelihood, so
-    models with this likelihood refuse grey images: load them with `ImageDataset(binarize=...)`.
+    models with this likelihood raise an error for grey images: load them with
+    `ImageDataset(binarize=...)`.
 
     Args:
         name: String, see `Likelihood`.
@@ -508,7 +509,7 @@ def check_support(support: str, images: np.ndarray) -> None:
 
 
 def _outside(support: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Those of the values that are outside a support."""
+    """Returns the values that are outside a support."""
     if support == "binary":
         is_inside = np.abs(values) == 1.0
     elif support == "levels":

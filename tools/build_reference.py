@@ -78,12 +78,12 @@ LOGS = {
         ),
         Log(
             "classification_loss",
-            "the loss of an auxiliary classifier on real images",
+            "the loss of an auxiliary classifier on real images and on samples",
             "falls to near 0",
         ),
         Log(
             "class_accuracy",
-            "the share of real images that an auxiliary classifier names correctly",
+            "the share of samples in which an auxiliary classifier sees the requested class",
             "rises to near 1",
         ),
         Log(
@@ -177,6 +177,8 @@ def api_index() -> str:
         "| name | is |\n|---|---|\n"
         "| `kgan.GAN`, `kgan.InfoGAN`, `kgan.VAE` | [kgan.models](models.md) |\n"
         "| `kgan.evaluate` | [kgan.metrics](metrics.md) |\n"
+        "| `kgan.load` | loads a model from a run directory or a file: "
+        "[Load a run in Python](../run_directory.md#load-a-run-in-python) |\n"
         "| `kgan.__version__` | the version, a string |\n\n"
         "Import `kgan` before `keras`: it enables TensorFlow's oneDNN kernels, and selects a "
         "backend that is installed.\n"

@@ -32,7 +32,7 @@ AVOID = {
     r"could not be had|can be had|cannot be had": "is not available",
     r"in words": "(leave it out), with a message",
     r"worked out|works out|work out": "computed, computes",
-    r"goes? on|gone on|going on|went on": "continues, resumes",
+    r"go(?:es)? on|gone on|going on|went on": "continues, resumes",
     r"is to be|are to be|is to find": "should, must",
     r"but for": "except",
     r"thus|therefore|thereof|wherein|thereby": "so",

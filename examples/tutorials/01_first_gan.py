@@ -27,7 +27,7 @@ else:
 print(len(train.images), "images of shape", train.image_shape)
 
 # %% [markdown]
-# `kgan.images.show` draws a grid, which a notebook displays:
+# `kgan.images.show` draws a grid, which a notebook displays. In a script, add `.save("real.png")`:
 
 # %%
 real, labels = train.draw(20, seed=0)

@@ -19,18 +19,21 @@ gan = kgan.recipes.get("dcgan_r1").build(train.image_shape, seed=0)
 gan.fit(train, epochs=1 if FAST else 2, verbose=2)
 
 # %% [markdown]
+# To use a model of `kgan train` instead, load its run: `gan = kgan.load("runs/mine")`.
+
+# %% [markdown]
 # ## Walk between random latents
 #
-# `interpolate` returns paths: here four rows of ten images. A model that has learnt the data, and
-# not single images, changes smoothly along each path.
+# `interpolate` returns paths: here four rows of ten images. If a model has learnt more than single
+# images, its images change smoothly along each path.
 
 # %%
 paths = gan.interpolate(4, steps=10, seed=2)
 print(paths.shape)
-kgan.images.show(paths.reshape(-1, *gan.image_shape), columns=10)
+kgan.images.show(paths)
 
 # %% [markdown]
-# ## Choose latents
+# ## Choose a 3 and a 7
 #
 # `generate(n, seed=...)` uses the latents of `draw_latents(n, seed=...)`. Draw them yourself, and
 # decode only those that you want. kgan's classifier of digits names the samples:
@@ -39,19 +42,22 @@ kgan.images.show(paths.reshape(-1, *gan.image_shape), columns=10)
 latents = gan.draw_latents(500, seed=3)
 samples = gan.decode(latents)
 classify = kgan.metrics.get_features("mnist")
-digits = classify(kgan.images.to_uint8(samples)).classes
-print("samples of each digit:", np.bincount(digits, minlength=10))
+seen = classify(kgan.images.to_uint8(samples))
+print("samples of each digit:", np.bincount(seen.classes, minlength=10))
+
+# %% [markdown]
+# `seen.probabilities` has a column for each digit. Take the clearest 3 and the clearest 7, those
+# with the highest probability:
 
 # %%
-common = np.argsort(np.bincount(digits, minlength=10))[::-1]
-first, second = (latents[digits == digit][0] for digit in common[:2])
+first, second = (latents[seen.probabilities[:, digit].argmax()] for digit in (3, 7))
 kgan.images.show(gan.decode(np.stack([first, second])), columns=10)
 
 # %% [markdown]
 # ## Write a film
 #
 # Latents are normally distributed, so most of them have about the same length. A straight line
-# between two of them leads through shorter vectors, which training never used. An arc does not:
+# between two of them leads through shorter vectors, which training rarely used. An arc does not:
 
 
 # %%
@@ -63,14 +69,24 @@ def arc(start, end, steps):
 
 
 frames = gan.decode(arc(first, second, steps=40))
-film = [kgan.images.grid(frame[None]) for frame in kgan.images.to_uint8([*frames, *frames[::-1]])]
-kgan.images.save_gif("film.gif", film, seconds=4)
 kgan.images.show(frames[::4], columns=10)
+
+# %% [markdown]
+# `save_gif` writes the frames, forwards and backwards, as a film of four seconds. A digit has only
+# 28 x 28 pixels, so `repeat` makes each pixel a square of 6 x 6:
+
+# %%
+film = np.concatenate([frames, frames[::-1]]).repeat(6, axis=1).repeat(6, axis=2)
+kgan.images.save_gif("film.gif", film, seconds=4)
+
+# %% [markdown]
+# With a conditional model, labels choose the digits: [Use labels](06_conditional.md) writes such a
+# film in two lines.
 
 # %% [markdown]
 # ## Mix latents
 #
-# The first half of the numbers from one latent, the second half from another:
+# Take the first half of the numbers from one latent, and the second half from another:
 
 # %%
 half = gan.latent_dim // 2

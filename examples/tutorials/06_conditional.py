@@ -39,6 +39,15 @@ kgan.images.show(conditional.generate(10, labels=7, seed=1), columns=10)
 kgan.images.show(conditional.generate(40, labels=np.arange(40) % 10, seed=1), columns=10)
 
 # %% [markdown]
+# `interpolate` makes a path from a 3 to a 7, and `save_gif` writes it as a film. The label changes
+# in the middle of the path, and the latent changes all the way. `repeat` makes the film larger:
+
+# %%
+path = conditional.interpolate(1, steps=20, labels=(3, 7), seed=1)
+kgan.images.save_gif("film.gif", path.repeat(6, axis=2).repeat(6, axis=3), seconds=4)
+kgan.images.show(path)
+
+# %% [markdown]
 # `label_accuracy` is the share of samples that show the requested digit:
 
 # %%
@@ -48,8 +57,8 @@ print("label accuracy:", kgan.evaluate(conditional, train, count=COUNT)["label_a
 # ## Auxiliary classifier
 #
 # The discriminator does not take the label. It predicts it, as a second output, and the generator
-# learns to make images that are easy to classify. `class_accuracy` in the logs is its accuracy on
-# real images.
+# learns to make images that are easy to classify. `class_accuracy` in the logs is the share of
+# samples in which it sees the requested class.
 
 # %%
 acgan = kgan.recipes.get("acgan").build(train.image_shape, num_classes=train.num_classes, seed=0)

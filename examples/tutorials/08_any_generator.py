@@ -23,7 +23,8 @@ real = np.asarray(train.images)  # uint8 (N, 28, 28, 1)
 # %% [markdown]
 # ## An array of samples
 #
-# Samples are uint8 images, or floats in the range of the dataset. Here: real images with noise.
+# Samples are uint8 images from 0 to 255, or floats in the range of the dataset, here [-1, 1]. These
+# are real images with noise:
 
 # %%
 random = np.random.default_rng(0)
@@ -39,7 +40,7 @@ print("precision:", round(evaluation["precision"], 3), "recall:", round(evaluati
 # ## A function
 #
 # A function takes a number n and returns n images. This one repeats 100 training images. `recall`
-# and `support` find it:
+# and `support` show it:
 
 
 # %%

@@ -102,7 +102,7 @@ multiple_steps = _module.multiple_steps
 
 
 def predict_on_batch(model: Layer, x: Any) -> Any:
-    """What a model's call gives, as NumPy arrays: see `predict`.
+    """Calls a model and returns its output as NumPy arrays: see `predict`.
 
     Args:
         model: `keras.Model` or `keras.Layer`, built.

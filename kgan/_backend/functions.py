@@ -1,7 +1,7 @@
 """Compiled functions of models, cached for as long as the models stay as they are.
 
 The cache never keeps a model alive. It forgets the functions of a model in which a network, layer
-or variable was replaced: a compiled function would go on computing with the old one.
+or variable was replaced: a compiled function would still compute with the old one.
 """
 
 import inspect
@@ -109,7 +109,8 @@ class Functions:
             model: The model whose variables the function reads.
             method: See `Method`.
             options: Keyword arguments of the method that are not tensors.
-            *modes: Whatever else the compiler looks at. Each combination is compiled separately.
+            *modes: Other values that the compiler depends on. Each combination is compiled
+                separately.
 
         Returns:
             A function of tensors.
@@ -199,7 +200,7 @@ def _check(method: Method) -> None:
 
 
 def _key(method: Method) -> tuple[Hashable, ...]:
-    """What tells methods and functions apart."""
+    """The key of a method or function in the cache."""
     if inspect.ismethod(method):
         return method.__func__, id(method.__self__)
     # A lambda is another object each time, but has the same code. Code that looks alike elsewhere

@@ -189,7 +189,7 @@ def _inputs(arguments: Any) -> Inputs:
         return None
     given = args[0] if isinstance(args[0], list) else [args[0]]
     are_tensors = all(isinstance(x, keras.KerasTensor) and x.dtype == "float32" for x in given)
-    # `training` is overridden by that of the network's call. None stands for no mask.
+    # `training` is overridden by that of the network's call. None means no mask.
     is_plain = all(name == "training" or value is None for name, value in kwargs.items())
     return args[0] if are_tensors and is_plain else None
 

@@ -21,8 +21,8 @@ T = TypeVar("T")
 # A step deletes the values that it is given. No other thread may read them meanwhile.
 _donating = threading.RLock()
 
-# The variables of each model's steps, by how many groups a step's state has. They are no attributes
-# of the models: Keras would track them twice.
+# The variables of each model's steps, by how many groups a step's state has. They are not
+# attributes of the models: Keras would track them twice.
 _step_variables: weakref.WeakKeyDictionary[Any, dict[int, list[list[Variable]]]] = (
     weakref.WeakKeyDictionary()
 )

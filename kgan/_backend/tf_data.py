@@ -29,7 +29,7 @@ def checked(
 
     Args:
         dataset: A `tf.data.Dataset` of images or `(images, labels)`, batched.
-        shape: What batches of images have; it is set where the dataset knows none.
+        shape: The shape of a batch of images, for datasets that do not know it.
         limits: Two floats between which pixels lie, or Nones.
         range_text: String, begins the error about pixels.
         num_classes: Integer, or None if that is not known.

@@ -55,7 +55,7 @@ def _operands(layer: Layer, x: Tensor) -> tuple[Tensor, Tensor]:
         return x, kernel
     # For a batch of one, PyTorch may choose a method that cannot differentiate by a kernel in this
     # layout: "grad_weight must be contiguous". So Keras's own call fails where there is one filter.
-    # `contiguous()` would not do: it keeps the strides of axes of size 1.
+    # `contiguous()` does not help: it keeps the strides of axes of size 1.
     copies = [each.clone(memory_format=torch.contiguous_format) for each in (x, kernel)]
     return copies[0], copies[1]
 

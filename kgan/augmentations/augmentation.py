@@ -39,7 +39,7 @@ class Augmentation(keras.layers.Layer):
         """Raises an error for images that the augmentation cannot change.
 
         Args:
-            image_shape: The shape of one image. None stands for a size that is not known.
+            image_shape: The shape of one image. None means an unknown size.
 
         Raises:
             ValueError: The augmentation cannot change such images.

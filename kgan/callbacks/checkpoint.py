@@ -42,7 +42,7 @@ class Checkpoint(Callback):
 
     Raises:
         ValueError: `path` does not end in `.keras`, `every` or `every_batches` is less than 1, or,
-            when it saves, `path` names a log that there is not.
+            when it saves, `path` names a log that does not exist.
 
     Example:
     ```python
@@ -178,7 +178,7 @@ class Checkpoint(Callback):
 
 
 class BackupAndRestore(Checkpoint):
-    """Lets `fit` resume where the last process stopped, for whatever reason it stopped.
+    """Lets `fit` resume where the last process stopped, however it ended.
 
     Run the same program again: before its first batch, `fit` of a kgan model loads the last backup
     and continues with the next batch. With an `ImageDataset` that has a seed it ends as if it had
@@ -188,8 +188,8 @@ class BackupAndRestore(Checkpoint):
     `get_state()` and `set_state(state)`). With other data, whose order no file holds, an
     interrupted epoch begins again.
 
-    Keras's callback of that name saves neither what callbacks remember nor, within an epoch, the
-    position in the data; and a process that is killed while it saves may leave nothing to restore.
+    Keras's callback of that name does not save the state of callbacks or the position within an
+    epoch. If a process is killed while it saves, that callback may leave nothing to restore.
 
     Args:
         backup_dir: A directory for the backup, `latest.keras`, of one training.
@@ -269,7 +269,7 @@ def _has_fields(path: str) -> bool:
     """Whether a path has fields in braces to fill in."""
     try:
         return any(field is not None for _, field, _, _ in string.Formatter().parse(path))
-    except ValueError:  # braces that are no fields
+    except ValueError:  # braces that are not fields
         return False
 
 

@@ -66,7 +66,7 @@ class CollapseAlarm(Callback):
 
     - `discriminator_certain`, `discriminator_fooled`: the discriminator of a GAN tells real from
       fake every time, or is wrong every time;
-    - `posterior_collapse`: the latents of a VAE tell next to nothing about the images;
+    - `posterior_collapse`: the latents of a VAE hold almost no information about the images;
     - `vanished_gradient of the generator`, `exploded_gradient of the discriminator` and so on:
       relative to earlier epochs, or below 1e-6 or above 1e4 in any case.
 
@@ -127,7 +127,7 @@ class CollapseAlarm(Callback):
         return {"alarms": alarms, "norms": self._norms, "seen": self._seen}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Takes back what `get_state` returned."""
+        """Restores the state that `get_state` returned."""
         self.alarms[:] = [Alarm(**alarm) for alarm in state["alarms"]]
         self._norms, self._seen = state["norms"], state["seen"]
 
@@ -177,7 +177,7 @@ def signs_in_features(real: Features, fake: Features, num_classes: int | None) -
     Args:
         real: Features of real images.
         fake: Features of samples.
-        num_classes: Integer, the number of classes that the features tell, or None.
+        num_classes: Integer, the number of classes that the features distinguish, or None.
 
     Yields:
         `(sign, message)`.

@@ -57,7 +57,7 @@ class LossHistory(Callback):
         return {"epochs": len(self._epochs)}
 
     def set_state(self, state: dict[str, int]) -> None:
-        """Takes that many epochs from the file."""
+        """Restores that many epochs from the file."""
         self._epochs = read_history(self.path)[: state["epochs"]] if self.path.exists() else []
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:

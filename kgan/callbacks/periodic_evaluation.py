@@ -98,7 +98,7 @@ class PeriodicEvaluation(Callback):
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Takes back what `get_state` returned."""
+        """Restores the state that `get_state` returned."""
         self._is_first = state["is_first"]
         evaluator = self._evaluator
         for kept in state["evaluations"]:

@@ -158,7 +158,7 @@ class SampleGrid(Callback):
         }
 
     def set_state(self, state: dict[str, int]) -> None:
-        """Takes back what `get_state` returned."""
+        """Restores the state that `get_state` returned."""
         self._batches = state["batches"]
         self._batches_before_epoch = state["batches_before_epoch"]
         self._last = state["last"]

@@ -98,5 +98,5 @@ def networks_with_nan(model: keras.Model) -> list[str]:
 def _is_finite(value: Any) -> bool:
     try:
         return math.isfinite(value)
-    except TypeError:  # a custom loop may log values that are no numbers
+    except TypeError:  # a custom loop may log values that are not numbers
         return True

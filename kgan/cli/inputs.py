@@ -40,7 +40,7 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class DataSource:
-    """Where a subcommand gets images.
+    """The data set of a subcommand.
 
     Args:
         name: The name of the data set.

@@ -1,4 +1,4 @@
-"""What the command prints: its own lines, warnings as lines, and no noise of libraries."""
+"""Output of the command: its own lines, warnings as lines, and no noise of libraries."""
 
 import codecs
 import contextlib

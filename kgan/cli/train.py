@@ -159,6 +159,11 @@ def _train(run: Run, time_limit: float | None) -> int:
             received = run.train(time_limit, verbose=1 if sys.stdout.isatty() else 2)
         except OSError as error:
             raise OSError(f"{error}\nThe run is as last saved.\n{_how_to_resume(run)}") from error
+    if run.model.batches_trained:
+        say(
+            f"Stopped after batch {run.model.batches_trained} of epoch "
+            f"{run.model.epochs_trained + 1}."
+        )
     say(_farewell(run, received))
     if received is not None:
         return 128 + received

@@ -5,10 +5,7 @@ Valid data that look like a mistake cause a `DataWarning`.
 
 import math
 import operator
-import pathlib
 import random
-import sys
-import warnings
 from typing import Any, Literal, TypeAlias, get_args
 
 import keras
@@ -19,11 +16,11 @@ from kgan import _core
 from kgan._arguments import integer
 from kgan._registry import did_you_mean
 from kgan._typing import Labels, Pictures
+from kgan._warnings import warn_outside
 
 Binarization: TypeAlias = Literal["dynamic", "static", "threshold"]
 
 _DTYPES = ("float32", "float16", "bfloat16")
-_PACKAGE = str(pathlib.Path(__file__).parent)
 
 # 4-bit pixels, such as scikit-learn's digits, go up to 15 or 16.
 _SUSPICIOUSLY_LOW = 16
@@ -99,10 +96,11 @@ def _conversion(low: float, high: float, kind: str) -> str:
 
 def _warn_of_channels_first(shape: tuple[int, ...]) -> None:
     if len(shape) == 4 and shape[1] <= 4 < min(shape[2:]):
-        _warn(
+        warn_outside(
             "Expected images (N, H, W, C), channels last. Received: shape "
             f"{shape}, which is read as {shape[1]} x {shape[2]} pixels with {shape[3]} channels. "
-            "If the channels come first, pass images.transpose(0, 2, 3, 1)."
+            "If the channels come first, pass images.transpose(0, 2, 3, 1).",
+            DataWarning,
         )
 
 
@@ -118,20 +116,11 @@ def warn_of_low_levels(images: Pictures) -> None:
         scale = f"images * {255 // highest}"
         if 255 % highest:
             scale = f"np.round(images * (255 / {highest})).astype('uint8')"
-        _warn(
+        warn_outside(
             "Expected uint8 images with pixels from 0 (black) to 255 (white). Received: "
-            f"values from 0 to {highest}, which become nearly black. Pass {scale}."
+            f"values from 0 to {highest}, which become nearly black. Pass {scale}.",
+            DataWarning,
         )
-
-
-def _warn(message: str) -> None:
-    """Warns at the line outside kgan.data that made the dataset."""
-    level = 1
-    frame = sys._getframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-        level += 1
-    warnings.warn(message, DataWarning, stacklevel=level)
 
 
 def checked_labels(labels: npt.ArrayLike, images: Pictures) -> Labels:
@@ -208,10 +197,11 @@ def _warn_of_missing_classes(labels: Labels, num_classes: int) -> None:
     numbered = f"labels - {lowest}"
     if missing != lowest:  # classes are missing between others
         numbered = "np.unique(labels, return_inverse=True)[1]"
-    _warn(
+    warn_outside(
         "Expected labels that count classes from 0, each with images. Received: labels from "
         f"{lowest} to {num_classes - 1}, without images of class {first}{others}. Pass {numbered}, "
-        f"or num_classes={num_classes} to keep the numbers."
+        f"or num_classes={num_classes} to keep the numbers.",
+        DataWarning,
     )
 
 
@@ -272,7 +262,7 @@ def checked_pad_to(pad_to: Any, images: Pictures) -> tuple[int, int]:
 
 
 def part_of(rows: npt.NDArray[np.int64], part: Any) -> npt.NDArray[np.int64]:
-    """Returns the rows of part `i` of `n` equal ones, `part` being `(i, n)`."""
+    """Returns the rows of part `i` of `n` equal parts. `part` is `(i, n)`."""
     try:
         index, count = (operator.index(value) for value in part)
     except (TypeError, ValueError):
@@ -293,7 +283,7 @@ def part_of(rows: npt.NDArray[np.int64], part: Any) -> npt.NDArray[np.int64]:
 
 
 def checked_stack(stack: Any, images: Pictures, num_classes: int | None) -> int:
-    """Returns how many images make one, such that the labels of the stacks fit in int32."""
+    """Returns the number of images in a stack, if the labels of the stacks fit in int32."""
     if images.shape[3] != 1:
         raise ValueError(
             "Expected images to stack of one channel, shape (N, H, W) or (N, H, W, 1). "

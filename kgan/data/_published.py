@@ -47,8 +47,8 @@ class Source:
     Args:
         name: String, kgan's name of the set and of its folder in the cache.
         title: String, the common name of the set.
-        folders: Tuple of strings, folders of a data directory that may hold the files, besides the
-            directory itself.
+        folders: Tuple of strings, folders of a data directory that may hold the files, in addition
+            to the directory itself.
         mirrors: Tuple of strings, URLs of folders that hold the files, tried in order.
         splits: Mapping of `"train"` and `"test"` to their files.
         inflated_labels: Tuple of the label files after `gunzip`, if their digests are known.

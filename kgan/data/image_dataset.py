@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Rows: TypeAlias = npt.NDArray[np.int64]
 
 STATIC_BINARIZATION_SEED = 2011
-"""The seed of `binarize="static"`: these draws are those of every data set, seed and epoch."""
+"""The seed of `binarize="static"`: all data sets, seeds and epochs share its draws."""
 
 # Near the border of two passes, a batch of the first may be asked for after one of the second.
 _CACHED_PERMUTATIONS = 2
@@ -56,14 +56,14 @@ class ImageDataset(keras.utils.PyDataset):
 
     With `binarize`, every pixel becomes exactly the low or the high end of `value_range`, as
     Bernoulli likelihoods need. Likelihoods on data that was binarised in different ways cannot be
-    compared, so name the way with every figure:
+    compared, so state the way with every result:
 
     - `"dynamic"`: a pixel of level v is on with probability v / 255, drawn again in each pass. The
       draw depends on `seed`, the number of the pass, the image's row in `images` and the pixel's
       position alone. Batch size, `part`, `workers` and processor do not change it.
     - `"static"`: the same draw, but once and for all: it depends on the image's row and the pixel's
       position alone. Every dataset of the same images has the same pixels, whatever its `seed`. It
-      is not the file that Larochelle and Murray published, which needs a download; figures on that
+      is not the file that Larochelle and Murray published, which needs a download. Results on that
       file are close, not equal.
     - `"threshold"`: a pixel is on if its level is above 127. This set is much easier to model than
       the other two.

@@ -22,9 +22,9 @@ class StackedImageDataset(ImageDataset):
     """Batches of images whose channels are grey images, each drawn on its own.
 
     A set of n classes becomes a set of `n ** stack` classes that are about equally frequent. The
-    number of classes that a generator makes tells how far it has collapsed.
+    number of classes that a generator makes shows how far it has collapsed.
 
-    All that holds for `kgan.data.ImageDataset` holds here. A pass has as many stacked images as
+    Everything in `kgan.data.ImageDataset` applies here too. A pass has as many stacked images as
     there are grey ones. Each grey image comes once in each channel, and every channel has its own
     order. Images are stacked when a batch is made, so the set takes no more memory than its grey
     images. The properties `images` and `labels` are those of the grey images.

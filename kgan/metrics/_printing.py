@@ -1,4 +1,4 @@
-"""How the results of measurements are shown: as a table, in a terminal and in a notebook."""
+"""Shows the results of measurements as a table, in a terminal and in a notebook."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

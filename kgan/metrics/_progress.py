@@ -1,4 +1,4 @@
-"""Where lines about the progress of long work go."""
+"""Prints lines about the progress of long work."""
 
 import sys
 import time
@@ -20,7 +20,7 @@ def now_and_then(seconds: float = _SECONDS) -> Say:
     after another line.
 
     Args:
-        seconds: Float, how many.
+        seconds: Float, the number of seconds.
     """
     last = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""Where the samples of an evaluation come from: a model, a network, a function or an array."""
+"""Sources of the samples of an evaluation: a model, a network, a function or an array."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -12,7 +12,7 @@ from kgan.training.capabilities import Generates, is_conditional
 from kgan.training.labels import as_options
 
 SampleSource: TypeAlias = Any
-"""What users evaluate: an object with `generate`, a network, a function, or an array."""
+"""A source of samples: an object with `generate`, a network, a function, or an array."""
 
 _BATCH = 256
 
@@ -133,16 +133,24 @@ def check_samples(
     """
     expected = (count, *image_shape)
     is_number = np.issubdtype(images.dtype, np.floating) or images.dtype == np.uint8
-    if images.shape != expected or not is_number:
-        raise ValueError(
-            f"Expected float images as the dataset has them, {expected} in {list(value_range)}, or "
-            "uint8 images of that shape. "
-            f"Received: {images.dtype} of shape {images.shape}."
-        )
+    if images.shape == expected and is_number:
+        return
+    if images.shape == expected:
+        advice = "Convert them: images.astype('uint8'), if pixels are from 0 to 255."
+    elif (*images.shape, 1) == expected:
+        advice = "Add an axis for the channel: images[..., np.newaxis]."
+    elif images.shape[1:] == expected[1:]:
+        advice = f"Return as many images as you are asked for: here n = {count}."
+    else:
+        advice = "Give samples the shape of the real images."
+    raise ValueError(
+        f"Expected floats in {list(value_range)} or uint8, of shape {expected}. "
+        f"Received: {images.dtype} of shape {images.shape}. {advice}"
+    )
 
 
 def range_problem(images: np.ndarray, value_range: tuple[float, float]) -> str | None:
-    """Returns what is odd about the range of finite samples, or None.
+    """Returns a warning about the range of finite samples, or None.
 
     Samples in another range than the data set's get distances that mean nothing. Values somewhat
     beyond the range are normal for a generator without a tanh.
@@ -169,7 +177,7 @@ def range_problem(images: np.ndarray, value_range: tuple[float, float]) -> str |
 
 
 def as_floats(images: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
-    """Returns samples as floats in a value range; those of uint8 are brought there."""
+    """Returns samples as floats in a value range; uint8 samples are converted to it."""
     if images.dtype != np.uint8:
         return images
     low, high = value_range

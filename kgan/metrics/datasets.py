@@ -1,4 +1,4 @@
-"""What metrics ask of data sets."""
+"""The data sets that metrics accept."""
 
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 

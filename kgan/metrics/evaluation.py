@@ -1,4 +1,4 @@
-"""The result of an evaluation: scores with what it takes to read them, and samples to look at."""
+"""The result of an evaluation: scores with their floors, and samples to look at."""
 
 from dataclasses import asdict, dataclass
 

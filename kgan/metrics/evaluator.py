@@ -1,7 +1,6 @@
-"""How good is a generator?"""
+"""Evaluates the samples of a generator."""
 
 import functools
-import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from kgan._arguments import integer
 from kgan._typing import Labels, Pictures, Say
+from kgan._warnings import warn_outside
 from kgan.images import to_uint8
 from kgan.metrics import features as extractors
 from kgan.metrics import neighbours
@@ -125,8 +125,8 @@ class Evaluator:
         thorough: Whether to look for copies and estimate the support too, which takes longer.
         say: Called with lines of text. Defaults to nothing.
 
-    `num_classes` is the number of classes that the features tell, or None. It is None too if the
-    labels of most real images differ from what the features tell: the data set has other classes.
+    `num_classes` is the number of classes that the features distinguish, or None. It is also None
+    if the labels of most real images differ from these classes: the data set has other classes.
 
     Raises:
         ValueError: As `kgan.evaluate`.
@@ -270,7 +270,7 @@ class Evaluator:
         problem = range_problem(images, self.dataset.value_range)
         if problem is not None and not self._has_warned:
             self._has_warned = True
-            warnings.warn(problem, stacklevel=4)
+            warn_outside(problem)
 
     def _figures(
         self,

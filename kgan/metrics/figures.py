@@ -125,7 +125,7 @@ MEASURES = {
 
 @dataclass(frozen=True)
 class Figure:
-    """One score, with what it takes to read it.
+    """One score, with its number of samples, spread, interval and floor.
 
     Args:
         value: Float.
@@ -184,7 +184,7 @@ def compare(
     Args:
         real: Features of N real images.
         fake: Features of M samples, from the same extractor.
-        num_classes: Integer, how many classes the extractor tells, or None.
+        num_classes: Integer, how many classes the extractor distinguishes, or None.
         labels: Integer `(M,)`, the requested classes, or None.
         resamples: Integer, the number of resamples for intervals, or 0 for no intervals. Intervals
             of the kernel distance and of the neighbour-based scores come from a fixed number of

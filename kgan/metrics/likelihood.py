@@ -1,4 +1,4 @@
-"""The likelihood of a data set under a model, with what it takes to compare it."""
+"""The likelihood of a data set under a model, with its protocol and its floors."""
 
 import math
 from collections.abc import Callable
@@ -47,7 +47,7 @@ _NOT_COMPARABLE = (
 
 @dataclass(frozen=True)
 class LikelihoodFloor:
-    """What a likelihood reaches without a network.
+    """The likelihood of a method without a network, for comparison.
 
     Args:
         title: String.
@@ -62,7 +62,7 @@ class LikelihoodFloor:
 
 @dataclass(frozen=True, repr=False)
 class LikelihoodEvaluation(Printed):
-    """How likely the images of a data set are under a model.
+    """The negative log-likelihood of a data set under a model.
 
     `print` and notebooks show it as a table, with the protocol that decides which results it can be
     compared with.
@@ -156,7 +156,7 @@ class LikelihoodEvaluation(Printed):
         return self.nats < self.limit - _IMPOSSIBLE_ERRORS * self.standard_error
 
     def to_dict(self) -> Config:
-        """Returns all numbers but those of single images, as JSON takes them."""
+        """Returns all numbers except those of single images, as JSON takes them."""
         return {
             "nats": plain(self.nats),
             "standard_error": plain(self.standard_error),
@@ -205,7 +205,7 @@ class LikelihoodEvaluation(Printed):
         return Table(rows, after=lines)
 
     def _row(self, title: str, nats: float, note: str) -> tuple[str, str, str, str]:
-        # The bits of a density are those of no code.
+        # The bits of a density do not correspond to a code.
         bits = "" if self.support == "density" else f"{self._bits(nats):.3f}"
         return title, f"{nats:,.2f}", bits, note
 
@@ -241,7 +241,8 @@ def likelihood(
         batch_size: Integer, images at a time.
         seed: Integer, of the draw and of the importance samples.
         training: The training set, which the tables are fitted on. Without it, each half of the
-            images has the tables of the other half, which are worse for having seen less.
+            images has the tables of the other half, which are worse because they are fitted on
+            fewer images.
         say: Called with a line of text about each step of the work. Defaults to writing a line to
             standard error every five seconds at most: nothing about quick work.
 

@@ -1,4 +1,4 @@
-"""A small classifier of handwritten digits. Its features are those of most metrics of kgan.
+"""A small classifier of handwritten digits. Most metrics of kgan use its features.
 
 `tools/train_mnist_classifier.py` trains it and writes its weights next to this file.
 """

@@ -24,7 +24,7 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class NeighbourComparison:
-    """What each sample contributes to precision, recall, density and coverage.
+    """The contribution of each sample to precision, recall, density and coverage.
 
     Args:
         precise: bool `(M,)`, whether each fake is within the manifold of the real samples.

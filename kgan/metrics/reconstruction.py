@@ -1,4 +1,4 @@
-"""How well a model reconstructs images."""
+"""The reconstruction error of models."""
 
 import math
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class ReconstructionFloor:
 
 @dataclass(frozen=True, repr=False)
 class ReconstructionEvaluation(Printed):
-    """How well a model reconstructs the images of a data set.
+    """The reconstruction error of a model on a data set.
 
     `print` and notebooks show it as a table.
 
@@ -68,7 +68,7 @@ class ReconstructionEvaluation(Printed):
     reconstructions: Pictures
 
     def to_dict(self) -> Config:
-        """Returns all numbers but those of single images, as JSON takes them."""
+        """Returns all numbers except those of single images, as JSON takes them."""
         return {
             "error": plain(self.error),
             "standard_error": plain(self.standard_error),
@@ -106,7 +106,7 @@ def reconstruction(
 ) -> ReconstructionEvaluation:
     """Measures the error of a model's reconstructions: the mean squared error on [0, 1].
 
-    The floors are what needs no network: the mean training image, the nearest training image, and
+    The floors need no network: the mean training image, the nearest training image, and
     the first 16, 32 and 64 principal components. Compare a model with as many latents as there are
     components.
 

@@ -1,4 +1,4 @@
-"""Likelihoods of images under tables of counts: what a model without a network reaches.
+"""Likelihoods of images under tables of counts: models without a network, for comparison.
 
 A table has one row of counts for each context, and one column for each value. The context is
 nothing, the position of the pixel, or the values of its causal neighbours: pixels above it, or left

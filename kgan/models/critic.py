@@ -121,7 +121,7 @@ class Verdict(NamedTuple):
 
 
 class Head(Protocol):
-    """What a discriminator's second output is for: to find something in the images."""
+    """The use of a discriminator's second output: it predicts something about the images."""
 
     @property
     def log_names(self) -> Sequence[str]:
@@ -214,7 +214,7 @@ class Critic:
         optimizer: Optimizer,
         regularisation: Tensor = 0.0,
     ) -> tuple[Tensor, Logs]:
-        """What the discriminator minimises on one batch, with penalties, and its logs.
+        """Computes the discriminator's objective on one batch, with penalties, and its logs.
 
         Args:
             real: Real images, float32 `(batch, height, width, channels)`.

@@ -24,22 +24,26 @@ class GAN(LatentModel):
     """A generative adversarial network.
 
     A *generator* makes images from latents, random vectors. A *discriminator* scores images, high
-    for real ones. Each training step updates the discriminator to tell the two apart, then the
-    generator to be taken for real.
+    for real ones. Each training step first updates the discriminator to separate the two. Then
+    it updates the generator so that its images get high scores.
 
-    The networks decide whether the GAN is conditional. With one input each, `latent` and `image`,
-    it is not, and labels in the data are ignored. With a generator of two inputs,
-    `(latent, label)`, it is; then training needs `(images, labels)`, and the discriminator either
-    takes the label too, `(image, label)`, or predicts it: with a second output, the logits of the
-    classes, it is an auxiliary classifier as well (AC-GAN).
+    The networks decide whether the GAN is conditional:
 
-    The logs of `fit` and `evaluate` are means over the epoch so far: `discriminator_loss`,
-    `generator_loss`; `real_score` and `fake_score`, the discriminator's mean logits;
-    `discriminator_accuracy`, how often it scores a real image above a generated one, whatever the
-    loss; with an auxiliary classifier `classification_loss`, and `class_accuracy`, how often it
-    finds in a generated image the class that was asked for; and in training also
-    `discriminator_gradient_norm` and `generator_gradient_norm`, each penalty by its name and
-    without its weight, and the logs of the augmentation.
+    - With one input each, `latent` and `image`, it is unconditional and ignores labels in the data.
+    - With a generator of two inputs, `(latent, label)`, it is conditional. Training then needs
+      `(images, labels)`. The discriminator takes the label too, `(image, label)`, or predicts it.
+    - A discriminator that predicts the label has a second output, the logits of the classes. It is
+      an auxiliary classifier (AC-GAN).
+
+    The logs of `fit` and `evaluate` are means over the epoch so far:
+
+    - `discriminator_loss` and `generator_loss`.
+    - `real_score` and `fake_score`: the discriminator's mean logits.
+    - `discriminator_accuracy`: how often it scores a real image above a generated one.
+    - With an auxiliary classifier, `classification_loss` and `class_accuracy`: how often it finds
+      the requested class in a generated image.
+    - In training, `discriminator_gradient_norm` and `generator_gradient_norm`, each penalty by its
+      name and without its weight, and the logs of the augmentation.
 
     A saved GAN resumes training where it stopped, also within an epoch. The file holds weights and
     their averages, both optimizers, the state of penalties, of the augmentation and of every source
@@ -310,7 +314,7 @@ class GAN(LatentModel):
         return for_batch(keras.random.normal, count, self.latent_dim, noise=noise)
 
     def _targets(self, latents: Tensor, labels: Tensor | None) -> Tensor | None:
-        """What the generator was asked for, which a head looks for in its images."""
+        """The requests to the generator, which a head predicts from its images."""
         del latents
         return labels
 

@@ -16,8 +16,8 @@ from kgan.models.gan import GAN
 from kgan.models.latent_model import arcs
 from kgan.training.log_names import LogName, register
 
-# The range of the log variance of a continuous code. Codes that could be found ever more exactly
-# would be worth ever more, and outweigh what the images should look like.
+# The range of the log variance of a continuous code. Without it, ever more exact codes
+# would lower the loss without end, and outweigh the look of the images.
 _LOG_VARIANCES = (-6.0, 3.0)
 
 _INFORMATION = "Information about the codes, in nats"

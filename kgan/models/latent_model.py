@@ -40,7 +40,7 @@ class LatentModel(GenerativeModel):
         return self._images_of(_backend.run(network, tensors, training))
 
     def _images_of(self, outputs: Tensor) -> Tensor:
-        """The images that outputs of the decoder stand for."""
+        """The images that outputs of the decoder represent."""
         return outputs
 
     # ---- latents ---------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ class LatentModel(GenerativeModel):
             steps: Integer of at least 2, images on each, with both ends.
             labels: Conditional models: a class for each path, as for `generate`; or integers
                 `(n, 2)`, the classes of both ends of each path, and `(first, last)` for a single
-                path. There is nothing between two classes: the first half of such a path has the
+                path. Classes cannot be mixed: the first half of such a path has the
                 first class, and the second half, from the middle image on, the last. The latents
                 change in even steps all the way.
             seed: Integer, chooses the ends.

@@ -15,7 +15,7 @@ from kgan.training.batch_spec import fits, shown
 
 
 def check_networks(generator: Network, discriminator: Network, pack: int = 1) -> None:
-    """Refuses two networks that cannot play against each other.
+    """Raises an error for two networks that do not fit each other.
 
     Args:
         generator: The generator.
@@ -74,7 +74,7 @@ def _check_outputs(generator: Network, discriminator: Network) -> None:
 
 
 def check_classifier(generator: Network, discriminator: Network) -> None:
-    """Refuses a discriminator whose second output cannot be the logits of the classes.
+    """Raises an error for a discriminator whose second output is not the logits of the classes.
 
     Args:
         generator: The generator.
@@ -96,13 +96,13 @@ def check_classifier(generator: Network, discriminator: Network) -> None:
 
 
 def check_codes(generator: Network, discriminator: Network, size: int, found: int) -> None:
-    """Refuses networks that cannot write and find the codes of an InfoGAN.
+    """Raises an error for networks that cannot use and predict the codes of an InfoGAN.
 
     Args:
         generator: The generator.
         discriminator: The discriminator.
         size: Integer, how many of a latent's numbers the codes take.
-        found: Integer, how many numbers say what was found of them.
+        found: Integer, how many numbers the discriminator predicts of them.
     """
     if len(generator.inputs) != 1 or len(discriminator.inputs) != 1:
         raise ValueError(

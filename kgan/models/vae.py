@@ -100,11 +100,13 @@ class VAE(LatentModel):
     With labels as second inputs of both networks it is conditional.
 
     The logs of `fit` and `evaluate` are means over the epoch so far, in nats for each image:
-    `loss`, the objective; `reconstruction`, the negative expected log-likelihood; `kl`;
-    `active_units`, how many latents vary from image to image (their posterior mean has a variance
-    above 0.01 in the batch); and in training `kl_weight`, the present weight of the KL divergence,
-    and `gradient_norm`. A `kl` near 0 means that the decoder ignores the latents (posterior
-    collapse).
+
+    - `loss`: the objective.
+    - `reconstruction`: the negative expected log-likelihood.
+    - `kl`: the KL divergence. Near 0, the decoder ignores the latents (posterior collapse).
+    - `active_units`: how many latents vary from image to image. Their posterior mean has a variance
+      above 0.01 in the batch.
+    - In training, `kl_weight`, the current weight of the KL divergence, and `gradient_norm`.
 
     Args:
         encoder: Functional or Sequential `keras.Model` from images, float
@@ -392,7 +394,7 @@ class VAE(LatentModel):
 
     @property
     def likelihood_support(self) -> str:
-        """What the likelihood is a distribution over: "binary", "levels" or "density"."""
+        """The kind of images of the likelihood: "binary", "levels" or "density"."""
         return self.likelihood.support
 
     def encode(
@@ -487,7 +489,7 @@ class VAE(LatentModel):
     def kl_per_latent(
         self, images: npt.ArrayLike, labels: npt.ArrayLike | None = None, batch_size: int = 256
     ) -> np.ndarray:
-        """Computes how much each latent tells about the images.
+        """Computes the information that each latent holds about the images.
 
         Args:
             images: As for `encode`.
@@ -601,7 +603,7 @@ def _sample(posterior: Posterior, noise: Noise) -> Tensor:
 
 
 def _kl_divergence(posterior: Posterior) -> Tensor:
-    """Of each latent's posterior from the standard normal prior, `(batch, latent_dim)`."""
+    """The KL divergence of each latent's posterior from the prior, `(batch, latent_dim)`."""
     mean, log_variance = posterior
     return 0.5 * (ops.square(mean) + ops.exp(log_variance) - 1.0 - log_variance)
 

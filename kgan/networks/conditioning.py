@@ -1,4 +1,4 @@
-"""Parts that network families share: what they return, inputs, labels, packed images."""
+"""Parts that network families share: return types, inputs, labels, packed images."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence

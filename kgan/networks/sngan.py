@@ -18,7 +18,7 @@ def sngan(
     width: int = 16,
     pack: int = 1,
 ) -> conditioning.GANPair:
-    """Two residual networks, the discriminator's layers spectrally normalised.
+    """Two residual networks, with spectral normalisation in the discriminator.
 
     The discriminator halves the image with residual blocks until at most 4 pixels a side are left,
     28, 14, 7, 4, has one more block there, and sums over all positions. A block is two 3x3

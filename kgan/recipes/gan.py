@@ -34,7 +34,7 @@ _DCGAN = Recipe(
 # permits higher rates, and with a shorter memory of squares Adam can follow.
 _DCGAN_R1 = replace(
     _DCGAN,
-    summary="the same, kept stable by R1, with averaged weights: the best for its time",
+    summary="a small convolutional GAN with R1 and averaged weights: the best for its time",
     reference="https://arxiv.org/abs/1801.04406",
     differences="a small DCGAN instead of residual networks, weight 0.1 for R1, Adam's beta_1=0.5",
     optimizers=_adam(3e-3, 2e-3, beta_2=0.99),
@@ -102,7 +102,7 @@ RECIPES: dict[str, Recipe] = {
         model_options={"categorical": (10,), "continuous": 2},
     ),
     "sngan": Recipe(
-        summary="residual networks, the discriminator's spectrally normalised",
+        summary="residual networks, with spectral normalisation in the discriminator",
         model="GAN",
         networks="sngan",
         reference="https://arxiv.org/abs/1802.05957",

@@ -1,4 +1,4 @@
-"""What a recipe is, and how a model is built from one."""
+"""Recipes: plain data from which models are built."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _COMPILE_OPTIONS = ("ema_decay", "run_eagerly", "steps_per_execution", "jit_comp
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that it takes to train a model, as plain data.
+    """All settings for training a model, as plain data.
 
     Args:
         summary: String, a line that says what it is.
@@ -116,7 +116,8 @@ class Recipe:
         """
         if self.needs == "labels" and num_classes is None:
             raise ValueError(
-                "Expected data with labels, which this recipe needs. Received: num_classes=None."
+                "Expected data with labels, which this recipe needs. Received: num_classes=None. "
+                "Pass num_classes=dataset.num_classes."
             )
         make_networks = _found(self.networks, "kgan.networks", "a network function")
         make_model = _found(self.model, "kgan.models", "a model")

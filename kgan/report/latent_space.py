@@ -21,7 +21,7 @@ _PATHS, _STEPS = 8, 10
 
 @dataclass(frozen=True)
 class LatentSpace:
-    """Where images are in the latent space of a model, in two dimensions.
+    """The positions of images in the latent space of a model, in two dimensions.
 
     Args:
         points: Float32 `(n, 2)`.

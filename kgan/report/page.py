@@ -229,7 +229,7 @@ def _row(evaluation: Evaluation, name: str) -> Row:
 def _likelihood_table(likelihood: LikelihoodEvaluation | None) -> Iterator[Table]:
     if likelihood is None:
         return
-    is_density = likelihood.support == "density"  # whose bits are those of no code
+    is_density = likelihood.support == "density"  # whose bits do not correspond to a code
     bits = likelihood.dimensions * math.log(2.0)
 
     def row(title: str, nats: float, note: str) -> tuple[str, ...]:
@@ -354,7 +354,7 @@ def _class_panels(evaluation: Evaluation) -> list[Panel]:
     if classes is None or not len(classes):
         return []
     shares = evaluation.sample_shares
-    # The requested classes need not be those that the classifier tells.
+    # The requested classes may differ from those of the classifier.
     total = int(classes.max()) + 1 if asked or shares is None else len(shares)
     if total > FEW_CLASSES:
         return []

@@ -34,7 +34,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Share:
-    """How to describe a metric that is a share, the higher the better.
+    """Describes a metric that is a share, the higher the better.
 
     Args:
         good: Float, the multiple of the floor above which it is near the floor.
@@ -146,7 +146,7 @@ def _of_share(name: str, figure: Figure | None) -> Iterator[Finding]:
 
 
 def _of_distance(figure: Figure | None) -> Iterator[Finding]:
-    # The distance of fewer images is larger, so that of more images is no floor.
+    # The distance of fewer images is larger, so it is not a floor for more images.
     if figure is None or not figure.floor or (figure.floor_count or 0) > figure.count:
         return
     ratio = figure.value / figure.floor

@@ -6,7 +6,7 @@ reconstructions/ a grid of reconstructions after every epoch, of models that enc
 training.gif     the grids of samples as an animation
 history.csv      the logs of every epoch, with the metrics of its samples
 losses.png       the plot of losses
-config.json      what the run was asked for, and the versions of what it used
+config.json      the settings of the run, and the versions of its packages
 """
 
 from kgan.runs.config import RunConfig, read_config

@@ -1,4 +1,4 @@
-"""The configuration of a run: what was asked for, and its file."""
+"""The configuration of a run, and its file."""
 
 import inspect
 import json
@@ -17,7 +17,7 @@ from kgan._files import written_whole
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What a run is asked for; None where that is left to the recipe or to the data.
+    """The settings of a run. None leaves a setting to the recipe or to the data.
 
     Args:
         dataset: A name that `kgan.data.load_dataset` takes. Defaults to MNIST if it is available,

@@ -99,7 +99,7 @@ class Run:
 
     Args:
         directory: The directory of its files.
-        config: What it was asked for.
+        config: Its settings.
         dataset: The training data.
         model: A compiled `kgan.training.GenerativeModel`.
     """
@@ -116,7 +116,7 @@ class Run:
 
         Args:
             directory: The directory of its files, or None for a new one below `runs/`.
-            config: What it is asked for.
+            config: Its settings.
             dataset: The training data.
 
         Raises:
@@ -146,7 +146,7 @@ class Run:
 
         Args:
             directory: The directory of its files.
-            config: What it is asked for, now.
+            config: Its settings from now on.
             dataset: The training data.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What a batch must be, stated by a model and checked for every family alike."""
+"""The requirements of a model on its batches, checked in the same way for every family."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Divisor:
 
 @dataclass(frozen=True)
 class BatchSpec:
-    """What the batches of a model must be.
+    """The requirements of a model on its batches.
 
     Args:
         shape: The shape of a batch of images, None where a size is open.

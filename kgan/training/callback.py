@@ -47,4 +47,4 @@ class Callback(keras.callbacks.Callback):
         return None
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Takes back what `get_state` returned, after `on_train_begin` of a resumed training."""
+        """Restores what `get_state` returned, after `on_train_begin` of a resumed training."""

@@ -1,7 +1,7 @@
-"""What a model can do beyond training, as Protocols.
+"""The capabilities of models beyond training, as Protocols.
 
-Callbacks, metrics, the command and the report ask for a capability, never for a class: whatever has
-the methods, of whatever library, is served.
+Callbacks, metrics, the command and the report ask for a capability, never for a class. An object of
+any library works if it has the methods.
 """
 
 from typing import Any, Protocol, runtime_checkable

@@ -1,6 +1,6 @@
 """Validates training data against a `BatchSpec`, before the first step where possible.
 
-What can only be seen when a batch arrives is checked then, whatever container it comes in. Each
+Other faults are found when a batch arrives, in every kind of container. Each
 function raises a ValueError (for weights, a TypeError) that says what was expected, what was
 received and how to fix it.
 """
@@ -224,7 +224,7 @@ class _CheckedDataset(keras.utils.PyDataset):
 
 
 class _CheckedCollation:
-    """What a `DataLoader` calls to make a batch of samples: picklable, for its worker processes."""
+    """Makes a batch of samples for a `DataLoader`: picklable, for its worker processes."""
 
     def __init__(self, collate: Callable[[Any], Any], check: Callable[[Any], Any]) -> None:
         self.collate, self.check = collate, check

@@ -1,4 +1,4 @@
-"""How `fit` and `evaluate` read a dataset whose batches are a function of epoch and index."""
+"""Reads datasets whose batches are a function of epoch and index, for `fit` and `evaluate`."""
 
 import functools
 import signal
@@ -20,7 +20,7 @@ def feed(
     *,
     model: Any,
 ) -> Any:
-    """What Keras's trainer reads instead of a dataset.
+    """Returns the data that Keras's trainer reads in place of a dataset.
 
     Args:
         dataset: Anything that `fit` takes. One that has `batch(epoch, index)`, as
@@ -32,7 +32,7 @@ def feed(
             part of every batch.
 
     Returns:
-        What the backend's trainer reads fastest.
+        The data, in the form that the backend's trainer reads fastest.
     """
     if not is_indexed(dataset):
         return dataset
@@ -103,8 +103,8 @@ class _EpochBatches(keras.utils.PyDataset):
         """Number of batches. Keras also asks for it in the thread that makes worker processes."""
         in_thread = threading.current_thread() is not threading.main_thread()
         if self.use_multiprocessing and in_thread and hasattr(signal, "pthread_sigmask"):
-            # What that thread blocks, its processes do. Ctrl-C in a terminal is sent to them as
-            # well, and one that it ends may hold the lock for which all others wait.
+            # Its processes block the same signals. A terminal sends Ctrl-C to them too, and a
+            # process that ends may hold the lock that all others wait for.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         return len(self)
 
@@ -116,6 +116,6 @@ class _EpochBatches(keras.utils.PyDataset):
         return ends_of_pass(self.dataset, **self.part)
 
     def __getitem__(self, index: int) -> Any:
-        # Epochs of another length than the dataset's follow on each other all the same.
+        # Epochs of another length than the dataset's continue from each other too.
         place = divmod(self.epoch() * self.steps + self.first + index, len(self.dataset))
         return self.dataset.batch(*place, **self.part)

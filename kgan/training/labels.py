@@ -11,7 +11,7 @@ from kgan.training import data_checks
 from kgan.training.capabilities import classes_of, is_conditional
 
 MOST_ROWS = 16
-"""Grids with a row for each class have at most so many."""
+"""The highest number of rows of a grid with a row for each class."""
 
 
 def labels_for(model: Any, n: int, labels: LabelsLike = None) -> Labels | None:

@@ -152,7 +152,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         raise NotImplementedError
 
     def batch_spec(self, training: bool) -> BatchSpec:
-        """What a batch must be.
+        """Returns the requirements on a batch.
 
         Args:
             training: Whether it is trained on, or only measured.
@@ -441,7 +441,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
     # ---- data ------------------------------------------------------------------------------------
 
     def unpack(self, data: Data, training: bool) -> Batch:
-        """What Keras hands to a step, as the `Batch` that the family's step gets."""
+        """Converts the data of a step in Keras to the `Batch` of the family's step."""
         self._is_evaluation = not training
         spec = self.batch_spec(training)
         images, labels = split_batch(data)
@@ -785,7 +785,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         return model
 
     def get_compile_config(self) -> Config | None:
-        """What `compile` was given, for saving."""
+        """The arguments of `compile`, for saving."""
         if not self.compiled:
             return None
         return {
@@ -892,7 +892,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
 @dataclass(frozen=True)
 class _Training:
-    """What `fit` trains on, in the form that Keras's trainer takes.
+    """The training data, in the form that Keras's trainer takes.
 
     Attributes:
         read: `read(first=0)` gives the data from a batch of the epoch on.

@@ -148,7 +148,7 @@ class Optimizers(keras.optimizers.Optimizer):
             )
         lacks_first = averaging[0] is not innermost(self[self.roles[0]])
         if lacks_first and KERAS < (3, 15):
-            # Which assumes that averages are those of the model's first weights.
+            # The callback assumes that averages are those of the model's first weights.
             raise ValueError(
                 f"SwapEMAWeights would put the averages into the {self.roles[0]}. Expected Keras "
                 f"3.15 or later, or `{optimizer_argument(self.roles[0])}` made with `use_ema=True` "

@@ -1,4 +1,4 @@
-"""How far training is between two batches, as far as no variable holds it."""
+"""The position of training between two batches, as far as no variable holds it."""
 
 import copy
 import json
@@ -24,7 +24,7 @@ _KEY = "progress"
 
 @dataclass(frozen=True)
 class Progress:
-    """What resuming a `fit` needs in addition to the model's variables.
+    """The state that resuming a `fit` needs in addition to the model's variables.
 
     Args:
         epoch: Integer, the present epoch or the next one, as `fit` numbers them.
@@ -50,7 +50,7 @@ class Progress:
 
     @classmethod
     def stored(cls, store: Any) -> "Progress":
-        """What `store` put there."""
+        """Reads the progress that `store` wrote."""
         encoded = json.loads(np.asarray(store[_KEY]).tobytes())
         return cls(**_decoded(encoded, store))
 

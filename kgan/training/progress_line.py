@@ -22,8 +22,12 @@ class ProgressLine(keras.callbacks.ProgbarLogger):
         super().on_train_batch_end(batch, _shown(logs))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Draws the bar after an epoch."""
-        super().on_epoch_end(epoch, _shown(logs))
+        """Draws the bar after an epoch, or at the batch where the epoch was interrupted."""
+        done = self.model.batches_trained  # 0 after a complete epoch; `seen` may lag behind on JAX
+        if done:
+            self.progbar.update(done, list(_shown(logs).items()), finalize=True)
+        else:
+            super().on_epoch_end(epoch, _shown(logs))
 
 
 def _shown(logs: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One call of `fit`: what it counts, and how it resumes where another one stopped."""
+"""One call of `fit`: counts epochs and batches, and resumes an interrupted call."""
 
 import contextlib
 import threading
@@ -141,7 +141,7 @@ class Session(keras.callbacks.Callback):
         self._rates_before = [ops.convert_to_numpy(rate) for rate in self._learning_rates()]
 
     def _left_by_another(self, progress: Progress) -> Progress | None:
-        """What this session resumes, if anything."""
+        """The progress that this session resumes, or None."""
         begun = (progress.epoch, progress.batches)
         if self.epoch != progress.epoch or begun == (0, 0):
             return None
@@ -165,7 +165,7 @@ class Session(keras.callbacks.Callback):
         return self._to_take_up.batches if self._to_take_up is not None else 0
 
     def progress(self) -> Progress:
-        """Where training stands."""
+        """The progress of training."""
         noted = self._stock or self._kept
         if noted is not None:
             return noted

@@ -274,11 +274,11 @@ def test_what_cannot_be_evaluated(digits):
         Evaluator(digits, count=19)
     with pytest.raises(ValueError, match="at least 20 real images"):
         Evaluator(digits.images[:19])
-    with pytest.raises(ValueError, match=r"float images .*Received: int64"):
+    with pytest.raises(ValueError, match=r"floats in .*Received: int64"):
         Evaluator(digits, 20).evaluate(Fixed(digits.images.astype("int64")))
     with pytest.raises(ValueError, match="`bootstrap` to be an integer of at least 0"):
         Evaluator(digits, 20, bootstrap=-1)
-    with pytest.raises(ValueError, match=r"as the dataset has them, \(20, 28, 28, 1\)"):
+    with pytest.raises(ValueError, match=r"of shape \(20, 28, 28, 1\)"):
         Evaluator(digits, 20).evaluate(Generator(np.zeros((20, 9, 28, 1))))
     broken = digits.images[:40].astype("float32")
     broken[::4] = np.nan

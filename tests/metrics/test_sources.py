@@ -119,8 +119,13 @@ def test_what_makes_no_samples_is_refused_before_any_work(dataset, wrong):
 @pytest.mark.backend_free
 def test_samples_of_another_shape_are_refused_before_any_work(dataset, floats):
     idle = Idle(dataset)
-    for wrong in (floats[:, :7], floats[..., 0], floats.astype("int32"), lambda n: floats[: n + 1]):
-        with pytest.raises(ValueError, match=r"float images as the dataset has them, \(2, 8, 8"):
+    for wrong, advice in (
+        (floats[:, :7], "the shape of the real images"),
+        (floats[..., 0], r"images\[\.\.\., np\.newaxis\]"),
+        (floats.astype("int32"), r"astype\('uint8'\)"),
+        (lambda n: floats[: n + 1], "as many images as you are asked for: here n = 2"),
+    ):
+        with pytest.raises(ValueError, match=rf"of shape \(2, 8, 8, 1\)\. Received: .*{advice}"):
             evaluate(wrong, idle)
     with pytest.raises(ValueError, match="an integer of at least 20"):
         evaluate(floats[:19], idle)
@@ -146,8 +151,11 @@ def test_a_gan_is_evaluated_as_its_images_are(make_gan, dataset):
     ],
 )
 def test_samples_in_another_range_warn_with_the_range_seen(dataset, floats, change, seen):
-    with pytest.warns(UserWarning, match=rf"data set, \[-1, 1\]\. Received: values {seen}\."):
-        evaluate(change(floats), dataset)
+    with pytest.warns(
+        UserWarning, match=rf"data set, \[-1, 1\]\. Received: values {seen}\."
+    ) as said:
+        metrics.evaluate(change(floats), dataset, count=40, features="pixels")
+    assert said[0].filename == __file__  # the line that asked for the evaluation
 
 
 @pytest.mark.backend_free

@@ -70,11 +70,24 @@ def test_callbacks_get_all_logs_and_training_is_the_same(make_gan, images, capsy
     assert printed(capsys)
 
 
-def test_a_resumed_epoch_has_one_bar(gan, dataset, capsys):
-    class Stop(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            self.model.stop_training = batch == 2
+class Stop(keras.callbacks.Callback):
+    """Stops after the third batch."""
 
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.stop_training = batch == 2
+
+
+@pytest.mark.parametrize("verbose", [1, 2])
+def test_the_bar_of_an_interrupted_epoch_says_where_it_stopped(gan, dataset, capsys, verbose):
+    gan.fit(dataset, verbose=verbose, callbacks=[Stop()])
+    assert gan.batches_trained == 3
+    out = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert "3/6" in out
+    assert "6/6" not in out
+    assert out.endswith("\n")
+
+
+def test_a_resumed_epoch_has_one_bar(gan, dataset, capsys):
     gan.fit(dataset, verbose=0, callbacks=[Stop()])
     assert gan.batches_trained == 3
     gan.fit(dataset, verbose=2)
