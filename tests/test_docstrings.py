@@ -37,8 +37,10 @@ def small_gan():
 
 
 def small_vae():
-    """A VAE of binary digits."""
-    vae = kgan.VAE(*kgan.networks.dense_vae(latent_dim=8, width=16, blocks=1), seed=1)
+    """A VAE of grey digits."""
+    likelihood = "discretized_logistic"
+    networks = kgan.networks.dense_vae(latent_dim=8, width=16, blocks=1, likelihood=likelihood)
+    vae = kgan.VAE(*networks, likelihood=likelihood, seed=1)
     vae.compile()
     return vae
 
