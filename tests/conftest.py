@@ -102,8 +102,21 @@ def data_dir(tmp_path_factory, write_mnist_files):
     return write_mnist_files(tmp_path_factory.mktemp("data"), 200)
 
 
+@pytest.fixture(scope="session")
+def pictures_dir(tmp_path_factory):
+    """Small colour pictures in two folders, `cats` and `dogs`."""
+    directory = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    for name in ("cats", "dogs"):
+        (directory / name).mkdir()
+        for number in range(32):
+            pixels = random.integers(0, 256, (20, 24, 3), dtype="uint8")
+            Image.fromarray(pixels).save(directory / name / f"{number}.png")
+    return directory
+
+
 @pytest.fixture
-def little(monkeypatch, tmp_path, data_dir):
+def little(monkeypatch, tmp_path, data_dir, pictures_dir):
     """What examples find: little data, pictures in a folder, and a `fit` of one epoch."""
     monkeypatch.setenv("KGAN_DATA_DIR", str(data_dir))
     monkeypatch.chdir(tmp_path)
@@ -124,9 +137,4 @@ def little(monkeypatch, tmp_path, data_dir):
     monkeypatch.setattr(kgan, "evaluate", evaluate_few)
     monkeypatch.setattr(GenerativeModel, "fit", fit_one_epoch)
     monkeypatch.setattr(kgan.data.ImageDataset, "draw", draw_few)
-    random = np.random.default_rng(0)
-    for name in ("cats", "dogs"):
-        (tmp_path / "pictures" / name).mkdir(parents=True)
-        for number in range(32):
-            pixels = random.integers(0, 256, (20, 24, 3), dtype="uint8")
-            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{number}.png")
+    (tmp_path / "pictures").symlink_to(pictures_dir)

@@ -31,8 +31,8 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
 
 def small_gan():
     """A GAN of digits, conditional."""
-    gan = kgan.GAN(*kgan.networks.dcgan(latent_dim=8, num_classes=10, width=4), seed=1)
-    gan.compile()
+    gan = kgan.GAN(*kgan.networks.mlp(latent_dim=8, num_classes=10, width=8), seed=1)
+    gan.compile(run_eagerly=True)  # compiling takes longer than a few steps
     return gan
 
 
@@ -41,7 +41,7 @@ def small_vae():
     likelihood = "discretized_logistic"
     networks = kgan.networks.dense_vae(latent_dim=8, width=16, blocks=1, likelihood=likelihood)
     vae = kgan.VAE(*networks, likelihood=likelihood, seed=1)
-    vae.compile()
+    vae.compile(run_eagerly=True)
     return vae
 
 

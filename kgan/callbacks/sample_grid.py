@@ -81,7 +81,7 @@ class SampleGrid(Callback):
     ```python
     callbacks = keras.callbacks.CallbackList([kgan.callbacks.SampleGrid("samples")], model=gan)
     callbacks.on_train_begin()
-    for epoch in range(20):
+    for epoch in range(3):
         callbacks.on_epoch_begin(epoch)
         for images, labels in train:
             gan.train_on_batch(images, labels)

@@ -134,7 +134,8 @@ class Evaluator:
     Example:
     ```python
     evaluator = kgan.metrics.Evaluator(train, count=100)
-    scores = {name: evaluator.evaluate(each)["fcd"] for name, each in {"gan": gan, "vae": vae}.items()}
+    for each in (gan, vae):
+        print(each.name, evaluator.evaluate(each)["fcd"])
     ```
     """
 

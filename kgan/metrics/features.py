@@ -79,7 +79,8 @@ class FeatureExtractor:
     The usual features of photographs:
 
     ```python
-    inception = keras.applications.InceptionV3(include_top=False, pooling="avg")  # downloads weights
+    # downloads the weights
+    inception = keras.applications.InceptionV3(include_top=False, pooling="avg")
     features = kgan.metrics.FeatureExtractor(inception, value_range=(-1, 1), image_size=(299, 299))
     ```
     """

@@ -182,7 +182,7 @@ class InfoGAN(GAN):
         ```python
         networks = kgan.networks.dcgan(latent_dim=62 + 10, codes=10)
         infogan = kgan.InfoGAN(*networks, categorical=(10,))
-        rows = infogan.traverse(code=0, n=4, seed=1)  # a row for each latent, a column for each value
+        rows = infogan.traverse(code=0, n=4, seed=1)  # a row for each latent
         assert rows.shape == (4, 10, 28, 28, 1)
         ```
         """

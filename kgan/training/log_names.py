@@ -249,8 +249,7 @@ def headline(title: str) -> str:
 
     Example:
     ```python
-    assert kgan.training.log_names.headline("KL divergence of latents") == "KL divergence of latents"
-    assert kgan.training.log_names.headline("gradient norms") == "Gradient norms"
+    assert kgan.training.log_names.headline("codes in use") == "Codes in use"
     ```
     """
     return title[:1].upper() + title[1:]
