@@ -55,35 +55,44 @@ THINGS = {
 }
 
 
+def public_modules():
+    """The modules that the reference documents, and kgan itself."""
+    tool = runpy.run_path(str(ROOT / "tools" / "build_reference.py"))
+    names = ["kgan", *(f"kgan.{name}" for name in tool["modules"]())]
+    return {name: importlib.import_module(name) for name in names}
+
+
 def public_names():
     """Every public class and function, by the name under which it is first found."""
-    tool = runpy.run_path(str(ROOT / "tools" / "build_reference.py"))
     found = {}
-    for module in ["kgan", *(f"kgan.{name}" for name in tool["modules"]())]:
-        for name in importlib.import_module(module).__all__:
-            thing = getattr(importlib.import_module(module), name)
+    for module, content in public_modules().items():
+        for name in content.__all__:
+            thing = getattr(content, name)
             if (inspect.isclass(thing) or inspect.isroutine(thing)) and thing not in found.values():
                 found[f"{module}.{name}"] = thing
     return found
 
 
 def documented(public):
-    """The public names, and the public methods of the classes among them."""
-    found = dict(public)
-    for name, thing in public.items():
-        for base in inspect.getmro(thing) if inspect.isclass(thing) else ():
+    """The public modules and names, and the public methods of the classes and their bases."""
+    found = public_modules() | public
+    for thing in filter(inspect.isclass, public.values()):
+        for base in inspect.getmro(thing):
             if base.__module__.startswith("kgan."):
+                prefix = f"{base.__module__}.{base.__qualname__}"
                 methods = {key: value for key, value in vars(base).items() if key[0] != "_"}
-                found |= {f"{name}.{k}": v for k, v in methods.items() if v not in found.values()}
+                found |= {f"{prefix}.{key}": value for key, value in methods.items()}
     return found
 
 
+def docstring(thing):
+    """The docstring of a thing itself: `inspect.getdoc` gives a class that of its base."""
+    return inspect.cleandoc(getattr(thing, "__doc__", None) or "")
+
+
 def examples(thing):
-    """The blocks of a docstring, in order."""
-    # Not `inspect.getdoc`, which gives a class the docstring of its base.
-    text = inspect.cleandoc(getattr(thing, "__doc__", None) or "")
-    _, has_example, after = text.partition("\nExample:")
-    return BLOCK.findall(after) if has_example else []
+    """The Python blocks of a docstring, in order."""
+    return BLOCK.findall(docstring(thing))
 
 
 def needs_example(thing):
@@ -111,6 +120,7 @@ def little_files(little, data_dir):
 
 @pytest.mark.parametrize("name", [name for name in PUBLIC if needs_example(PUBLIC[name])])
 def test_has_an_example(name):
+    assert "\nExample:" in docstring(PUBLIC[name])
     assert examples(PUBLIC[name])
 
 
