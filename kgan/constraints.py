@@ -23,7 +23,8 @@ class Clip(keras.constraints.Constraint):
 
     Example:
     ```python
-    keras.layers.Dense(128, kernel_constraint=kgan.constraints.Clip(0.01))
+    layer = keras.layers.Dense(128, kernel_constraint=kgan.constraints.Clip(0.01))
+    layer.build((None, 64))
     ```
 
     Reference:

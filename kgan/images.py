@@ -49,6 +49,12 @@ def to_uint8(images: npt.ArrayLike, value_range: tuple[float, float] = (-1.0, 1.
 
     Raises:
         ValueError: The range is empty.
+
+    Example:
+    ```python
+    levels = kgan.images.to_uint8(np.array([-1.0, 0.0, 1.0]))
+    assert levels.tolist() == [0, 128, 255]
+    ```
     """
     low, high = value_range
     if not low < high:
@@ -161,6 +167,13 @@ def class_grid(
 
     Raises:
         ValueError: As `grid`, or there are not as many labels as images.
+
+    Example:
+    ```python
+    images, labels = train.draw(64, seed=0)
+    picture = kgan.images.class_grid(images, labels)  # a row for each digit
+    kgan.images.save_png("digits.png", picture)
+    ```
     """
     pictures, labels = _in_8_bits(images), np.asarray(labels)
     if labels.shape != (len(pictures),):
@@ -195,6 +208,12 @@ def paired_grid(
     Raises:
         ValueError: There are no images, they have another shape, dtype or range, or the shapes
             differ.
+
+    Example:
+    ```python
+    images, _ = test.draw(16, seed=0)
+    picture = kgan.images.paired_grid(images, vae.reconstruct(images), columns=8)
+    ```
     """
     first, second = _in_8_bits(first), _in_8_bits(second)
     if first.shape != second.shape:
@@ -266,6 +285,13 @@ def png_bytes(picture: ImagesLike) -> bytes:
 
     Raises:
         ValueError: The picture has another shape, dtype or range.
+
+    Example:
+    ```python
+    (image,) = gan.generate(1, seed=1)
+    content = kgan.images.png_bytes(image)
+    assert content[1:4] == b"PNG"
+    ```
     """
     buffer = io.BytesIO()
     _as_pillow(picture).save(buffer, format="PNG", optimize=True)
@@ -282,6 +308,12 @@ def save_png(path: str | os.PathLike[str], picture: ImagesLike) -> None:
 
     Raises:
         ValueError: The picture has another shape, dtype or range.
+
+    Example:
+    ```python
+    images = gan.generate(64, seed=1)
+    kgan.images.save_png("samples.png", kgan.images.grid(images))
+    ```
     """
     encoded = png_bytes(picture)
     with written_whole(path) as temporary:
@@ -338,13 +370,27 @@ def save_gif(
 
 
 def save_npz(path: str | os.PathLike[str], **arrays: np.ndarray) -> None:
-    """Writes arrays as a compressed `.npz` file, which `numpy.load` reads."""
+    """Writes arrays as a compressed `.npz` file, which `numpy.load` reads.
+
+    Example:
+    ```python
+    kgan.images.save_npz("samples.npz", images=gan.generate(64, seed=1))
+    images = np.load("samples.npz")["images"]
+    ```
+    """
     with written_whole(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def load_picture(path: str | os.PathLike[str]) -> Pictures:
-    """Reads a PNG file, uint8 `(height, width, channels)`."""
+    """Reads a PNG file, uint8 `(height, width, channels)`.
+
+    Example:
+    ```python
+    kgan.images.save_png("grid.png", kgan.images.grid(gan.generate(16, seed=1)))
+    picture = kgan.images.load_picture("grid.png")
+    ```
+    """
     with Image.open(path) as picture:
         array = np.asarray(picture)
     return array if array.ndim == 3 else array[..., np.newaxis]

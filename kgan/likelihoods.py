@@ -54,6 +54,26 @@ class Likelihood(keras.layers.Layer):
 
     Args:
         name: String. Defaults to the likelihood's registered name.
+
+    Example:
+    ```python
+    @keras.saving.register_keras_serializable(package="mine")
+    class Laplace(kgan.likelihoods.Likelihood):
+        def log_prob(self, images, outputs, training=False):
+            return -keras.ops.sum(keras.ops.abs(images - outputs) + np.log(2), axis=(1, 2, 3))
+
+        def mean(self, outputs):
+            return keras.ops.clip(outputs, -1, 1)
+
+        def sample(self, outputs, noise):
+            shares = keras.random.uniform(keras.ops.shape(outputs), -0.5, 0.5, seed=noise)
+            signs = keras.ops.sign(shares)
+            return outputs - signs * keras.ops.log(1 - 2 * keras.ops.abs(shares))
+
+
+    networks = kgan.networks.dense_vae((28, 28, 1), likelihood=Laplace())
+    vae = kgan.VAE(*networks, likelihood=Laplace())
+    ```
     """
 
     support: ClassVar[Support]
@@ -148,7 +168,9 @@ class Bernoulli(Likelihood):
     Example:
     ```python
     likelihood = kgan.likelihoods.Bernoulli()
-    nats = -likelihood.log_prob(images, logits)  # float32 (batch,)
+    images, logits = np.ones((8, 28, 28, 1)), np.zeros((8, 28, 28, 1))
+    nats = -likelihood.log_prob(images, logits)
+    assert np.allclose(nats, 28 * 28 * np.log(2))
     ```
     """
 
@@ -189,6 +211,13 @@ class DiscretizedLogistic(Likelihood):
         min_log_scale: Float, below which a log scale counts as this value. The default is a scale
             of about a ninth of a level.
         name: String, see `Likelihood`.
+
+    Example:
+    ```python
+    likelihood = kgan.likelihoods.DiscretizedLogistic()
+    networks = kgan.networks.conv_vae((28, 28, 1), likelihood=likelihood)
+    grey_vae = kgan.VAE(*networks, likelihood=likelihood)
+    ```
 
     Reference:
         [Salimans et al., 2017](https://arxiv.org/abs/1701.05517) (PixelCNN++), with one component
@@ -371,6 +400,8 @@ class Gaussian(Likelihood):
     Example:
     ```python
     likelihood = kgan.likelihoods.Gaussian("optimal")
+    networks = kgan.networks.conv_vae((28, 28, 1), likelihood=likelihood)
+    sigma_vae = kgan.VAE(*networks, likelihood=likelihood)
     ```
 
     Reference:
@@ -532,7 +563,13 @@ _LIKELIHOODS: dict[str, type[Likelihood]] = {
 
 
 def names() -> list[str]:
-    """Returns the names that `get` knows."""
+    """Returns the names that `get` knows.
+
+    Example:
+    ```python
+    assert "bernoulli" in kgan.likelihoods.names()
+    ```
+    """
     return list(_LIKELIHOODS)
 
 

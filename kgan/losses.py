@@ -45,6 +45,9 @@ class AdversarialLoss:
 
         def generator_loss(self, fake_logits, real_logits=None):
             return keras.ops.mean(keras.ops.exp(-fake_logits))
+
+
+    gan.compile(loss=Exponential())
     ```
     """
 
@@ -80,6 +83,11 @@ class Minimax(AdversarialLoss):
         label_smoothing: Float e in [0, 1). The discriminator's target for real images is the
             probability 1 - e. Targets for generated images are not smoothed: that would reward the
             generator for staying where it is.
+
+    Example:
+    ```python
+    gan.compile(loss=kgan.losses.Minimax(label_smoothing=0.1))
+    ```
 
     Reference:
         [Goodfellow et al., 2014](https://arxiv.org/abs/1406.2661), equation 1;
@@ -119,6 +127,11 @@ class NonSaturating(Minimax):
     Args:
         label_smoothing: See `Minimax`.
 
+    Example:
+    ```python
+    gan.compile(loss=kgan.losses.NonSaturating(label_smoothing=0.1))
+    ```
+
     Reference:
         [Goodfellow et al., 2014](https://arxiv.org/abs/1406.2661), section 3.
     """
@@ -138,6 +151,11 @@ class LeastSquares(AdversarialLoss):
         fake: Float `a`, the discriminator's target for generated images.
         real: Float `b`, the discriminator's target for real images.
         generator: Float `c`, the generator's target for generated images.
+
+    Example:
+    ```python
+    gan.compile(loss=kgan.losses.LeastSquares(fake=-1.0, real=1.0, generator=0.0))
+    ```
 
     Reference:
         [Mao et al., 2017](https://arxiv.org/abs/1611.04076), equation 2; the defaults are those of
@@ -171,6 +189,11 @@ class Wasserstein(AdversarialLoss):
     `D: mean(fake) - mean(real)`, `G: -mean(fake)`. The estimate is valid only for a 1-Lipschitz
     discriminator. Constrain it with `kgan.constraints.Clip`, or use a gradient penalty.
 
+    Example:
+    ```python
+    gan.compile(loss=kgan.losses.Wasserstein(), penalties=kgan.penalties.GradientPenalty())
+    ```
+
     Reference:
         [Arjovsky et al., 2017](https://arxiv.org/abs/1701.07875), algorithm 1.
     """
@@ -189,6 +212,13 @@ class Hinge(Wasserstein):
 
     `D: max(0, 1 - real) + max(0, 1 + fake)`, `G: -mean(fake)`.
 
+    Example:
+    ```python
+    real, fake = keras.ops.array([[2.0]]), keras.ops.array([[-2.0]])
+    assert kgan.losses.Hinge().discriminator_loss(real, fake) == 0.0  # both beyond the margin
+    gan.compile(loss="hinge")
+    ```
+
     Reference:
         [Lim and Ye, 2017](https://arxiv.org/abs/1705.02894);
         [Miyato et al., 2018](https://arxiv.org/abs/1802.05957), equations 16 and 17.
@@ -204,6 +234,12 @@ class Relativistic(AdversarialLoss):
 
     `D: -log s(real - fake)`, `G: -log s(fake - real)`, with `s` the sigmoid. Image `i` of the
     generated batch is paired with image `i` of the real batch.
+
+    Example:
+    ```python
+    penalties = [kgan.penalties.R1(1.0), kgan.penalties.R2(1.0)]
+    gan.compile(loss=kgan.losses.Relativistic(), penalties=penalties)
+    ```
 
     Reference:
         [Jolicoeur-Martineau, 2018](https://arxiv.org/abs/1807.00734);
@@ -225,6 +261,11 @@ class RelativisticAverage(AdversarialLoss):
 
     `D: -log s(real - F) - log(1 - s(fake - R))`, `G: -log s(fake - R) - log(1 - s(real - F))`, with
     `s` the sigmoid, `R` and `F` the batch's mean scores of real and generated images.
+
+    Example:
+    ```python
+    gan.compile(loss=kgan.losses.RelativisticAverage())
+    ```
 
     Reference:
         [Jolicoeur-Martineau, 2018](https://arxiv.org/abs/1807.00734), section 4.
@@ -249,6 +290,11 @@ class RelativisticAverageHinge(RelativisticAverage):
     `D: max(0, 1 - real + F) + max(0, 1 + fake - R)`, `G: max(0, 1 - fake + R) + max(0, 1 + real -
     F)`, with `R` and `F` the batch's mean scores of real and generated images.
 
+    Example:
+    ```python
+    gan.compile(loss=kgan.losses.RelativisticAverageHinge())
+    ```
+
     Reference:
         [Jolicoeur-Martineau, 2018](https://arxiv.org/abs/1807.00734), appendix C.
     """
@@ -265,6 +311,11 @@ class RelativisticAverageLeastSquares(RelativisticAverage):
 
     `D: (real - F - 1)^2 + (fake - R + 1)^2`, `G: (fake - R - 1)^2 + (real - F + 1)^2`, with `R` and
     `F` the batch's mean scores of real and generated images.
+
+    Example:
+    ```python
+    gan.compile(loss=kgan.losses.RelativisticAverageLeastSquares())
+    ```
 
     Reference:
         [Jolicoeur-Martineau, 2018](https://arxiv.org/abs/1807.00734), appendix C.
@@ -290,7 +341,13 @@ _LOSSES: dict[str, type[AdversarialLoss]] = {
 
 
 def names() -> list[str]:
-    """The names that `get` knows."""
+    """The names that `get` knows.
+
+    Example:
+    ```python
+    assert "hinge" in kgan.losses.names()
+    ```
+    """
     return list(_LOSSES)
 
 

@@ -70,6 +70,9 @@ class Penalty(keras.layers.Layer):
     class Drift(kgan.penalties.Penalty):
         def value(self, judged):
             return keras.ops.mean(keras.ops.square(judged.real_logits))
+
+
+    gan.compile(penalties=Drift(weight=0.001))
     ```
     """
 
@@ -135,6 +138,11 @@ class GradientPenalty(Penalty):
         interval: Integer, see `Penalty`.
         name: String, see `Penalty`.
 
+    Example:
+    ```python
+    gan.compile(loss="wasserstein", penalties=kgan.penalties.GradientPenalty(weight=10.0))
+    ```
+
     Reference:
         [Gulrajani et al., 2017](https://arxiv.org/abs/1704.00028), equation 3;
         [Petzka et al., 2018](https://arxiv.org/abs/1709.08894) for the one-sided form.
@@ -175,6 +183,11 @@ class DRAGAN(Penalty):
         interval: Integer, see `Penalty`.
         name: String, see `Penalty`.
 
+    Example:
+    ```python
+    gan.compile(penalties=kgan.penalties.DRAGAN(weight=10.0))
+    ```
+
     Reference:
         [Kodali et al., 2017](https://arxiv.org/abs/1705.07215), as in the authors' code. The
         paper has normal noise, and no random point in between.
@@ -198,6 +211,11 @@ class R1(Penalty):
         interval: Integer, see `Penalty`.
         name: String, see `Penalty`.
 
+    Example:
+    ```python
+    gan.compile(penalties=kgan.penalties.R1(weight=0.1))
+    ```
+
     Reference:
         [Mescheder et al., 2018](https://arxiv.org/abs/1801.04406), equation 9.
     """
@@ -217,6 +235,11 @@ class R2(Penalty):
         weight: Float, gamma in the papers.
         interval: Integer, see `Penalty`.
         name: String, see `Penalty`.
+
+    Example:
+    ```python
+    gan.compile(penalties=[kgan.penalties.R1(weight=1.0), kgan.penalties.R2(weight=1.0)])
+    ```
 
     Reference:
         [Mescheder et al., 2018](https://arxiv.org/abs/1801.04406), equation 10;
@@ -241,6 +264,11 @@ class LeCam(Penalty):
         weight: Float.
         decay: Float in [0, 1), the fraction of the running means that is kept in each step.
         name: String, see `Penalty`.
+
+    Example:
+    ```python
+    gan.compile(penalties=kgan.penalties.LeCam(weight=0.3))
+    ```
 
     Reference:
         [Tseng et al., 2021](https://arxiv.org/abs/2104.03310), as in the authors' code.
@@ -293,7 +321,13 @@ def _name_of(kind: type[Penalty]) -> str:
 
 
 def names() -> list[str]:
-    """The names that `get` knows."""
+    """The names that `get` knows.
+
+    Example:
+    ```python
+    assert "r1" in kgan.penalties.names()
+    ```
+    """
     return list(_PENALTIES)
 
 

@@ -25,6 +25,16 @@ class Sampler:
 
     Args:
         model: A `kgan.VAE`.
+
+    Example:
+    ```python
+    class CalmSampler(kgan.samplers.Sampler):
+        def _draw(self, random, n, label):
+            return 0.7 * random.standard_normal((n, self.model.latent_dim))
+
+
+    images = CalmSampler(vae).generate(64, seed=1)
+    ```
     """
 
     def __init__(self, model: VAE) -> None:
@@ -73,7 +83,14 @@ class Sampler:
 
 
 class PriorSampler(Sampler):
-    """The model's own prior: a standard normal distribution."""
+    """The model's own prior: a standard normal distribution.
+
+    Example:
+    ```python
+    sampler = kgan.samplers.PriorSampler(vae)
+    images = sampler.generate(64, seed=1)
+    ```
+    """
 
     def _draw(self, random: np.random.Generator, n: int, label: int | None) -> np.ndarray:
         del label
@@ -153,6 +170,13 @@ class VampSampler(Sampler):
 
     Raises:
         ValueError: The images or labels do not fit the model.
+
+    Example:
+    ```python
+    images, labels = train.draw(10_000, seed=0)
+    sampler = kgan.samplers.VampSampler(vae, images, components=100)
+    print(kgan.evaluate(sampler, train))
+    ```
 
     Reference:
         [Tomczak and Welling, 2018](https://arxiv.org/abs/1705.07120). There the pseudo-inputs may

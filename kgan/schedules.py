@@ -16,6 +16,17 @@ class Schedule:
     Subclass it, implement `__call__` and `get_config`, and register the subclass with
     `keras.saving.register_keras_serializable`. The model counts the steps and saves the count, so a
     resumed training continues with the right weight.
+
+    Example:
+    ```python
+    @keras.saving.register_keras_serializable(package="mine")
+    class Late(kgan.schedules.Schedule):
+        def __call__(self, step):
+            return keras.ops.where(step < 1000, 0.0, 1.0)
+
+
+    vae.compile(warm_up=Late())
+    ```
     """
 
     def __call__(self, step: Tensor) -> Tensor:
@@ -41,7 +52,13 @@ class Schedule:
 
 @keras.saving.register_keras_serializable(package="kgan")
 class Constant(Schedule):
-    """A weight of 1 from the first step."""
+    """A weight of 1 from the first step.
+
+    Example:
+    ```python
+    assert kgan.schedules.Constant()(keras.ops.array(0.0)) == 1.0
+    ```
+    """
 
     def __call__(self, step: Tensor) -> Tensor:
         """1."""
@@ -54,6 +71,13 @@ class Linear(Schedule):
 
     Args:
         steps: Integer, the training steps that it takes.
+
+    Example:
+    ```python
+    schedule = kgan.schedules.Linear(steps=1000)
+    assert [float(schedule(step)) for step in (0.0, 500.0, 2000.0)] == [0.0, 0.5, 1.0]
+    vae.compile(warm_up=schedule)  # or warm_up=1000
+    ```
 
     Reference:
         [Bowman et al., 2016](https://arxiv.org/abs/1511.06349); [Sønderby et al.,
@@ -79,6 +103,13 @@ class Cyclical(Schedule):
     Args:
         steps: Integer, the training steps of a cycle.
         ramp: Float in (0, 1], the share of a cycle in which the weight grows.
+
+    Example:
+    ```python
+    schedule = kgan.schedules.Cyclical(steps=1000, ramp=0.5)
+    assert [float(schedule(step)) for step in (0.0, 250.0, 500.0, 999.0)] == [0.0, 0.5, 1.0, 1.0]
+    vae.compile(warm_up=schedule)
+    ```
 
     Reference:
         [Fu et al., 2019](https://arxiv.org/abs/1903.10145).
@@ -111,6 +142,11 @@ def get(identifier: int | Schedule | None) -> Schedule:
 
     Raises:
         ValueError: It is none of these.
+
+    Example:
+    ```python
+    assert kgan.schedules.get(1000).steps == 1000
+    ```
     """
     if identifier is None:
         return Constant()

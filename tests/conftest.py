@@ -14,6 +14,9 @@ import kgan  # noqa: I001  (sets TensorFlow's switches, so it stands first)
 import keras
 import numpy as np
 import pytest
+from PIL import Image
+
+from kgan.training import GenerativeModel, log_names
 
 
 # Which start processes of their own, and wait for them.
@@ -91,3 +94,47 @@ def write_mnist_files():
         return directory
 
     return write
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory, write_mnist_files):
+    """MNIST's four files, with 200 digits of scikit-learn's in them."""
+    return write_mnist_files(tmp_path_factory.mktemp("data"), 200)
+
+
+@pytest.fixture(scope="session")
+def pictures_dir(tmp_path_factory):
+    """Small colour pictures in two folders, `cats` and `dogs`."""
+    directory = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    for name in ("cats", "dogs"):
+        (directory / name).mkdir()
+        for number in range(32):
+            pixels = random.integers(0, 256, (20, 24, 3), dtype="uint8")
+            Image.fromarray(pixels).save(directory / name / f"{number}.png")
+    return directory
+
+
+@pytest.fixture
+def little(monkeypatch, tmp_path, data_dir, pictures_dir):
+    """What examples find: little data, pictures in a folder, and a `fit` of one epoch."""
+    monkeypatch.setenv("KGAN_DATA_DIR", str(data_dir))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(log_names, "_TABLE", dict(log_names._TABLE))
+    fit, draw, evaluate = GenerativeModel.fit, kgan.data.ImageDataset.draw, kgan.evaluate
+
+    def fit_one_epoch(self, *args, epochs=1, initial_epoch=0, **options):
+        last = min(epochs, initial_epoch + 1)
+        options.setdefault("verbose", 0)
+        return fit(self, *args, epochs=last, initial_epoch=initial_epoch, **options)
+
+    def draw_few(self, count, *args, **options):
+        return draw(self, min(count, len(self.images)), *args, **options)
+
+    def evaluate_few(*args, bootstrap=0, **options):
+        return evaluate(*args, bootstrap=min(bootstrap, 2), count=100, **options)
+
+    monkeypatch.setattr(kgan, "evaluate", evaluate_few)
+    monkeypatch.setattr(GenerativeModel, "fit", fit_one_epoch)
+    monkeypatch.setattr(kgan.data.ImageDataset, "draw", draw_few)
+    (tmp_path / "pictures").symlink_to(pictures_dir)

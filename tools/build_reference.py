@@ -173,6 +173,9 @@ def api_index() -> str:
     return (
         f"{GENERATED}# API\n\n"
         "| module | |\n|---|---|\n" + "\n".join(rows) + "\n\n"
+        "In the examples, `np` is NumPy. `train` and `test` are data sets of digits from "
+        "`kgan.data.load_mnist`; `gan`, conditional on the digit, and `vae`, of grey images, are "
+        "compiled models for them; `model` is either.\n\n"
         "`import kgan` gives these names too:\n\n"
         "| name | is |\n|---|---|\n"
         "| `kgan.GAN`, `kgan.InfoGAN`, `kgan.VAE` | [kgan.models](models.md) |\n"

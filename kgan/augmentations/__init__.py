@@ -20,7 +20,13 @@ _AUGMENTATIONS: dict[str, type[Augmentation]] = {
 
 
 def names() -> list[str]:
-    """The names that `get` knows."""
+    """The names that `get` knows.
+
+    Example:
+    ```python
+    assert "diff_augment" in kgan.augmentations.names()
+    ```
+    """
     return list(_AUGMENTATIONS)
 
 

@@ -25,6 +25,9 @@ class Augmentation(keras.layers.Layer):
     class Noise(kgan.augmentations.Augmentation):
         def augment(self, images, noise):
             return images + 0.1 * keras.random.normal(keras.ops.shape(images), seed=noise)
+
+
+    gan.compile(augmentation=Noise())
     ```
     """
 

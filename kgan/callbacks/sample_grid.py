@@ -73,6 +73,7 @@ class SampleGrid(Callback):
     ```python
     images, _ = test.draw(32, seed=0)
     grid = kgan.callbacks.SampleGrid("reconstructions", inputs=images)
+    vae.fit(train, epochs=20, callbacks=[grid])
     ```
 
     In a custom loop:
@@ -80,10 +81,10 @@ class SampleGrid(Callback):
     ```python
     callbacks = keras.callbacks.CallbackList([kgan.callbacks.SampleGrid("samples")], model=gan)
     callbacks.on_train_begin()
-    for epoch in range(20):
+    for epoch in range(3):
         callbacks.on_epoch_begin(epoch)
-        for images, _labels in train:
-            gan.train_on_batch(images)
+        for images, labels in train:
+            gan.train_on_batch(images, labels)
         callbacks.on_epoch_end(epoch)
     callbacks.on_train_end()
     ```

@@ -26,6 +26,12 @@ class TimeLimit(Callback):
 
     Raises:
         ValueError: `seconds` is not above 0.
+
+    Example:
+    ```python
+    limit = kgan.callbacks.TimeLimit(seconds=3600)
+    model.fit(train, epochs=20, callbacks=[limit, kgan.callbacks.Checkpoint("model.keras")])
+    ```
     """
 
     def __init__(self, seconds: float) -> None:

@@ -99,6 +99,12 @@ def read_idx_images(source: Source) -> npt.NDArray[np.uint8]:
     Raises:
         ValueError: As for `read_idx`, or the file holds something else, such as labels.
         OSError: As for `read_idx`.
+
+    Example:
+    ```python
+    images = kgan.data.read_idx_images("train-images-idx3-ubyte.gz")
+    assert images.shape[1:] == (28, 28)
+    ```
     """
     return _read(source, _expect_images)
 
@@ -115,6 +121,12 @@ def read_idx_labels(source: Source) -> npt.NDArray[np.uint8]:
     Raises:
         ValueError: As for `read_idx`, or the file holds something else, such as images.
         OSError: As for `read_idx`.
+
+    Example:
+    ```python
+    labels = kgan.data.read_idx_labels("train-labels-idx1-ubyte.gz")
+    assert labels.max() == 9
+    ```
     """
     return _read(source, _expect_labels)
 
@@ -135,6 +147,13 @@ def idx_header(source: Source) -> IdxInfo:
     Raises:
         ValueError: As for `read_idx`, for faults that the header or the size shows.
         OSError: As for `read_idx`.
+
+    Example:
+    ```python
+    info = kgan.data.idx_header("train-images-idx3-ubyte.gz")
+    assert info.dtype == "uint8"
+    assert info.shape[1:] == (28, 28)
+    ```
     """
     with _naming(source):
         if not isinstance(source, (str, os.PathLike)):
@@ -168,7 +187,9 @@ def write_idx(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
 
     Example:
     ```python
+    images = np.zeros((100, 28, 28), "uint8")
     kgan.data.write_idx("images.idx.gz", images)
+    assert np.array_equal(kgan.data.read_idx("images.idx.gz"), images)
     ```
     """
     array = np.asarray(array)

@@ -112,8 +112,8 @@ class ImageDataset(keras.utils.PyDataset):
     ```python
     images = kgan.data.read_idx_images("train-images-idx3-ubyte.gz")
     train = kgan.data.ImageDataset(images, batch_size=128, seed=0)
-    for batch in train:  # float32 (128, 28, 28, 1) in [-1, 1]
-        ...
+    for batch in train:
+        assert batch.shape == (128, 28, 28, 1)  # float32 in [-1, 1]
     ```
 
     Reference:
@@ -250,7 +250,15 @@ class ImageDataset(keras.utils.PyDataset):
         return self._binarize
 
     def unbinarized(self) -> ImageDataset:
-        """Returns the same data set with the levels of its pixels, or itself if it has them."""
+        """Returns the same data set with the levels of its pixels, or itself if it has them.
+
+        Example:
+        ```python
+        binary = kgan.data.load_mnist("train", binarize="dynamic")
+        grey = binary.unbinarized()
+        assert grey.binarize is None
+        ```
+        """
         if self._binarize is None:
             return self
         other = copy.copy(self)

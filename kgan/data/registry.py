@@ -51,7 +51,12 @@ def load_dataset(
     Example:
     ```python
     train = kgan.data.load_dataset("mnist", "train", batch_size=64)
-    numbers = kgan.data.load_dataset("tfds:svhn_cropped", "train[:50%]")
+    ```
+
+    A part of a data set of tensorflow-datasets:
+
+    ```python
+    numbers = kgan.data.load_dataset("tfds:svhn_cropped", "train[:50%]")  # downloads 1.5 GB
     ```
     """
     if name.startswith(TFDS_PREFIX):

@@ -99,6 +99,12 @@ class StackedImageDataset(ImageDataset):
 
         Raises:
             ValueError: An argument is not such an integer.
+
+        Example:
+        ```python
+        stacked = kgan.data.load_stacked_mnist("train")
+        images, labels = stacked.draw(16, seed=0)  # float32 (16, 28, 28, 3), int32 (16,)
+        ```
         """
         return super().draw(count, seed)
 

@@ -59,7 +59,10 @@ def from_tfds(
 
     Example:
     ```python
-    train = kgan.data.from_tfds("cifar10", batch_size=64, seed=1)
+    train = kgan.data.from_tfds("cifar10", batch_size=64, seed=1)  # downloads 160 MB
+    networks = kgan.networks.dcgan(train.image_shape)
+    gan = kgan.GAN(*networks)
+    gan.compile()
     gan.fit(train, epochs=20)
     ```
 

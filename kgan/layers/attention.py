@@ -31,7 +31,9 @@ class SelfAttention(keras.layers.Layer):
 
     Example:
     ```python
-    x = kgan.layers.SelfAttention()(x)  # for example (batch, 32, 32, 128)
+    x = keras.Input((32, 32, 128))
+    y = kgan.layers.SelfAttention()(x)
+    assert y.shape == x.shape
     ```
 
     Reference:

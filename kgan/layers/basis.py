@@ -27,7 +27,9 @@ class FromBasis(keras.layers.Layer):
 
     Example:
     ```python
+    latent = keras.Input((128,))
     x = kgan.layers.FromBasis(4, 4)(keras.layers.Dense(256, use_bias=False)(latent))
+    assert x.shape == (None, 4, 4, 256)
     ```
 
     Reference:
@@ -75,7 +77,10 @@ class OntoBasis(keras.layers.Layer):
 
     Example:
     ```python
-    logits = keras.layers.Dense(1)(kgan.layers.OntoBasis()(x))
+    x = keras.Input((4, 4, 256))
+    features = kgan.layers.OntoBasis()(x)
+    assert features.shape == (None, 256)
+    logits = keras.layers.Dense(1)(features)
     ```
 
     Reference:

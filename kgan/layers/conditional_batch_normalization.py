@@ -34,7 +34,8 @@ class ConditionalBatchNormalization(keras.layers.Layer):
 
     Example:
     ```python
-    x = kgan.layers.ConditionalBatchNormalization(num_classes=10)([x, labels])
+    x, labels = keras.Input((7, 7, 64)), keras.Input((), dtype="int32")
+    y = kgan.layers.ConditionalBatchNormalization(num_classes=10)([x, labels])
     ```
 
     Reference:

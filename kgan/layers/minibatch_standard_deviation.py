@@ -31,7 +31,9 @@ class MinibatchStandardDeviation(keras.layers.Layer):
 
     Example:
     ```python
-    x = kgan.layers.MinibatchStandardDeviation()(x)  # (batch, 4, 4, 512) -> (batch, 4, 4, 513)
+    x = keras.Input((4, 4, 512))
+    y = kgan.layers.MinibatchStandardDeviation()(x)
+    assert y.shape == (None, 4, 4, 513)
     ```
 
     Reference:

@@ -28,7 +28,9 @@ class PixelShuffle(keras.layers.Layer):
 
     Example:
     ```python
-    x = kgan.layers.PixelShuffle(2)(x)  # (batch, 14, 14, 64) -> (batch, 28, 28, 16)
+    x = keras.Input((14, 14, 64))
+    y = kgan.layers.PixelShuffle(2)(x)
+    assert y.shape == (None, 28, 28, 16)
     ```
 
     Reference:

@@ -80,7 +80,9 @@ class Downsample(_Resampling):
 
     Example:
     ```python
-    x = kgan.layers.Downsample()(x)  # (batch, 7, 7, 64) -> (batch, 4, 4, 64)
+    x = keras.Input((7, 7, 64))
+    y = kgan.layers.Downsample()(x)
+    assert y.shape == (None, 4, 4, 64)
     ```
 
     Reference:
@@ -120,7 +122,9 @@ class Upsample(_Resampling):
 
     Example:
     ```python
-    x = kgan.layers.Upsample()(x)  # (batch, 4, 4, 64) -> (batch, 8, 8, 64)
+    x = keras.Input((4, 4, 64))
+    y = kgan.layers.Upsample()(x)
+    assert y.shape == (None, 8, 8, 64)
     ```
 
     Reference:

@@ -36,7 +36,8 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     Example:
     ```python
-    x = kgan.layers.SpectralNormalization(keras.layers.Conv2D(64, 3, padding="same"))(x)
+    x = keras.Input((28, 28, 1))
+    y = kgan.layers.SpectralNormalization(keras.layers.Conv2D(64, 3, padding="same"))(x)
     ```
 
     Reference:

@@ -37,7 +37,9 @@ def bootstrap_interval(
 
     Example:
     ```python
-    kgan.metrics.bootstrap_interval(kgan.metrics.frechet_distance, real, fake)
+    random = np.random.default_rng(0)
+    real, fake = random.normal(size=(200, 4)), random.normal(1.0, 1.0, (200, 4))
+    low, high = kgan.metrics.bootstrap_interval(kgan.metrics.frechet_distance, real, fake)
     ```
 
     Reference:

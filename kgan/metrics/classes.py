@@ -25,6 +25,13 @@ def inception_score(probabilities: npt.ArrayLike, splits: int = 10) -> tuple[flo
     Raises:
         ValueError: The array does not hold probabilities, or fewer samples than `splits`.
 
+    Example:
+    ```python
+    probabilities = np.eye(10)[np.arange(1000) % 10]  # certain, and all classes equally often
+    mean, spread = kgan.metrics.inception_score(probabilities)
+    assert np.isclose(mean, 10)
+    ```
+
     Reference:
         [Salimans et al., 2016](https://arxiv.org/abs/1606.03498).
     """
@@ -55,6 +62,12 @@ def class_shares(classes: npt.ArrayLike, num_classes: int) -> Array:
 
     Raises:
         ValueError: `classes` are not integers `(N,)`, or are out of range.
+
+    Example:
+    ```python
+    shares = kgan.metrics.class_shares(np.array([0, 0, 1, 0]), num_classes=3)
+    assert shares.tolist() == [0.75, 0.25, 0.0]
+    ```
     """
     num_classes = integer("num_classes", num_classes)
     array = _checks.classes("classes", classes, num_classes)
@@ -78,6 +91,12 @@ def class_divergence(
 
     Raises:
         ValueError: Classes are not integers, or are out of range.
+
+    Example:
+    ```python
+    real, fake = np.array([0, 1, 2, 3]), np.array([0, 0, 1, 1])
+    assert np.isclose(kgan.metrics.class_divergence(fake, real, num_classes=4), np.log(2))
+    ```
     """
     fake = class_shares(fake_classes, num_classes)
     return float(_divergence(fake, class_shares(real_classes, num_classes)))
@@ -96,6 +115,14 @@ def mode_coverage(classes: npt.ArrayLike, num_modes: int = 1000) -> tuple[int, f
 
     Raises:
         ValueError: Classes are not integers, or are out of range.
+
+    Example:
+    ```python
+    classes = np.arange(1000) % 500  # half of the 1,000 modes, equally often
+    modes, divergence = kgan.metrics.mode_coverage(classes)
+    assert modes == 500
+    assert np.isclose(divergence, np.log(2))
+    ```
 
     Reference:
         [Metz et al., 2017](https://arxiv.org/abs/1611.02163).

@@ -27,8 +27,17 @@ def frechet_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
 
     Example:
     ```python
+    real, fake = np.random.default_rng(0).normal(size=(2, 1000, 8))
+    assert kgan.metrics.frechet_distance(real, fake) < 0.2
+    assert np.isclose(kgan.metrics.frechet_distance(real, real + 1), 8)
+    ```
+
+    Of images:
+
+    ```python
     features = kgan.metrics.mnist_features()
-    distance = kgan.metrics.frechet_distance(features(real).vectors, features(fake).vectors)
+    images = [kgan.images.to_uint8(each.draw(100, seed=0)[0]) for each in (train, test)]
+    distance = kgan.metrics.frechet_distance(*(features(each).vectors for each in images))
     ```
 
     Reference:
@@ -85,6 +94,13 @@ def kernel_distance(
     Raises:
         ValueError: The arrays are not features of one kind, or hold fewer samples than a subset
             or NaN.
+
+    Example:
+    ```python
+    real, fake = np.random.default_rng(0).normal(size=(2, 1000, 8))
+    mean, spread = kgan.metrics.kernel_distance(real, fake)
+    assert abs(mean) < 0.1
+    ```
 
     Reference:
         [Bińkowski et al., 2018](https://arxiv.org/abs/1801.01401).

@@ -29,6 +29,15 @@ class Evaluation(Printed):
             samples in pixels, or None.
         sample_shares: Float `(K,)`, the share of each class among all samples, or None.
         real_shares: Float `(K,)`, the share of each class among the real images, or None.
+
+    Example:
+    ```python
+    evaluation = kgan.evaluate(gan, train)
+    print(evaluation)
+    fcd = evaluation.figures["fcd"]
+    print(fcd.value, fcd.floor)
+    kgan.images.show(evaluation.samples)
+    ```
     """
 
     figures: dict[str, Figure]

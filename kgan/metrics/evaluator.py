@@ -96,9 +96,9 @@ def evaluate(
 
     Example:
     ```python
-    evaluation = kgan.evaluate(gan, kgan.data.load_mnist("train"))
-    print(evaluation)
-    assert evaluation["coverage"] > 0.5
+    evaluation = kgan.evaluate(gan, train)
+    print(evaluation)  # a table of all scores, with their floors
+    print(evaluation["fcd"], evaluation.figures["fcd"].floor)
     ```
     """
     integer("count", count, least=FEWEST)
@@ -130,6 +130,13 @@ class Evaluator:
 
     Raises:
         ValueError: As `kgan.evaluate`.
+
+    Example:
+    ```python
+    evaluator = kgan.metrics.Evaluator(train, count=100)
+    for each in (gan, vae):
+        print(each.name, evaluator.evaluate(each)["fcd"])
+    ```
     """
 
     def __init__(

@@ -68,9 +68,20 @@ class FeatureExtractor:
 
     Example:
     ```python
+    network = keras.Sequential(
+        [keras.Input((32, 32, 3)), keras.layers.Conv2D(8, 3), keras.layers.GlobalAvgPool2D()]
+    )
+    extractor = kgan.metrics.FeatureExtractor(network, value_range=(0, 1))
+    photographs = np.zeros((4, 48, 48, 3), "uint8")
+    assert extractor(photographs).vectors.shape == (4, 8)
+    ```
+
+    The usual features of photographs:
+
+    ```python
+    # downloads the weights
     inception = keras.applications.InceptionV3(include_top=False, pooling="avg")
     features = kgan.metrics.FeatureExtractor(inception, value_range=(-1, 1), image_size=(299, 299))
-    evaluation = kgan.evaluate(gan, photographs, features=features)
     ```
     """
 
@@ -166,6 +177,14 @@ class ChannelFeatures:
     Args:
         extractor: A `FeatureExtractor` for grey images, with a classifier.
         channels: Integer, the number of channels of the images.
+
+    Example:
+    ```python
+    extractor = kgan.metrics.ChannelFeatures(kgan.metrics.mnist_features(), channels=3)
+    numbers = kgan.data.load_stacked_mnist("train")
+    images, _ = numbers.draw(16, seed=0)
+    classes = extractor(kgan.images.to_uint8(images)).classes  # from 0 to 999
+    ```
     """
 
     def __init__(self, extractor: FeatureExtractor, channels: int = 3) -> None:
@@ -195,7 +214,15 @@ class ChannelFeatures:
 
 
 class PixelFeatures:
-    """Uses the pixels as features. They suit any images, but distances ignore the content."""
+    """Uses the pixels as features. They suit any images, but distances ignore the content.
+
+    Example:
+    ```python
+    images, _ = train.draw(16, seed=0)
+    features = kgan.metrics.PixelFeatures()(kgan.images.to_uint8(images))
+    assert features.vectors.shape == (16, 28 * 28)
+    ```
+    """
 
     name = "pixels"
     num_classes: int | None = None
@@ -209,12 +236,28 @@ class PixelFeatures:
 
 
 def mnist_features() -> FeatureExtractor:
-    """Returns kgan's classifier of handwritten digits: 128 features and 10 classes."""
+    """Returns kgan's classifier of handwritten digits: 128 features and 10 classes.
+
+    Example:
+    ```python
+    images, labels = test.draw(100, seed=0)
+    features = kgan.metrics.mnist_features()(kgan.images.to_uint8(images))
+    accuracy = np.mean(features.classes == labels)
+    ```
+    """
     return FeatureExtractor(load_mnist_classifier())
 
 
 def stacked_mnist_features(stack: int = 3) -> ChannelFeatures:
-    """Returns kgan's classifier for each channel: 384 features and 1,000 classes for 3 channels."""
+    """Returns kgan's classifier for each channel: 384 features and 1,000 classes for 3 channels.
+
+    Example:
+    ```python
+    images, labels = kgan.data.load_stacked_mnist("test").draw(16, seed=0)
+    features = kgan.metrics.stacked_mnist_features()(kgan.images.to_uint8(images))
+    assert features.vectors.shape == (16, 3 * 128)
+    ```
+    """
     return ChannelFeatures(mnist_features(), stack)
 
 
@@ -241,6 +284,12 @@ def get(features: Any) -> Extractor:
 
     Raises:
         ValueError: The name is unknown, or the object is not an extractor.
+
+    Example:
+    ```python
+    extractor = kgan.metrics.get_features("pixels")
+    evaluation = kgan.evaluate(gan, train, features=extractor)
+    ```
     """
     if isinstance(features, str):
         if features not in EXTRACTORS:

@@ -82,6 +82,13 @@ class LikelihoodEvaluation(Printed):
         floors: Tuple of `LikelihoodFloor`, fewest nats first.
         fitted_on: String, the images that the floors are fitted on.
         image_nats: Float64 `(count,)`, the negative log-likelihood of each image.
+
+    Example:
+    ```python
+    found = kgan.metrics.likelihood(vae, test, samples=10)
+    print(found.protocol)
+    print(f"{found.nats:.2f} nats, {found.bits_per_dimension:.3f} bits per dimension")
+    ```
     """
 
     nats: float
@@ -257,10 +264,9 @@ def likelihood(
 
     Example:
     ```python
-    test = kgan.data.load_mnist("test", binarize="dynamic")
-    found = kgan.metrics.likelihood(vae, test, samples=200)
+    found = kgan.metrics.likelihood(vae, test, samples=10, training=train)
     print(found)
-    assert found.nats < 100.0
+    print(found.nats, found.bits_per_dimension)
     ```
     """
     _check_model(model)

@@ -55,6 +55,12 @@ class ReconstructionEvaluation(Printed):
         image_errors: Float64 `(count,)`, the mean squared error of each image.
         images: uint8 `(m, height, width, channels)`, some of the images.
         reconstructions: uint8, their reconstructions.
+
+    Example:
+    ```python
+    found = kgan.metrics.reconstruction(vae, test)
+    kgan.images.show(kgan.images.paired_grid(found.images, found.reconstructions))
+    ```
     """
 
     error: float
@@ -133,8 +139,9 @@ def reconstruction(
 
     Example:
     ```python
-    test = kgan.data.load_mnist("test")
-    print(kgan.metrics.reconstruction(vae, test, training=kgan.data.load_mnist("train")))
+    found = kgan.metrics.reconstruction(vae, test, training=train)
+    print(found)
+    print(found.error, found.floors[0])
     ```
     """
     if not isinstance(model, Encodes):

@@ -168,6 +168,18 @@ class GAN(LatentModel):
             ValueError: A name is unknown, a number out of its range, or both networks were given
                 the same optimizer.
 
+        Example: WGAN-GP with an average of the generator's weights.
+        ```python
+        gan.compile(
+            generator_optimizer=keras.optimizers.Adam(1e-4, beta_1=0.0),
+            discriminator_optimizer=keras.optimizers.Adam(1e-4, beta_1=0.0),
+            loss="wasserstein",
+            penalties=kgan.penalties.GradientPenalty(10.0),
+            discriminator_steps=4,
+            ema_decay=0.999,
+        )
+        ```
+
         Reference:
             [Radford et al., 2016](https://arxiv.org/abs/1511.06434) for the default optimizers;
             [Yazici et al., 2019](https://arxiv.org/abs/1806.04498) for the average.

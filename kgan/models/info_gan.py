@@ -64,11 +64,11 @@ class InfoGAN(GAN):
     Example:
     ```python
     generator, discriminator = kgan.networks.dcgan(latent_dim=62 + 10 + 2, codes=10 + 2 * 2)
-    gan = kgan.InfoGAN(generator, discriminator, categorical=(10,), continuous=2)
-    gan.compile()
-    gan.fit(train, epochs=10)
-    images = gan.traverse(code=1, n=10, steps=8)  # ten rows in which the second code alone changes
-    probabilities, means = gan.find_codes(images[:, 0])
+    infogan = kgan.InfoGAN(generator, discriminator, categorical=(10,), continuous=2)
+    infogan.compile()
+    infogan.fit(train, epochs=10)
+    images = infogan.traverse(code=1, n=10, steps=8)  # ten rows, the second code alone changes
+    probabilities, means = infogan.find_codes(images[:, 0])
     ```
 
     Reference:
@@ -177,6 +177,14 @@ class InfoGAN(GAN):
 
         Raises:
             ValueError: There is no such code, or a number is too small.
+
+        Example:
+        ```python
+        networks = kgan.networks.dcgan(latent_dim=62 + 10, codes=10)
+        infogan = kgan.InfoGAN(*networks, categorical=(10,))
+        rows = infogan.traverse(code=0, n=4, seed=1)  # a row for each latent
+        assert rows.shape == (4, 10, 28, 28, 1)
+        ```
         """
         n, steps = integer("n", n), integer("steps", steps, least=2)
         kinds = len(self.categorical)
@@ -209,6 +217,14 @@ class InfoGAN(GAN):
         Returns:
             `(probabilities, means)`: float32 `(n, values)` for each categorical code, and float32
             `(n, continuous)` for the continuous ones.
+
+        Example:
+        ```python
+        networks = kgan.networks.dcgan(latent_dim=62 + 10, codes=10)
+        infogan = kgan.InfoGAN(*networks, categorical=(10,))
+        (probabilities,), _means = infogan.find_codes(infogan.generate(8, seed=1))
+        values = probabilities.argmax(axis=1)  # the likeliest value of the code for each image
+        ```
         """
         images = np.asarray(images, "float32")
         found = self.predict_in_batches(InfoGAN._found, [images], integer("batch_size", batch_size))

@@ -20,6 +20,13 @@ class LatentModel(GenerativeModel):
     A family names its decoder in `decoder_name`, a network from latents `(batch, latent_dim)` (and
     labels) to images, and sets `latent_dim`, `num_classes` and `image_shape`. If the network's
     outputs are not images yet, it overrides `_images_of`.
+
+    Example: every model of this kind makes images from latents that you give.
+    ```python
+    assert isinstance(gan, kgan.models.LatentModel)
+    latents = gan.draw_latents(8, seed=1)
+    images = gan.decode(latents)  # those of gan.generate(8, seed=1)
+    ```
     """
 
     decoder_name: ClassVar[str]
@@ -54,6 +61,13 @@ class LatentModel(GenerativeModel):
 
         Returns:
             Float32 array `(n, latent_dim)`.
+
+        Example:
+        ```python
+        latents = vae.draw_latents(8, seed=1)
+        assert latents.shape == (8, vae.latent_dim)
+        assert np.array_equal(vae.decode(latents), vae.generate(8, seed=1))
+        ```
         """
         return self._draw_latents(np.random.default_rng(seed), integer("n", n))
 
@@ -158,6 +172,12 @@ class LatentModel(GenerativeModel):
 
         Raises:
             ValueError: The latents have another shape, or as `generate`.
+
+        Example: the mean of two latents.
+        ```python
+        latents = vae.draw_latents(2, seed=1)
+        image = vae.decode(latents.mean(axis=0, keepdims=True))
+        ```
         """
         arrays: list[np.ndarray] = [self._checked_latents(latents)]
         given = self.labels_for(len(arrays[0]), labels)
@@ -270,6 +290,12 @@ class LatentModel(GenerativeModel):
 
         Raises:
             ValueError: The labels are out of range, not n, or given to an unconditional model.
+
+        Example:
+        ```python
+        assert gan.labels_for(12).tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+        assert gan.labels_for(2, 7).tolist() == [7, 7]
+        ```
         """
         return labels_for(self, n, labels)
 

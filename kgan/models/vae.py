@@ -220,6 +220,11 @@ class VAE(LatentModel):
         Raises:
             ValueError: A number is out of its range, or free bits are combined with several
                 importance samples.
+
+        Example: a warm-up against posterior collapse, and averaged weights.
+        ```python
+        vae.compile(keras.optimizers.Adam(1e-3), warm_up=2_000, ema_decay=0.999)
+        ```
         """
         if not beta >= 0 or not free_bits >= 0:
             raise ValueError(
@@ -412,6 +417,13 @@ class VAE(LatentModel):
 
         Raises:
             ValueError: The images or labels do not fit the model.
+
+        Example:
+        ```python
+        images, _ = test.draw(100, seed=0)
+        latents = vae.encode(images)
+        assert latents.shape == (100, vae.latent_dim)
+        ```
         """
         return self.posterior(images, labels, batch_size).mean
 
@@ -427,6 +439,13 @@ class VAE(LatentModel):
 
         Returns:
             `(mean, log_variance)`, two float32 arrays `(n, latent_dim)`.
+
+        Example:
+        ```python
+        images, _ = test.draw(100, seed=0)
+        mean, log_variance = vae.posterior(images)
+        deviation = np.exp(0.5 * log_variance)
+        ```
         """
         arrays = self._checked_arrays(images, labels)
         size = integer("batch_size", batch_size)
@@ -448,6 +467,12 @@ class VAE(LatentModel):
 
         Returns:
             Float32 array like `images`: the mean of the likelihood.
+
+        Example:
+        ```python
+        images, _ = test.draw(16, seed=0)
+        kgan.images.show(kgan.images.paired_grid(images, vae.reconstruct(images)))
+        ```
         """
         return self.decode(self.encode(images, labels, batch_size), labels, batch_size)
 
@@ -475,6 +500,13 @@ class VAE(LatentModel):
 
         Raises:
             ValueError: There is no such latent, or a number is too small.
+
+        Example: the latent that tells most about the images.
+        ```python
+        images, _ = test.draw(100, seed=0)
+        latent = int(np.argmax(vae.kl_per_latent(images)))
+        kgan.images.show(vae.traverse(latent, n=4, steps=8, seed=1))
+        ```
         """
         n, steps = integer("n", n), integer("steps", steps, least=2)
         if integer("latent", latent, least=0) >= self.latent_dim:
@@ -499,6 +531,13 @@ class VAE(LatentModel):
         Returns:
             Float64 array `(latent_dim,)`, in nats: the mean KL divergence of each latent's
             posterior from the prior. Their sum is `kl` in the logs.
+
+        Example:
+        ```python
+        images, _ = test.draw(100, seed=0)
+        nats = vae.kl_per_latent(images)
+        print(f"{np.sum(nats > 0.1)} of {vae.latent_dim} latents are in use.")
+        ```
         """
         mean, log_variance = (
             np.asarray(each, "float64") for each in self.posterior(images, labels, batch_size)
@@ -529,6 +568,13 @@ class VAE(LatentModel):
 
         Raises:
             ValueError: The images or labels do not fit the model, or `samples` is less than 1.
+
+        Example:
+        ```python
+        images, _ = test.draw(100, seed=0)
+        nats = -vae.log_prob(images, samples=10)
+        unlikely = images[np.argsort(nats)[-8:]]
+        ```
 
         Reference:
             [Burda et al., 2016](https://arxiv.org/abs/1509.00519).

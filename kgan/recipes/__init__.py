@@ -17,7 +17,13 @@ DEFAULT = "dcgan_r1"
 
 
 def names() -> list[str]:
-    """The names that `get` knows."""
+    """The names that `get` knows.
+
+    Example:
+    ```python
+    assert "dcgan_r1" in kgan.recipes.names()
+    ```
+    """
     return list(RECIPES)
 
 

@@ -113,6 +113,12 @@ class Recipe:
         Raises:
             ValueError: A name or an option in the recipe is unknown, a recipe that needs labels
                 got no `num_classes`, or the networks cannot have that shape.
+
+        Example:
+        ```python
+        recipe = kgan.recipes.get("dcgan_r1")
+        gan = recipe.build((28, 28, 1), seed=0)
+        ```
         """
         if self.needs == "labels" and num_classes is None:
             raise ValueError(

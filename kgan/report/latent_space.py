@@ -51,6 +51,12 @@ def latent_space(model: Encodes, dataset: ImageDataset, seed: int = 0) -> Latent
 
     Returns:
         A `LatentSpace`, with a grid of images if the model has two latents and `decode`.
+
+    Example:
+    ```python
+    space = kgan.report.latent_space(vae, test)
+    page = kgan.report.write_report("report", model="vae", dataset="mnist", latents=space)
+    ```
     """
     images, labels = dataset.draw(min(_POINTS, len(dataset.images)), seed)
     options = as_options(labels_of(model, labels))
@@ -93,6 +99,12 @@ def interpolation(model: Any, seed: int = 0) -> Pictures | None:
 
     Returns:
         uint8 `(paths, steps, height, width, channels)`; None if the model has no `interpolate`.
+
+    Example:
+    ```python
+    paths = kgan.report.interpolation(gan)
+    page = kgan.report.write_report("report", model="gan", dataset="mnist", interpolation=paths)
+    ```
     """
     if not isinstance(model, Interpolates):
         return None
@@ -107,6 +119,13 @@ def path_names(model: Any) -> list[str]:
 
     Returns:
         Strings, one for each path; none if the model is unconditional or has no `interpolate`.
+
+    Example:
+    ```python
+    picture = kgan.images.show(
+        kgan.report.interpolation(gan), row_names=kgan.report.path_names(gan)
+    )
+    ```
     """
     labels = labels_for(model, _PATHS) if isinstance(model, Interpolates) else None
     return [] if labels is None else names_of(labels)

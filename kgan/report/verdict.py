@@ -97,6 +97,12 @@ def verdict(
 
     Returns:
         `Finding`s, the worst first. Metrics without a floor have none.
+
+    Example:
+    ```python
+    for finding in kgan.report.verdict(kgan.evaluate(gan, train)):
+        print(f"{finding.tone}: {finding.text}")
+    ```
     """
     found = [*_of_likelihood(likelihood)]
     if evaluation is not None:

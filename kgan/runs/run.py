@@ -299,8 +299,9 @@ def load(path: str | os.PathLike[str], **options: Any) -> GenerativeModel:
 
     Example:
     ```python
-    model = kgan.load("runs/mnist-dcgan_r1-001")
-    images = model.generate(64, seed=1)
+    gan.save("gan.keras")
+    model = kgan.load("gan.keras")  # or the directory of a run: "runs/mnist-dcgan_r1-001"
+    assert np.array_equal(model.generate(4, seed=1), gan.generate(4, seed=1))
     ```
     """
     if not isinstance(path, (str, os.PathLike)):

@@ -34,6 +34,12 @@ class BatchSpec:
         needs_labels: Whether every image has a label.
         num_classes: Integer, labels are below it; None where that is not known.
         divisors: Numbers that divide the size of every batch.
+
+    Example:
+    ```python
+    spec = kgan.training.BatchSpec((None, 28, 28, 1), "encoder", value_range=(-1.0, 1.0))
+    assert spec.limits == (-1.5, 1.5)
+    ```
     """
 
     shape: Shape

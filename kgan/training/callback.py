@@ -12,6 +12,24 @@ class Callback(keras.callbacks.Callback):
     have are not called.
 
     In a custom loop, through `keras.callbacks.CallbackList`, only Keras's own hooks are called.
+
+    Example: a count of batches that a resumed training continues.
+    ```python
+    class BatchCount(kgan.training.Callback):
+        count = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.count += 1
+
+        def get_state(self):
+            return {"count": self.count}
+
+        def set_state(self, state):
+            self.count = state["count"]
+
+
+    gan.fit(train, callbacks=[BatchCount()])
+    ```
     """
 
     saves = False

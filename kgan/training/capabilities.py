@@ -102,6 +102,12 @@ def classes_of(model: Any) -> int | None:
 
     Raises:
         ValueError: The model says that it is conditional, and does not know its classes.
+
+    Example:
+    ```python
+    assert kgan.training.capabilities.classes_of(gan) == 10
+    assert kgan.training.capabilities.classes_of(vae) is None
+    ```
     """
     count = getattr(model, "num_classes", None)
     if count is None and getattr(model, "is_conditional", False):
@@ -114,5 +120,12 @@ def classes_of(model: Any) -> int | None:
 
 
 def is_conditional(model: Any) -> bool:
-    """Returns whether `generate` of a model takes labels."""
+    """Returns whether `generate` of a model takes labels.
+
+    Example:
+    ```python
+    assert kgan.training.capabilities.is_conditional(gan)
+    assert not kgan.training.capabilities.is_conditional(vae)
+    ```
+    """
     return bool(getattr(model, "is_conditional", getattr(model, "num_classes", None) is not None))

@@ -124,10 +124,13 @@ def register(*log_names: LogName) -> None:
 
     Example:
     ```python
-    kgan.training.log_names.register(
-        LogName("codebook_loss", "codebook", LOSSES, order=20),
-        LogName("codes_used", "codes", "Codes used", order=10),
+    from kgan.training import log_names
+
+    log_names.register(
+        log_names.LogName("codebook_loss", "codebook", log_names.LOSSES, order=20),
+        log_names.LogName("codes_used", "codes", "Codes used", order=10),
     )
+    assert log_names.describe("codes_used").panel == "Codes used"
     ```
     """
     for each in log_names:
@@ -169,6 +172,12 @@ def describe(name: str) -> LogName:
 
     Returns:
         Its `LogName`, which is made up from the name if no family registered it.
+
+    Example:
+    ```python
+    log = kgan.training.log_names.describe("val_generator_loss")
+    assert (log.label, log.panel) == ("held-out generator", "Losses")
+    ```
     """
     if name in _TABLE:
         return _TABLE[name]
@@ -179,7 +188,13 @@ def describe(name: str) -> LogName:
 
 
 def held_out(label: str) -> str:
-    """The label of the same log of held-out data."""
+    """The label of the same log of held-out data.
+
+    Example:
+    ```python
+    assert kgan.training.log_names.held_out("generator") == "held-out generator"
+    ```
+    """
     return f"held-out {label}"
 
 
@@ -193,6 +208,13 @@ def in_panels(names: Iterable[str]) -> dict[str, list[LogName]]:
         `LogName`s by the titles of their panels. Panels and the names within them come in the order
         of the table, names that are not registered after them, and within a panel held-out names
         last. The panel of gradient norms is the last one.
+
+    Example:
+    ```python
+    panels = kgan.training.log_names.in_panels(gan.log_names())
+    for title, logs in panels.items():
+        print(title, [log.label for log in logs])
+    ```
     """
     places = {name: place for place, name in enumerate(_TABLE)}
 
@@ -223,5 +245,11 @@ def _made_up(name: str) -> LogName:
 
 
 def headline(title: str) -> str:
-    """The title with its first letter as a capital; the others stay as they are."""
+    """The title with its first letter as a capital; the others stay as they are.
+
+    Example:
+    ```python
+    assert kgan.training.log_names.headline("codes in use") == "Codes in use"
+    ```
+    """
     return title[:1].upper() + title[1:]

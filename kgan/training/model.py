@@ -229,6 +229,12 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         Args:
             name: String, one of `networks`.
             averaged: Whether the average is wanted.
+
+        Example:
+        ```python
+        gan.compile(ema_decay=0.99)
+        assert gan.network_in_use("generator") is not gan.generator  # its average
+        ```
         """
         average = self._averages.get(name)
         return getattr(self, name) if average is None or not averaged else average.network
@@ -526,6 +532,12 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
                 and when the batch arrives for other data.
             tensorflow.errors.InvalidArgumentError: The same in a batch of a `tf.data.Dataset`.
             TypeError: `sample_weight` or `class_weight` is given, or the data come with weights.
+
+        Example:
+        ```python
+        history = gan.fit(train, epochs=20, validation_data=test)
+        print(history.history["val_generator_loss"])
+        ```
         """
         check_weights(sample_weight=sample_weight, class_weight=class_weight)
         y = as_array(y)
@@ -683,6 +695,12 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
         The same images get the same noise each time, so a change in the results is a change of the
         networks. For that, an ImageDataset is read as in its epoch 0.
+
+        Example:
+        ```python
+        logs = gan.evaluate(test, return_dict=True)
+        print(logs["discriminator_accuracy"])
+        ```
         """
         self._assert_compile_called("evaluate")  # Keras does not on PyTorch
         check_weights(sample_weight=sample_weight)
@@ -722,6 +740,12 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             ValueError: The batch does not fit the networks, labels are missing or out of range, or
                 it cannot be split as `compile` was told.
             TypeError: Weights are given.
+
+        Example:
+        ```python
+        for images, labels in train:
+            logs = gan.train_on_batch(images, labels, return_dict=True)
+        ```
         """
         check_weights(sample_weight=sample_weight, class_weight=class_weight)
         x, y = self._one_batch(x, y, training=True)
@@ -737,6 +761,11 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
         On several devices each gets its part of the batch, as in `evaluate`. The logs are of this
         batch alone. The arguments are those of `train_on_batch`.
+
+        Example:
+        ```python
+        logs = gan.test_on_batch(*test[0], return_dict=True)
+        ```
         """
         check_weights(sample_weight=sample_weight)
         x, y = self._one_batch(x, y, training=False)
@@ -831,6 +860,12 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
         Raises:
             ValueError: The file would be of Keras's old format.
+
+        Example:
+        ```python
+        gan.save("gan.keras")
+        gan = kgan.load("gan.keras")
+        ```
         """
         if str(filepath).endswith((".h5", ".hdf5")):
             raise ValueError(

@@ -21,7 +21,13 @@ SOLE_ROLE = "model"
 
 
 def optimizer_argument(role: str) -> str:
-    """The name of the argument of `compile` that takes the optimizer of a role."""
+    """The name of the argument of `compile` that takes the optimizer of a role.
+
+    Example:
+    ```python
+    assert kgan.training.optimizer_argument("generator") == "generator_optimizer"
+    ```
+    """
     return "optimizer" if role == SOLE_ROLE else f"{role}_optimizer"
 
 
@@ -50,7 +56,8 @@ class Optimizers(keras.optimizers.Optimizer):
     optimizers = kgan.training.Optimizers(
         {"generator": keras.optimizers.Adam(2e-4), "discriminator": keras.optimizers.Adam(4e-4)}
     )
-    optimizers.learning_rate = 1e-4  # the discriminator's is 2e-4 now
+    optimizers.learning_rate = 1e-4
+    assert np.isclose(optimizers["discriminator"].learning_rate, 2e-4)  # the ratio stays
     ```
     """
 
