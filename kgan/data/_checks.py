@@ -9,6 +9,7 @@ import pathlib
 import random
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import keras
@@ -27,7 +28,8 @@ _PACKAGE = str(pathlib.Path(__file__).parent)
 
 # 4-bit pixels, such as scikit-learn's digits, go up to 15 or 16.
 _SUSPICIOUSLY_LOW = 16
-_IMAGES_AT_ONCE = 256
+_BYTES_AT_ONCE = 1 << 18
+_MOST_BYTES = 1 << 28
 
 
 class DataWarning(UserWarning):
@@ -99,7 +101,7 @@ def _conversion(low: float, high: float, kind: str) -> str:
 
 def _warn_of_channels_first(shape: tuple[int, ...]) -> None:
     if len(shape) == 4 and shape[1] <= 4 < min(shape[2:]):
-        _warn(
+        warn_of_data(
             "Expected images (N, H, W, C), channels last. Received: shape "
             f"{shape}, which is read as {shape[1]} x {shape[2]} pixels with {shape[3]} channels. "
             "If the channels come first, pass images.transpose(0, 2, 3, 1)."
@@ -107,24 +109,29 @@ def _warn_of_channels_first(shape: tuple[int, ...]) -> None:
 
 
 def warn_of_low_levels(images: Pictures) -> None:
-    """Warns if all pixels are nearly black, as they are on a scale of 0 to 1 or 0 to 16."""
+    """Warns if all pixels are nearly black, as they are on a scale of 0 to 1 or 0 to 16.
+
+    Of very many pixels it looks at a part, since they may be on disk.
+    """
     highest = 0
+    at_once = max(_BYTES_AT_ONCE // images[0].nbytes, 1)
+    step = at_once * -(-images.nbytes // _MOST_BYTES)
     # Images of the right scale end this after the first block.
-    for first in range(0, len(images), _IMAGES_AT_ONCE):
-        highest = max(highest, int(images[first : first + _IMAGES_AT_ONCE].max()))
+    for first in range(0, len(images), step):
+        highest = max(highest, int(images[first : first + at_once].max()))
         if highest > _SUSPICIOUSLY_LOW:
             return
     if highest > 0:
         scale = f"images * {255 // highest}"
         if 255 % highest:
             scale = f"np.round(images * (255 / {highest})).astype('uint8')"
-        _warn(
+        warn_of_data(
             "Expected uint8 images with pixels from 0 (black) to 255 (white). Received: "
             f"values from 0 to {highest}, which become nearly black. Pass {scale}."
         )
 
 
-def _warn(message: str) -> None:
+def warn_of_data(message: str) -> None:
     """Warns at the line outside kgan.data that made the dataset."""
     level = 1
     frame = sys._getframe()
@@ -208,11 +215,31 @@ def _warn_of_missing_classes(labels: Labels, num_classes: int) -> None:
     numbered = f"labels - {lowest}"
     if missing != lowest:  # classes are missing between others
         numbered = "np.unique(labels, return_inverse=True)[1]"
-    _warn(
+    warn_of_data(
         "Expected labels that count classes from 0, each with images. Received: labels from "
         f"{lowest} to {num_classes - 1}, without images of class {first}{others}. Pass {numbered}, "
         f"or num_classes={num_classes} to keep the numbers."
     )
+
+
+def checked_class_names(
+    class_names: Sequence[str] | None, num_classes: int | None
+) -> tuple[str, ...] | None:
+    """Returns the names of all classes, or `None` if they have none."""
+    if class_names is None:
+        return None
+    names = (class_names,) if isinstance(class_names, str) else tuple(class_names)
+    if len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            "Expected `class_names` to be different strings. "
+            f"Received: class_names={class_names!r}."
+        )
+    if len(names) != num_classes:
+        raise ValueError(
+            "Expected as many class_names as classes. "
+            f"Received: {len(names)} class_names and {num_classes or 'no'} classes."
+        )
+    return names
 
 
 def checked_value_range(value_range: Any) -> tuple[float, float]:
