@@ -11,8 +11,9 @@ epoch is what training repeats.
 
 Each runs in a process of its own, whose imports are not timed, in interleaved rounds whose order
 turns. All files are read once before, so that they are in the page cache. The results are medians
-and their ratios. With `--large N`, N pictures of 500x400 pixels are made and read at 64x64 instead,
-cut to the middle. With `--decoders`, the decoders alone are compared, in one thread.
+and their ratios, and the processor seconds of both passes, which other programs disturb less. With
+`--large N`, N pictures of 500x400 pixels are made and read at 64x64 instead, cut to the middle.
+With `--decoders`, the decoders alone are compared, in one thread.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import io
 import json
 import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -38,7 +40,7 @@ PROCESSES = 2
 def files_of(directory: pathlib.Path) -> list[tuple[str, int]]:
     """The path and the class of each picture."""
     found = []
-    for label, name in enumerate(sorted(os.listdir(directory))):
+    for label, name in enumerate(sorted(path.name for path in directory.iterdir())):
         with os.scandir(directory / name) as entries:
             found += [(entry.path, label) for entry in entries]
     return sorted(found)
@@ -48,7 +50,7 @@ def kgan_passes(directory: pathlib.Path, size: int) -> Callable[[], Iterable[Any
     import kgan  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as cache:
-        return kgan.data.load_image_folder(  # type: ignore[return-value]
+        return kgan.data.load_image_folder(
             directory, size, batch_size=BATCH_SIZE, seed=0, cache_dir=cache, verbose=False
         ).__iter__
 
@@ -103,8 +105,14 @@ def torch_passes(directory: pathlib.Path, size: int) -> Callable[[], Iterable[An
 WAYS = {"kgan": kgan_passes, "Keras": keras_passes, "PyTorch": torch_passes}
 
 
-def measure(way: str, directory: pathlib.Path, size: int) -> tuple[float, float]:
-    """Seconds of the first pass, and of the second."""
+def processor_seconds() -> float:
+    """Those that this process and its children have used."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(sum(resource.getrusage(kind)[:2]) for kind in kinds)
+
+
+def measure(way: str, directory: pathlib.Path, size: int) -> list[float]:
+    """Seconds of the first pass, of the second, and of the processors for both."""
     if way == "PyTorch":
         import torch  # noqa: PLC0415
 
@@ -115,6 +123,7 @@ def measure(way: str, directory: pathlib.Path, size: int) -> tuple[float, float]
 
         keras.ops.zeros(1)  # the backend starts
         _ = kgan.data.load_image_folder
+    used = processor_seconds()
     start = time.perf_counter()
     passes = WAYS[way](directory, size)
     seconds = []
@@ -124,20 +133,21 @@ def measure(way: str, directory: pathlib.Path, size: int) -> tuple[float, float]
         now = time.perf_counter()
         seconds.append(now - start)
         start = now
-    return seconds[0], seconds[1]
+    del passes, _batch  # ends the processes that PyTorch keeps, so that they are counted
+    return [*seconds, processor_seconds() - used]
 
 
-def measure_in_process(way: str, directory: pathlib.Path, size: int) -> tuple[float, float]:
+def measure_in_process(way: str, directory: pathlib.Path, size: int) -> list[float]:
     command = [sys.executable, __file__, str(directory), "--size", str(size), "--only", way]
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
-    first, later = json.loads(done.stdout.splitlines()[-1])
-    return first, later
+    seconds: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return seconds
 
 
 def compare(directory: pathlib.Path, size: int, rounds: int) -> None:
     count = len([pathlib.Path(path).read_bytes() for path, _ in files_of(directory)])
-    times: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+    times: dict[str, list[list[float]]] = {way: [] for way in WAYS}
     order = list(WAYS)
     for _ in range(rounds):
         for way in order:
@@ -148,12 +158,15 @@ def compare(directory: pathlib.Path, size: int, rounds: int) -> None:
         way: [statistics.median(part) for part in zip(*each, strict=True)]
         for way, each in times.items()
     }
-    for way, (first, later) in medians.items():
-        ratios = [mine / kgans for mine, kgans in zip((first, later), medians["kgan"], strict=True)]
-        print(
-            f"{way:8} first pass {first:7.2f} s   {ratios[0]:5.1f}x kgan's"
-            f"   later epoch {later:8.3f} s   {ratios[1]:6.1f}x kgan's"
-        )
+    print(
+        f"{'':8}" + "".join(f"{name:>24}" for name in ("first pass", "later epoch", "processors"))
+    )
+    for way, seconds in medians.items():
+        cells = [
+            f"{mine:10.3f} s {mine / kgans:10.1f}x"
+            for mine, kgans in zip(seconds, medians["kgan"], strict=True)
+        ]
+        print(f"{way:8}" + "".join(cells))
 
 
 def make_large(directory: pathlib.Path, count: int) -> None:

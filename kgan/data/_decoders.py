@@ -4,13 +4,14 @@ They are not `multiprocessing`'s: forking is unsafe after TensorFlow or JAX has 
 spawning runs the main script again, which fails in scripts without a `__main__` guard.
 """
 
+import contextlib
 import os
 import pickle
 import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -49,17 +50,20 @@ class Chunk(NamedTuple):
 
 Done: TypeAlias = tuple[Chunk, list[Fault]]
 
+_Queue = queue.SimpleQueue
+
 
 def decode_chunks(
     chunks: Sequence[Chunk], target: Target, path: Path, processes: int
-) -> Iterator[Done]:
-    """Decodes chunks of pictures into a file.
+) -> Generator[Done, None, None]:
+    """Decodes chunks of pictures into a file, in this process and in others.
 
     Args:
         chunks: The chunks.
         target: The form of the pictures.
         path: The file, which exists.
-        processes: Integer, the processes to start. With 0, this process decodes.
+        processes: Integer, the processes that decode. This one is one of them: it has nothing else
+            to do, and the others take a moment to start.
 
     Yields:
         Each chunk with its faults, as soon as it is in the file; the order is that of completion.
@@ -68,33 +72,39 @@ def decode_chunks(
         OSError: The file cannot be written.
         RuntimeError: A process ended unexpectedly.
     """
-    if processes and chunks and sys.executable:
-        yield from _in_processes(chunks, target, path, min(processes, len(chunks)))
-        return
-    for chunk in chunks:
-        yield chunk, _decoding.decode_chunk(chunk.pictures, target, str(path), chunk.offset)
-
-
-def _in_processes(
-    chunks: Sequence[Chunk], target: Target, path: Path, count: int
-) -> Iterator[Done]:
-    left: queue.SimpleQueue[Chunk] = queue.SimpleQueue()
+    left: _Queue[Chunk] = queue.SimpleQueue()
     for chunk in chunks:
         left.put(chunk)
-    done: queue.SimpleQueue[Done | BaseException] = queue.SimpleQueue()
+    done: _Queue[Done | Exception] = queue.SimpleQueue()
+    others = min(processes, len(chunks)) - 1 if sys.executable else 0
     workers: list[_Worker] = []
     try:
-        workers.extend(_Worker(target, path) for _ in range(count))
+        workers.extend(_Worker(target, path) for _ in range(others))
         for worker in workers:
             threading.Thread(target=worker.work, args=(left, done), daemon=True).start()
         for _ in chunks:
-            item = done.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+            yield _next_done(left, done, target, path)
     finally:
         for worker in workers:
             worker.stop()
+
+
+def _next_done(
+    left: "_Queue[Chunk]", done: "_Queue[Done | Exception]", target: Target, path: Path
+) -> Done:
+    """A chunk that another process finished, or one that this process decodes now."""
+    try:
+        item = done.get_nowait()
+    except queue.Empty:
+        try:
+            chunk = left.get_nowait()
+        except queue.Empty:
+            item = done.get()
+        else:
+            return chunk, _decoding.decode_chunk(chunk.pictures, target, str(path), chunk.offset)
+    if isinstance(item, Exception):
+        raise item
+    return item
 
 
 class _Worker:
@@ -110,8 +120,8 @@ class _Worker:
 
     def work(
         self,
-        left: "queue.SimpleQueue[Chunk]",
-        done: "queue.SimpleQueue[Done | BaseException]",
+        left: "_Queue[Chunk]",
+        done: "_Queue[Done | Exception]",
     ) -> None:
         """Has the process decode chunks while there are any."""
         try:
@@ -136,8 +146,8 @@ class _Worker:
             first, last = (shown(chunk.pictures[place].path) for place in (0, -1))
             raise RuntimeError(
                 "Expected the process that decodes pictures to finish. Received: it ended with "
-                f"status {self._process.wait()}, at one of {first} to {last}. Pass processes=0 "
-                "to see its error, and check the memory that is free."
+                f"status {self._process.wait()}, at one of {first} to {last}. Pass processes=1 "
+                "to decode in this one, and check the memory that is free."
             ) from error
         if isinstance(answer, OSError):
             raise answer
@@ -149,10 +159,8 @@ class _Worker:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                try:
+                with contextlib.suppress(BrokenPipeError):  # a request that was half sent
                     pipe.close()
-                except BrokenPipeError:  # of a request that was not sent to its end
-                    pass
 
 
 def shown(path: str) -> str:

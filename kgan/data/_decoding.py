@@ -22,7 +22,7 @@ from typing import IO, Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
@@ -136,7 +136,7 @@ def decode_chunk(
     try:
         with open(path, "rb+", buffering=0) as file:  # noqa: PTH123 (a string, from another process)
             file.seek(offset)
-            view = memoryview(pixels).cast("B")
+            view = pixels.reshape(-1).data
             while view:
                 view = view[file.write(view) :]
     except OSError as error:
@@ -167,7 +167,7 @@ def read_unchanged(state: PictureState, max_pixels: int) -> bytes:
 def _of_no_file(path: str) -> PictureError:
     """The error of a path that was not a file when it was listed, such as a broken link."""
     try:
-        mode = os.stat(path).st_mode
+        mode = os.stat(path).st_mode  # noqa: PTH116
     except OSError as error:
         return PictureError(UNREADABLE, error.strerror or str(error))
     if stat.S_ISREG(mode):
@@ -218,6 +218,9 @@ def decode_into(out: Pixels, data: bytes, target: Target) -> None:
 
 def _decode_jpeg(out: Pixels, data: bytes, target: Target) -> bool:
     """Decodes a JPEG file by simplejpeg, if that can: returns whether it did."""
+    turn = _turn(data)
+    if turn is None and target.channels == 3 and _decode_in_place(out, data):
+        return True
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:
@@ -228,18 +231,26 @@ def _decode_jpeg(out: Pixels, data: bytes, target: Target) -> bool:
     if colours != "Gray" and not target.allow_colour:
         raise PictureError(COLOUR, "it has colour")
     # A colour picture becomes grey by Pillow, as those of other formats do.
-    space = "GRAY" if colours == "Gray" and target.channels == 1 else "RGB"
-    turn = _turn(data)
-    if turn is None and (height, width) == out.shape[:2] and (space == "RGB") == (out.shape[2] == 3):
-        return _simplejpeg(data, space, out) is not None
-    pixels = _simplejpeg(data, space)
+    grey = colours == "Gray" and target.channels == 1
+    pixels = _simplejpeg(data, "GRAY" if grey else "RGB")
     if pixels is None:
         return False
-    picture = Image.fromarray(pixels[..., 0] if space == "GRAY" else pixels)
+    picture = Image.fromarray(pixels[..., 0] if grey else pixels)
     if turn is not None:
         picture = picture.transpose(turn)
     out[...] = np.asarray(_resized(_flattened(picture, target), target)).reshape(out.shape)
     return True
+
+
+def _decode_in_place(out: Pixels, data: bytes) -> bool:
+    """Decodes a JPEG file of the right size without a copy: returns whether it did.
+
+    This is the common case of small pictures, where each microsecond counts.
+    """
+    try:
+        return simplejpeg.decode_jpeg(data, "RGB", buffer=out).shape == out.shape
+    except ValueError:  # too large for the array, broken, or only for Pillow
+        return False
 
 
 def _turn(data: bytes) -> Image.Transpose | None:
@@ -253,14 +264,14 @@ def _turn(data: bytes) -> Image.Transpose | None:
         return None
 
 
-def _simplejpeg(data: bytes, space: str, out: Pixels | None = None) -> Pixels | None:
-    """The pixels of a JPEG file, in `out` if given; None if only Pillow can decode it."""
+def _simplejpeg(data: bytes, space: str) -> Pixels | None:
+    """The pixels of a JPEG file; None if only Pillow can decode it."""
     try:
-        return simplejpeg.decode_jpeg(data, space, buffer=out)
+        return simplejpeg.decode_jpeg(data, space)
     except ValueError as error:
         reason = str(error)
     if any(words in reason for words in _HARMLESS):
-        return simplejpeg.decode_jpeg(data, space, buffer=out, strict=False)
+        return simplejpeg.decode_jpeg(data, space, strict=False)
     if any(words in reason for words in _BROKEN):
         raise PictureError(UNREADABLE, reason)
     return None
@@ -281,12 +292,13 @@ def decoded(data: bytes, max_pixels: int) -> Image.Image:
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            check_pixels(*picture.size, max_pixels)
+            check_pixels(picture.width, picture.height, max_pixels)
             picture.load()
-            upright = ImageOps.exif_transpose(picture)
+            turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
+            upright = picture if turn is None else picture.transpose(turn)
     except PictureError:
         raise
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise PictureError(UNREADABLE, "not a JPEG, PNG, WebP, GIF or BMP file") from error
     # Broken files make Pillow's decoders raise errors of many classes.
     except Exception as error:

@@ -44,6 +44,4 @@ def file_of(array: npt.NDArray[Any]) -> MappedFile | None:
     while isinstance(owner.base, np.memmap):
         owner = owner.base
     start = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-    return MappedFile(
-        os.fspath(owner.filename), array.dtype.str, array.shape, owner.offset + start
-    )
+    return MappedFile(os.fspath(owner.filename), array.dtype.str, array.shape, owner.offset + start)

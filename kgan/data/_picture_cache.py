@@ -109,8 +109,8 @@ def decoded_pictures(
         pictures: Their files, in the order of the images.
         options: The form of the images.
         caches: The directory of all caches.
-        processes: Integer, the processes that decode. Defaults to one for each processor, and to
-            none for few pictures.
+        processes: Integer, the processes that decode, this one included. Defaults to one for each
+            processor, and to this one alone for few pictures.
         verbose: Boolean, whether to print what is done.
 
     Returns:
@@ -144,11 +144,16 @@ def _key(folder: Path, pictures: Sequence[PictureState], options: Options) -> tu
     """The names for the place and the options, and for the state of the pictures."""
     root = os.path.realpath(folder)
     place = hashlib.sha256(os.fsencode(f"{_VERSION}\0{root}\0{tuple(options)!r}"))
-    skip = len(os.path.join(folder, ""))
+    skip = _prefix(folder)
     lines = [f"{path[skip:]}\0{size}\0{m}\0{c}\0" for path, size, m, c in pictures]
     state = hashlib.sha256(os.fsencode("".join(lines)))
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", os.path.basename(root))[:40]
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(root).name)[:40]
     return f"{name}-{place.hexdigest()[:12]}", state.hexdigest()[:32]
+
+
+def _prefix(folder: Path) -> int:
+    """The length of what all paths of pictures begin with."""
+    return len(str(folder / "_")) - 1
 
 
 def _opened(cache: Path) -> DecodedPictures | None:
@@ -227,16 +232,14 @@ class _Build:
     def run(self) -> None:
         """Decodes the pictures that are not decoded yet, and completes the cache."""
         plan = self._read_plan()
-        faults: dict[int, str] | None = None
-        while faults is None:
-            if plan is None:
-                plan = self._new_plan()
-                self._begin(plan)
-            try:
-                faults = self._decode(plan)
-            except _ColourError:  # after grey pictures
-                self._options = self._options._replace(channels=3)
-                plan = None
+        if plan is None:
+            plan = self._begin()
+        try:
+            faults = self._decode(plan)
+        except _ColourError:  # the first picture was grey, and this one is not
+            self._options = self._options._replace(channels=3)
+            plan = self._begin()
+            faults = self._decode(plan)
         self._complete(plan, faults)
 
     # The plan.
@@ -278,8 +281,9 @@ class _Build:
         size = target.height * target.width * target.channels
         return _HEADER_SIZE + len(self._pictures) * size
 
-    def _begin(self, plan: _Plan) -> None:
+    def _begin(self) -> _Plan:
         """Makes the files of a new build, if the disk has space for them."""
+        plan = self._new_plan()
         for name in (_JOURNAL, _PLAN, _IMAGES):
             (self._partial / name).unlink(missing_ok=True)
         size = self._file_size(plan.target)
@@ -297,6 +301,7 @@ class _Build:
         saved = {"target": plan.target._asdict(), "rows": plan.rows}
         (self._partial / _PLAN).write_text(json.dumps(saved), "ascii")
         (self._partial / _JOURNAL).touch()
+        return plan
 
     # The pictures.
 
@@ -325,7 +330,12 @@ class _Build:
     def _chunks(self, plan: _Plan) -> list[Chunk]:
         size = plan.target.height * plan.target.width * plan.target.channels
         return [
-            Chunk(number, first, self._pictures[first : first + plan.rows], _HEADER_SIZE + first * size)
+            Chunk(
+                number,
+                first,
+                self._pictures[first : first + plan.rows],
+                _HEADER_SIZE + first * size,
+            )
             for number, first in enumerate(range(0, len(self._pictures), plan.rows))
         ]
 
@@ -407,7 +417,7 @@ class _Build:
         if faults:
             _close_gaps(images, len(self._pictures), plan.target, sorted(faults))
         _sync(images)
-        skip = len(os.path.join(self._folder, ""))
+        skip = _prefix(self._folder)
         index = {
             "version": _VERSION,
             "directory": str(self._folder),
@@ -472,10 +482,11 @@ class _Journal:
 def _processes(pictures: int) -> int:
     """How many processes decode so many pictures."""
     if pictures < _FEW_PICTURES:
-        return 0
-    if sys.platform == "linux":
+        return 1
+    try:
         return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1
 
 
 def _header(count: int, target: Target) -> bytes:

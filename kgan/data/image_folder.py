@@ -1,8 +1,10 @@
 """Data sets from a folder of pictures, decoded once into a memory map."""
 
+import itertools
+import operator
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -91,8 +93,8 @@ def load_image_folder(
         cache_dir: Path of the directory for caches. Defaults to `None`:
             `~/.keras/datasets/kgan/image_folders`, or the same below the environment variable
             `KERAS_HOME`.
-        processes: Integer, the processes that decode; 0 decodes in this one. The result is the
-            same. Defaults to `None`: one for each processor, or none for few pictures.
+        processes: Integer, the processes that decode, this one included. It does not change the
+            images. Defaults to `None`: one for each processor, or this one alone for few pictures.
         verbose: Boolean, whether to print the size of the cache before it is made, and progress.
             Defaults to `True`.
         **dataset_options: Arguments of `kgan.data.ImageDataset`: `batch_size`, `shuffle`, `seed`,
@@ -140,7 +142,7 @@ def load_image_folder(
     )
     _checked_choice("on_unreadable", on_unreadable, ("error", "skip"))
     if processes is not None:
-        integer("processes", processes, 0)
+        integer("processes", processes, 1)
     listing = list_pictures(folder, labels, class_names)
     caches = cache_directory("image_folders") if cache_dir is None else Path(cache_dir).expanduser()
     decoded = decoded_pictures(folder, listing.pictures, options, caches, processes, verbose)
@@ -188,23 +190,22 @@ def list_pictures(
     root = str(folder)
     inside, folders = _scan(root)
     identity = _identity(root)
-    below = {
-        os.path.basename(path): sorted(_below(path, (identity,))) for path in sorted(folders)
-    }
+    below = {Path(path).name: _in_order(_below(path, (identity,))) for path in sorted(folders)}
     if not inside and not any(below.values()):
         raise ValueError(
             f"Expected pictures ({', '.join(EXTENSIONS)}) in {shown(root)} or in folders of it. "
             f"Received: {_content(folder)}."
         )
     if not labels:
-        return Listing(sorted([*inside, *(one for each in below.values() for one in each)]), None, None)
+        everything = itertools.chain(inside, *below.values())
+        return Listing(_in_order(everything), None, None)
     if not any(below.values()):
         if class_names is not None:
             raise ValueError(
                 f"Expected a folder for each of class_names in {shown(root)}. Received: pictures "
                 "without folders. Leave class_names out."
             )
-        return Listing(sorted(inside), None, None)
+        return Listing(_in_order(inside), None, None)
     if inside:
         raise ValueError(
             "Expected all pictures in folders, one for each class, or none. Received: "
@@ -254,6 +255,10 @@ def _below(folder: str, ancestors: tuple[tuple[int, int], ...]) -> Iterator[Pict
         pictures, folders = _scan(current)
         yield from pictures
         left.extend((path, (*above, identity)) for path in folders)
+
+
+def _in_order(pictures: Iterable[PictureState]) -> list[PictureState]:
+    return sorted(pictures, key=operator.itemgetter(0))
 
 
 def _identity(folder: str) -> tuple[int, int]:
