@@ -5,8 +5,12 @@ import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
 
 
 @contextlib.contextmanager
@@ -53,6 +57,33 @@ def remove_unfinished(directory: Path, names: str) -> None:
     for leftover in directory.glob(".*"):
         if re.fullmatch(rf"\.[0-9a-f]{{8}}-({names})", leftover.name):
             leftover.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """A context that locks a directory against other processes.
+
+    The lock ends with the process, however that ends. On Windows, and on file systems without
+    locks, it does nothing.
+
+    Raises:
+        BlockingIOError: Another process has the lock.
+    """
+    if sys.platform == "win32":
+        yield
+    else:
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise
+        except OSError:  # the file system has no locks
+            pass
+        try:
+            yield
+        finally:
+            os.close(descriptor)
 
 
 def cache_directory(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Data sets: MNIST and others by name, batches of your own images, and IDX files.
+"""Data sets: MNIST and others by name, folders of pictures, batches of arrays, and IDX files.
 
 Names are imported when they are first used, so that IDX files can be read without Keras.
 """
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from kgan.data.digits import load_digits
     from kgan.data.idx import idx_header, read_idx, read_idx_images, read_idx_labels, write_idx
     from kgan.data.image_dataset import ImageDataset
+    from kgan.data.image_folder import load_image_folder
     from kgan.data.mnist import load_fashion_mnist, load_kmnist, load_mnist, load_stacked_mnist
     from kgan.data.registry import DATASETS, load_dataset
     from kgan.data.stacked import StackedImageDataset
@@ -27,6 +28,7 @@ __all__ = [
     "load_dataset",
     "load_digits",
     "load_fashion_mnist",
+    "load_image_folder",
     "load_kmnist",
     "load_mnist",
     "load_stacked_mnist",
@@ -41,6 +43,7 @@ _MODULES = {
     "digits": ("load_digits",),
     "idx": ("idx_header", "read_idx", "read_idx_images", "read_idx_labels", "write_idx"),
     "image_dataset": ("ImageDataset",),
+    "image_folder": ("load_image_folder",),
     "mnist": ("load_fashion_mnist", "load_kmnist", "load_mnist", "load_stacked_mnist"),
     "registry": ("DATASETS", "load_dataset"),
     "stacked": ("StackedImageDataset",),

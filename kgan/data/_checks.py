@@ -6,6 +6,7 @@ Valid data that look like a mistake cause a `DataWarning`.
 import math
 import operator
 import random
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import keras
@@ -24,7 +25,8 @@ _DTYPES = ("float32", "float16", "bfloat16")
 
 # 4-bit pixels, such as scikit-learn's digits, go up to 15 or 16.
 _SUSPICIOUSLY_LOW = 16
-_IMAGES_AT_ONCE = 256
+_BYTES_AT_ONCE = 1 << 18
+_MOST_BYTES = 1 << 28
 
 
 class DataWarning(UserWarning):
@@ -105,11 +107,16 @@ def _warn_of_channels_first(shape: tuple[int, ...]) -> None:
 
 
 def warn_of_low_levels(images: Pictures) -> None:
-    """Warns if all pixels are nearly black, as they are on a scale of 0 to 1 or 0 to 16."""
+    """Warns if all pixels are nearly black, as they are on a scale of 0 to 1 or 0 to 16.
+
+    Of very many pixels it looks at a part, since they may be on disk.
+    """
     highest = 0
+    at_once = max(_BYTES_AT_ONCE // images[0].nbytes, 1)
+    step = at_once * -(-images.nbytes // _MOST_BYTES)
     # Images of the right scale end this after the first block.
-    for first in range(0, len(images), _IMAGES_AT_ONCE):
-        highest = max(highest, int(images[first : first + _IMAGES_AT_ONCE].max()))
+    for first in range(0, len(images), step):
+        highest = max(highest, int(images[first : first + at_once].max()))
         if highest > _SUSPICIOUSLY_LOW:
             return
     if highest > 0:
@@ -203,6 +210,26 @@ def _warn_of_missing_classes(labels: Labels, num_classes: int) -> None:
         f"or num_classes={num_classes} to keep the numbers.",
         DataWarning,
     )
+
+
+def checked_class_names(
+    class_names: Sequence[str] | None, num_classes: int | None
+) -> tuple[str, ...] | None:
+    """Returns the names of all classes, or `None` if they have none."""
+    if class_names is None:
+        return None
+    names = (class_names,) if isinstance(class_names, str) else tuple(class_names)
+    if len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            "Expected `class_names` to be different strings. "
+            f"Received: class_names={class_names!r}."
+        )
+    if len(names) != num_classes:
+        raise ValueError(
+            "Expected as many class_names as classes. "
+            f"Received: {len(names)} class_names and {num_classes or 'no'} classes."
+        )
+    return names
 
 
 def checked_value_range(value_range: Any) -> tuple[float, float]:

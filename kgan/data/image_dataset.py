@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from kgan import _core
 from kgan._arguments import integer
-from kgan.data import _checks
+from kgan.data import _checks, _mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from kgan._typing import Images, Labels, Pictures
     from kgan.data._checks import Binarization
@@ -69,7 +69,8 @@ class ImageDataset(keras.utils.PyDataset):
       the other two.
 
     The images are not copied, unless they are not C-contiguous. Do not write to them while the
-    dataset is in use.
+    dataset is in use. They may be a memory map, such as `np.load("images.npy", mmap_mode="r")`, and
+    larger than memory. A pickled dataset then names the file instead of holding the images.
 
     Args:
         images: Integer, uint8 array of shape `(N, H, W)` or `(N, H, W, C)`.
@@ -99,6 +100,8 @@ class ImageDataset(keras.utils.PyDataset):
             Defaults to `10`.
         binarize: String, `"dynamic"`, `"static"` or `"threshold"`. Defaults to `None`: pixels keep
             their levels.
+        class_names: Strings, the names of all classes. Defaults to `None`: the classes have numbers
+            only.
 
     Raises:
         ValueError: An argument is outside the limits above, the numbers of images and labels
@@ -140,13 +143,17 @@ class ImageDataset(keras.utils.PyDataset):
         use_multiprocessing: bool = False,
         max_queue_size: int = 10,
         binarize: Binarization | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__(
             workers=workers, use_multiprocessing=use_multiprocessing, max_queue_size=max_queue_size
         )
         self._images = _checks.checked_images(images)
         self._labels = None if labels is None else _checks.checked_labels(labels, self._images)
+        if num_classes is None and class_names is not None and self._labels is not None:
+            num_classes = len(class_names)
         self._num_classes = _checks.checked_num_classes(num_classes, self._labels)
+        self._class_names = _checks.checked_class_names(class_names, self._num_classes)
         self._batch_size = integer("batch_size", batch_size, 1)
         self._shuffle = bool(shuffle)
         self._drop_remainder = bool(drop_remainder)
@@ -178,11 +185,13 @@ class ImageDataset(keras.utils.PyDataset):
 
     def __getstate__(self) -> dict[str, object]:
         made_again = {"_lock", "_levels", "_permutations", "_served", "_in_keras_epoch"}
-        return {name: value for name, value in vars(self).items() if name not in made_again}
+        state = {name: value for name, value in vars(self).items() if name not in made_again}
+        state["_images"] = _mapping.file_of(self._images) or self._images
+        return state
 
     def __setstate__(self, state: dict[str, object]) -> None:
         for name, value in state.items():
-            setattr(self, name, value)
+            setattr(self, name, value.open() if isinstance(value, _mapping.MappedFile) else value)
         self._set_up()
 
     def __repr__(self) -> str:
@@ -213,6 +222,11 @@ class ImageDataset(keras.utils.PyDataset):
     def num_classes(self) -> int | None:
         """Number of classes, or `None` if there are no labels."""
         return self._num_classes
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of all classes, or `None` if they have none."""
+        return self._class_names
 
     @property
     def batch_size(self) -> int:

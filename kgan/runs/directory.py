@@ -4,14 +4,11 @@ import contextlib
 import itertools
 import os
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from kgan._files import held as _held
 from kgan._files import remove_unfinished as _remove_unfinished
-
-if sys.platform != "win32":
-    import fcntl
 
 MODEL = "model.keras"
 CONFIG = "config.json"
@@ -47,32 +44,20 @@ def new_directory(root: str | os.PathLike[str], dataset: str, recipe: str) -> Pa
 
 @contextlib.contextmanager
 def held(directory: Path) -> Iterator[None]:
-    """A context that locks the directory: two processes would mix their files.
-
-    The lock ends with the process, however that ends. On Windows, and on file systems without
-    locks, it does nothing.
+    """A context that locks the directory, as `kgan._files.held`: two processes would mix files.
 
     Raises:
         BlockingIOError: Another process has the lock.
     """
-    if sys.platform == "win32":
-        yield
-    else:
-        descriptor = os.open(directory, os.O_RDONLY)
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(_held(directory))
         except BlockingIOError as error:
-            os.close(descriptor)
             raise BlockingIOError(
                 f"Expected a directory that no other process trains in. Received: {directory}, in "
                 "which one does. Wait until it ends, or give another --output."
             ) from error
-        except OSError:  # the file system has no locks
-            pass
-        try:
-            yield
-        finally:
-            os.close(descriptor)
+        yield
 
 
 def check_is_free(directory: Path) -> None:
