@@ -36,6 +36,10 @@ def gather(
     pad_to: tuple[int, int] | None = None,
     binarize: str | None = None,
     key: int = 0,
+    crop: tuple[int, int] | None = None,
+    random_crop: bool = False,
+    random_flip: bool = False,
+    window_key: int = 0,
     instruction_set: str = "auto",
     threads: int = 0,
 ) -> NDArray[Any]: ...
@@ -47,6 +51,10 @@ def gather_stacked(
     pad_to: tuple[int, int] | None = None,
     binarize: str | None = None,
     key: int = 0,
+    crop: tuple[int, int] | None = None,
+    random_crop: bool = False,
+    random_flip: bool = False,
+    window_key: int = 0,
     instruction_set: str = "auto",
     threads: int = 0,
 ) -> NDArray[Any]: ...
