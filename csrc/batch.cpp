@@ -237,6 +237,7 @@ class Cutter {
             std::memset(out, 0, count * images_.channels);
             return out;
         }
+        if (place.is_mirrored) prefetch_below(image, y.start + y.inside);
         const std::uint8_t* pixels = binarized(image, row, x, y, binary);
         const bool is_one_run = x.inside == columns && (columns == images_.width || rows == 1);
         if (is_one_run && y.inside == rows && !place.is_mirrored) return pixels;
@@ -245,6 +246,16 @@ class Cutter {
     }
 
   private:
+    // The hardware does not prefetch rows that are read from their ends. So the rows from `row` on
+    // are prefetched, as many as are cut at once, unless the image is short: then all of it was.
+    KGAN_ALWAYS_INLINE inline void prefetch_below(const std::uint8_t* image, std::size_t row) const {
+        const std::size_t row_size = images_.width * images_.channels;
+        const std::size_t size = images_.height * row_size;
+        if (size <= 2 * kPrefetchDistance) return;
+        const std::size_t begin = row * row_size;
+        prefetch_image(image + begin, std::min(size - begin, kPrepared));
+    }
+
     // The first pixel of the part of the image, binarised up to its last.
     const std::uint8_t* binarized(const std::uint8_t* image, std::size_t row, const Overlap& x,
                                   const Overlap& y, std::uint8_t* binary) const {
@@ -465,33 +476,21 @@ void gather_range(const Source& source, std::size_t first, std::size_t last, con
 }
 
 // The same from a source of windows, which hold their padding.
-//
-// Each part is prepared before the one before it is converted. A processor commits its stores in
-// order, and a load of bytes from two stores waits for both. Converting a part at once, such a load
-// would wait for the bytes of this part, behind the values of the part before.
 template <typename Source, typename Value, typename Row>
 void gather_windows(const Source& source, std::size_t first, std::size_t last, const Levels& levels,
                     Row convert_row, Value* out) {
     const std::size_t size = source.height() * source.width() * source.channels();
     const std::size_t ahead = images_ahead(source.part_size() * source.part_count());
-    Scratch scratch[2];
+    Scratch scratch;
     Value* values = out + first * size;
-    const std::uint8_t* waiting = nullptr;
-    std::size_t waiting_count = 0;
-    std::size_t turn = 0;
     for (std::size_t i = first; i < last; ++i) {
         if (ahead < last - i) prefetch_parts(source, i + ahead);
         for (std::size_t begin = 0, count = 0; begin < size; begin += count) {
             count = std::min(source.bytes_at_once(begin), size - begin);
-            const std::uint8_t* bytes = source.bytes(i, begin, count, scratch[turn]);
-            convert_row(waiting, values, waiting_count, levels);
-            values += waiting_count;
-            waiting = bytes;
-            waiting_count = count;
-            turn = 1 - turn;
+            convert_row(source.bytes(i, begin, count, scratch), values, count, levels);
+            values += count;
         }
     }
-    convert_row(waiting, values, waiting_count, levels);
 }
 
 unsigned choose_threads(unsigned threads, std::size_t batch_size, std::size_t elements) {
