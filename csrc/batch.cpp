@@ -190,6 +190,16 @@ std::size_t padded_width(const Images& images, const Padding& padding) {
     return bounded_sum(padding.left, images.width, padding.right);
 }
 
+// Whole rows of a window, or a part of one.
+struct Piece {
+    std::size_t row;
+    std::size_t column;
+    std::size_t rows;
+    std::size_t columns;
+
+    std::size_t pixels() const { return rows * columns; }
+};
+
 // Makes the bytes of a window: cut out of the padded image, and perhaps mirrored.
 class Cutter {
   public:
@@ -201,46 +211,41 @@ class Cutter {
           window_(window),
           spare_height_(padded_height(images, padding) - window.height),
           spare_width_(padded_width(images, padding) - window.width),
-          part_bytes_(kPrepared / parts),
           binarizer_(binarizer),
           mirror_(choose_mirror(set)),
-          table_(images.channels) {}
+          table_(images.channels) {
+        const std::size_t pixels = kPrepared / parts / std::max<std::size_t>(1, images.channels);
+        const std::size_t row = std::max(window.width, images.width);
+        piece_ = row <= pixels ? Piece{0, 0, pixels / row, window.width} : Piece{0, 0, 1, pixels};
+    }
 
     std::size_t height() const { return window_.height; }
     std::size_t width() const { return window_.width; }
 
-    // How many pixels can be cut at once from pixel `first` of the window: whole rows, or a part of
-    // one. They come from a range of the image that is not larger than what can be prepared.
-    std::size_t pixels_at_once(std::size_t first) const {
-        const std::size_t row = std::max(window_.width, images_.width);
-        const std::size_t pixels = part_bytes_ / std::max<std::size_t>(1, images_.channels);
-        if (row <= pixels) return pixels / row * window_.width;
-        return std::min(pixels, window_.width - first % window_.width);
-    }
+    // The largest piece that can be cut at once. It comes from a range of the image that can be
+    // prepared at once.
+    const Piece& largest_piece() const { return piece_; }
 
-    // Pixels [first, first + count) of the window of image `row`, which begins at `image`: where
-    // they are, in `binary` or in `out`. Needs room for 7 more bytes in `binary`, and kSlack more
-    // in `out`.
-    const std::uint8_t* operator()(const std::uint8_t* image, std::size_t row, std::size_t first,
-                                   std::size_t count, std::uint8_t* binary,
-                                   std::uint8_t* out) const {
-        const std::size_t columns = std::min(count, window_.width);
-        const std::size_t rows = count / columns;
+    // A piece of the window of image `row`, which begins at `image`: where it is, in `binary` or in
+    // `out`. Needs room for 7 more bytes in `binary`, and kSlack more in `out`.
+    const std::uint8_t* operator()(const std::uint8_t* image, std::size_t row, const Piece& piece,
+                                   std::uint8_t* binary, std::uint8_t* out) const {
+        const std::size_t columns = piece.columns;
         const Place place = place_of(window_, spare_height_, spare_width_, row);
         // The first column, before the window is mirrored.
-        const std::size_t column = first % window_.width;
-        const std::size_t left = place.is_mirrored ? window_.width - columns - column : column;
+        const std::size_t left =
+            place.is_mirrored ? window_.width - columns - piece.column : piece.column;
         const Overlap x = overlap(place.left + left, columns, padding_.left, images_.width);
-        const Overlap y =
-            overlap(place.top + first / window_.width, rows, padding_.top, images_.height);
+        const Overlap y = overlap(place.top + piece.row, piece.rows, padding_.top, images_.height);
         if (x.inside == 0 || y.inside == 0) {
-            std::memset(out, 0, count * images_.channels);
+            std::memset(out, 0, piece.pixels() * images_.channels);
             return out;
         }
         if (place.is_mirrored) prefetch_below(image, y.start + y.inside);
         const std::uint8_t* pixels = binarized(image, row, x, y, binary);
-        const bool is_one_run = x.inside == columns && (columns == images_.width || rows == 1);
-        if (is_one_run && y.inside == rows && !place.is_mirrored) return pixels;
+        const bool is_one_run =
+            x.inside == columns && (columns == images_.width || piece.rows == 1);
+        if (is_one_run && y.inside == piece.rows && !place.is_mirrored) return pixels;
         assemble(pixels, columns, x, y, place.is_mirrored, out);
         return out;
     }
@@ -248,7 +253,8 @@ class Cutter {
   private:
     // The hardware does not prefetch rows that are read from their ends. So the rows from `row` on
     // are prefetched, as many as are cut at once, unless the image is short: then all of it was.
-    KGAN_ALWAYS_INLINE inline void prefetch_below(const std::uint8_t* image, std::size_t row) const {
+    KGAN_ALWAYS_INLINE inline void prefetch_below(const std::uint8_t* image,
+                                                  std::size_t row) const {
         const std::size_t row_size = images_.width * images_.channels;
         const std::size_t size = images_.height * row_size;
         if (size <= 2 * kPrefetchDistance) return;
@@ -290,7 +296,7 @@ class Cutter {
     const Window& window_;
     std::size_t spare_height_;
     std::size_t spare_width_;
-    std::size_t part_bytes_;
+    Piece piece_{};
     Binarizer binarizer_;
     Mirror mirror_;
     MirrorTable table_;
@@ -391,9 +397,8 @@ template <typename Source>
 struct WindowsOf {
     Source source;
     Cutter cutter;
+    std::size_t room = kPrepared / source.part_count();  // bytes for each part
 
-    std::size_t height() const { return cutter.height(); }
-    std::size_t width() const { return cutter.width(); }
     std::size_t channels() const { return source.channels(); }
     std::size_t part_count() const { return source.part_count(); }
     std::size_t part_size() const { return source.part_size(); }
@@ -402,20 +407,12 @@ struct WindowsOf {
         return source.part(i, number);
     }
 
-    // How many bytes can be asked for at once from byte `first` of an image.
-    std::size_t bytes_at_once(std::size_t first) const {
-        return cutter.pixels_at_once(first / channels()) * channels();
-    }
-
-    const std::uint8_t* bytes(std::size_t i, std::size_t first, std::size_t count,
-                              Scratch& scratch) const {
-        const std::size_t first_pixel = first / channels();
-        const std::size_t pixels = count / channels();
+    const std::uint8_t* bytes(std::size_t i, const Piece& piece, Scratch& scratch) const {
+        const std::size_t pixels = piece.pixels();
         // Called in order: each part may write over the begin of the next.
         return source.joined(pixels, scratch, [&](std::size_t number) {
-            return cutter(part(i, number), source.row(i, number), first_pixel, pixels,
-                          scratch.binary + number * (kPrepared / part_count() + 8),
-                          scratch.window + number * pixels);
+            return cutter(part(i, number), source.row(i, number), piece,
+                          scratch.binary + number * (room + 8), scratch.window + number * pixels);
         });
     }
 };
@@ -479,16 +476,23 @@ void gather_range(const Source& source, std::size_t first, std::size_t last, con
 template <typename Source, typename Value, typename Row>
 void gather_windows(const Source& source, std::size_t first, std::size_t last, const Levels& levels,
                     Row convert_row, Value* out) {
-    const std::size_t size = source.height() * source.width() * source.channels();
+    const std::size_t height = source.cutter.height();
+    const std::size_t width = source.cutter.width();
+    const std::size_t channels = source.channels();
+    const Piece& most = source.cutter.largest_piece();
     const std::size_t ahead = images_ahead(source.part_size() * source.part_count());
     Scratch scratch;
-    Value* values = out + first * size;
+    Value* values = out + first * height * width * channels;
     for (std::size_t i = first; i < last; ++i) {
         if (ahead < last - i) prefetch_parts(source, i + ahead);
-        for (std::size_t begin = 0, count = 0; begin < size; begin += count) {
-            count = std::min(source.bytes_at_once(begin), size - begin);
-            convert_row(source.bytes(i, begin, count, scratch), values, count, levels);
-            values += count;
+        for (std::size_t row = 0; row < height; row += most.rows) {
+            for (std::size_t column = 0; column < width; column += most.columns) {
+                const Piece piece{row, column, std::min(most.rows, height - row),
+                                  std::min(most.columns, width - column)};
+                const std::size_t count = piece.pixels() * channels;
+                convert_row(source.bytes(i, piece, scratch), values, count, levels);
+                values += count;
+            }
         }
     }
 }
