@@ -177,6 +177,7 @@ void register_batch(py::module_& m) {
     m.def("instruction_sets", &instruction_sets,
           "The instruction sets of this processor, slowest first.");
     m.attr("MAX_STACK") = kgan::kMaxStack;
+    m.attr("MAX_WINDOW_CHANNELS") = kgan::kMaxWindowChannels;
     m.def("gather", &gather<false>, "images"_a.noconvert(), "indices"_a.noconvert(), "levels"_a,
           py::kw_only(), "pad_to"_a = py::none(), "binarize"_a = py::none(), "key"_a = 0,
           "crop"_a = py::none(), "random_crop"_a = false, "random_flip"_a = false,

@@ -26,6 +26,7 @@ class Levels:
     def __init__(self, low: float, high: float, dtype: str = "float32") -> None: ...
 
 MAX_STACK: Final[int]
+MAX_WINDOW_CHANNELS: Final[int]
 
 def instruction_sets() -> list[str]: ...
 def gather(
