@@ -180,8 +180,9 @@ void register_batch(py::module_& m) {
     m.attr("MAX_WINDOW_CHANNELS") = kgan::kMaxWindowChannels;
     m.def("gather", &gather<false>, "images"_a.noconvert(), "indices"_a.noconvert(), "levels"_a,
           py::kw_only(), "pad_to"_a = py::none(), "binarize"_a = py::none(), "key"_a = 0,
-          "crop"_a = py::none(), "random_crop"_a = false, "random_flip"_a = false,
-          "window_key"_a = 0, "instruction_set"_a = "auto", "threads"_a = 0,
+          "crop"_a = py::none(), "random_crop"_a.noconvert() = false,
+          "random_flip"_a.noconvert() = false, "window_key"_a = 0, "instruction_set"_a = "auto",
+          "threads"_a = 0,
           "Gathers, binarises, pads, crops, flips and normalises images[indices] in one pass, "
           "without the GIL. binarize is None, \"threshold\" or \"drawn\"; key selects the draws. "
           "crop is the height and width of a window, in the centre or, with random_crop, at a "
@@ -190,8 +191,9 @@ void register_batch(py::module_& m) {
           "dtype.");
     m.def("gather_stacked", &gather<true>, "images"_a.noconvert(), "indices"_a.noconvert(),
           "levels"_a, py::kw_only(), "pad_to"_a = py::none(), "binarize"_a = py::none(),
-          "key"_a = 0, "crop"_a = py::none(), "random_crop"_a = false, "random_flip"_a = false,
-          "window_key"_a = 0, "instruction_set"_a = "auto", "threads"_a = 0,
+          "key"_a = 0, "crop"_a = py::none(), "random_crop"_a.noconvert() = false,
+          "random_flip"_a.noconvert() = false, "window_key"_a = 0, "instruction_set"_a = "auto",
+          "threads"_a = 0,
           "The same for stacks of images of one channel: channel c of image i is "
           "images[indices[i, c]]. Each image of one channel has its own window.");
 }
