@@ -4,14 +4,18 @@ Each makes one shuffled epoch of MNIST in normalised float32 batches of 128:
 
 - kgan: `kgan.data.ImageDataset`, in a plain loop, a new permutation each epoch;
 - kgan, threshold and kgan, dynamic: the same, binarised in these two ways;
+- kgan, flips, kgan, crops and kgan, flips and crops: the same, with half of the images mirrored,
+  with windows of 28 x 28 of the images padded to 36 x 36, and with both;
 - memcpy: finished, already shuffled floats copied into one batch that is reused;
 - NumPy: fancy indexing, cast, multiply, subtract, with permutations made beforehand;
 - NumPy, dynamic: the same, then a uniform random number for each pixel;
 - tf.data: from_tensor_slices of uint8, shuffle over all, batch, map (cast, normalise), prefetch;
 - a PyTorch DataLoader over a Dataset that converts one sample at a time, in this process.
 
-With `--dataset stacked_mnist` it is an epoch of Stacked-MNIST, three digits as the channels of one
-image, from kgan and NumPy (by channels, into one array of bytes).
+With `--dataset random_colour` the images are 50,000 random ones of 32 x 32 x 3, as many as CIFAR-10
+has, padded to 40 x 40 for crops. With `--dataset stacked_mnist` it is an epoch of Stacked-MNIST,
+three digits as the channels of one image, from kgan and NumPy (by channels, into one array of
+bytes).
 
 All run in one process, in interleaved rounds whose order turns. It prints medians and their ratios.
 Before anything is timed, each is checked: every image comes once and has the right values. Of a
@@ -43,6 +47,22 @@ def kgan_epoch(images: Any) -> Callable[[], Iterable[Any]]:
 def kgan_binarized_epoch(way: Binarization) -> Callable[[Any], Callable[[], Iterable[Any]]]:
     def make(images: Any) -> Callable[[], Iterable[Any]]:
         dataset = kgan.data.ImageDataset(images, batch_size=BATCH_SIZE, seed=0, binarize=way)
+        return lambda: dataset
+
+    return make
+
+
+def kgan_augmented_epoch(flip: bool, crop: bool) -> Callable[[Any], Callable[[], Iterable[Any]]]:
+    def make(images: Any) -> Callable[[], Iterable[Any]]:
+        height, width = images.shape[1:3]
+        dataset = kgan.data.ImageDataset(
+            images,
+            batch_size=BATCH_SIZE,
+            seed=0,
+            horizontal_flip=flip,
+            pad_to=(height + 8, width + 8) if crop else None,
+            crop=(height, width) if crop else None,
+        )
         return lambda: dataset
 
     return make
@@ -146,24 +166,51 @@ def torch_epoch(images: Any) -> Callable[[], Iterable[Any]]:
     return lambda: loader
 
 
+AUGMENTED = {
+    "kgan, flips": kgan_augmented_epoch(flip=True, crop=False),
+    "kgan, crops": kgan_augmented_epoch(flip=False, crop=True),
+    "kgan, flips and crops": kgan_augmented_epoch(flip=True, crop=True),
+}
 WORK: dict[str, dict[str, Callable[[Any], Callable[[], Iterable[Any]]]]] = {
     "mnist": {
         "kgan": kgan_epoch,
         "kgan, threshold": kgan_binarized_epoch("threshold"),
         "kgan, dynamic": kgan_binarized_epoch("dynamic"),
+        **AUGMENTED,
         "memcpy": memcpy_epoch,
         "NumPy": numpy_epoch,
         "NumPy, dynamic": numpy_dynamic_epoch,
         "tf.data": tf_data_epoch,
         "PyTorch DataLoader": torch_epoch,
     },
+    "random_colour": {"kgan": kgan_epoch, **AUGMENTED},
     "stacked_mnist": {"kgan": kgan_stacked_epoch, "NumPy": numpy_stacked_epoch},
 }
-CHANNELS = {"mnist": 1, "stacked_mnist": 3}
+CHANNELS = {"mnist": 1, "random_colour": 0, "stacked_mnist": 3}  # 0: those of the images
+
+
+def check_augmented(name: str, batches: Iterable[Any], images: Any) -> None:
+    """Checks the shape and the count of batches, and that each image is one of those, moved."""
+    known = {np.sort(image, axis=None).tobytes() for image in images}
+    count = whole = 0
+    for batch in batches:
+        if batch.shape[1:3] != images.shape[1:3] or batch.dtype != np.float32:
+            raise SystemExit(f"{name} gave {batch.dtype} {batch.shape}")
+        pixels = np.sort(np.rint((batch + 1) * 127.5).astype(np.uint8).reshape(len(batch), -1))
+        whole += sum(each.tobytes() in known for each in pixels)
+        count += len(batch)
+    # Crops of MNIST mostly cut off nothing but the background.
+    expected = {"kgan, flips": 1.0}.get(name, 0.0)
+    if count != len(images) // BATCH_SIZE * BATCH_SIZE or whole < expected * count:
+        raise SystemExit(f"{name} gave {count} images, {whole} of them whole")
 
 
 def check(name: str, batches: Iterable[Any], images: Any, channels: int) -> None:
     """Checks that batches are whole, values right, and no image comes twice in a channel."""
+    shape = images.shape[1:] if channels == 0 else (*images.shape[1:], channels)
+    if channels == 0:  # each image once, with all of its channels
+        batches = (np.asarray(batch)[..., np.newaxis] for batch in batches)
+        channels, shape = 1, (*shape, 1)
     levels = (np.arange(256) / 255 * 2 - 1).astype(np.float32)
     known: dict[bytes, int] = {}
     for image in images:
@@ -172,7 +219,7 @@ def check(name: str, batches: Iterable[Any], images: Any, channels: int) -> None
     count = 0
     for batch in batches:
         values = np.array(batch)
-        if values.shape != (BATCH_SIZE, 28, 28, channels) or values.dtype != np.float32:
+        if values.shape != (BATCH_SIZE, *shape) or values.dtype != np.float32:
             raise SystemExit(f"{name} gave {values.dtype} {values.shape}")
         pixels = np.rint((values + 1) * 127.5).astype(np.uint8)
         np.testing.assert_allclose(values, levels[pixels], rtol=0, atol=2e-7)
@@ -210,11 +257,16 @@ def timed(epoch: Callable[[], Iterable[Any]]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir", type=pathlib.Path, required=True)
+    parser.add_argument("--data-dir", type=pathlib.Path)
     parser.add_argument("--dataset", choices=WORK, default="mnist")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
-    images = kgan.data.read_idx_images(arguments.data_dir / "train-images-idx3-ubyte.gz")
+    if arguments.dataset == "random_colour":
+        images = np.random.default_rng(0).integers(0, 256, (50_000, 32, 32, 3), np.uint8)
+    elif arguments.data_dir is None:
+        parser.error("the data set needs --data-dir")
+    else:
+        images = kgan.data.read_idx_images(arguments.data_dir / "train-images-idx3-ubyte.gz")
 
     epochs = {name: make(images) for name, make in WORK[arguments.dataset].items()}
     grey = float(images.mean() / 255)
@@ -224,7 +276,9 @@ def main() -> None:
         "NumPy, dynamic": grey,
     }
     for name, epoch in epochs.items():
-        if name in shares:
+        if name in AUGMENTED:
+            check_augmented(name, epoch(), images)
+        elif name in shares:
             check_binarized(name, epoch(), shares[name])
         else:
             check(name, epoch(), images, CHANNELS[arguments.dataset])
@@ -238,7 +292,7 @@ def main() -> None:
     medians = {name: statistics.median(each) for name, each in times.items()}
     for name, milliseconds in medians.items():
         ratio = milliseconds / medians["kgan"]
-        print(f"{name:20} {milliseconds:8.1f} ms   kgan is {ratio:6.2f}x as fast")
+        print(f"{name:22} {milliseconds:8.1f} ms   kgan is {ratio:6.2f}x as fast")
 
 
 if __name__ == "__main__":

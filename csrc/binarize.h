@@ -5,24 +5,19 @@
 // A uniform byte serves as u unless it is 255: then the pixel takes the byte of its next trial.
 // Scaling a random number to 255 values would be biased, since 255 divides no power of two.
 //
-// The bytes come from a counter, not from a state. So the draw of a pixel depends on the key, the
-// row of its image and its position in the image alone. Batches, threads and instruction sets do
-// not change it. All arithmetic is modulo 2^64:
+// The bytes are those of counter.h's words:
 //
-//   row_key(key, row)         = mix(key + (row + 1) * kStep)
-//   word(row_key, n, trial)   = mix(row_key + (n + trial * 2^40 + 1) * kStep)
-//   byte of pixel p, trial t  = byte p % 8 (0 is the lowest) of word(row_key, p / 8, t)
+//   word of pixels 8n to 8n + 7, trial t  = word(row_key, n + t * 2^40)
+//   byte of pixel p, trial t              = byte p % 8 (0 is the lowest) of its word
 //
-// This is SplitMix64 (Steele, Lea and Flood, 2014): `mix` is its finaliser and `kStep` its
-// increment. It passes the usual statistical tests and takes two multiplications for eight pixels;
-// Philox4x32-10 takes ten. `mix` is a bijection, so the trials of a pixel differ and come to an
-// end.
+// The trials of a pixel differ and come to an end, since the words of a row differ.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "compiler.h"
+#include "counter.h"
 
 namespace kgan {
 
@@ -36,20 +31,6 @@ struct Binarize {
     Binarization how = Binarization::none;
     std::uint64_t key = 0;  // selects the draws of `drawn`
 };
-
-constexpr std::uint64_t kStep = 0x9E3779B97F4A7C15u;
-constexpr std::uint64_t kMix1 = 0xBF58476D1CE4E5B9u;
-constexpr std::uint64_t kMix2 = 0x94D049BB133111EBu;
-
-constexpr std::uint64_t mix(std::uint64_t z) {
-    z = (z ^ (z >> 30)) * kMix1;
-    z = (z ^ (z >> 27)) * kMix2;
-    return z ^ (z >> 31);
-}
-
-constexpr std::uint64_t row_key(std::uint64_t key, std::uint64_t row) {
-    return mix(key + (row + 1) * kStep);
-}
 
 // Before it is mixed: the vector code mixes several counters at once.
 constexpr std::uint64_t drawn_counter(std::uint64_t row_key, std::uint64_t number,

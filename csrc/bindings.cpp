@@ -81,7 +81,9 @@ py::dtype output_dtype(kgan::DType dtype) {
 template <bool stacked>
 py::array gather(const Pixels& images, const Indices& indices, const kgan::Levels& levels,
                  std::optional<HeightAndWidth> pad_to, const std::optional<std::string>& binarize,
-                 std::uint64_t key, const std::string& instruction_set, unsigned threads) {
+                 std::uint64_t key, std::optional<HeightAndWidth> crop, bool random_crop,
+                 bool random_flip, std::uint64_t window_key, const std::string& instruction_set,
+                 unsigned threads) {
     constexpr py::ssize_t rank = stacked ? 2 : 1;
     if (images.ndim() != 4 || indices.ndim() != rank) {
         std::ostringstream message;
@@ -97,11 +99,22 @@ py::array gather(const Pixels& images, const Indices& indices, const kgan::Level
     const kgan::Images source{images.data(), extent(0), extent(1), extent(2), extent(3)};
     const auto [height, width] = pad_to.value_or(HeightAndWidth{images.shape(1), images.shape(2)});
     const kgan::Padding padding = kgan::padding_to(source, height, width);
+    std::optional<kgan::Window> window;
+    if (crop) {
+        window = kgan::window_of(crop->first, crop->second);
+    } else if (random_flip) {
+        window = kgan::window_of(height, width);
+    }
+    if (window) {
+        window->moves = random_crop;
+        window->mirrors = random_flip;
+        window->key = window_key;
+    }
     const auto count = static_cast<std::size_t>(indices.shape(0));
     const auto channels =
         static_cast<std::size_t>(stacked ? indices.shape(rank - 1) : images.shape(3));
     const kgan::BatchShape shape =
-        kgan::batch_shape(source, count, channels, padding, levels.dtype());
+        kgan::batch_shape(source, count, channels, padding, window, levels.dtype());
     const kgan::InstructionSet set =
         instruction_set == "auto" ? kgan::instruction_sets().back()
                                   : find(kInstructionSets, instruction_set, "instruction_set");
@@ -113,10 +126,11 @@ py::array gather(const Pixels& images, const Indices& indices, const kgan::Level
     {
         const py::gil_scoped_release release;
         if constexpr (stacked) {
-            kgan::gather_stacked(source, rows.data(), count, channels, levels, binary, padding, set,
-                                 threads, values);
+            kgan::gather_stacked(source, rows.data(), count, channels, levels, binary, padding,
+                                 window, set, threads, values);
         } else {
-            kgan::gather(source, rows.data(), count, levels, binary, padding, set, threads, values);
+            kgan::gather(source, rows.data(), count, levels, binary, padding, window, set, threads,
+                         values);
         }
     }
     return out;
@@ -163,17 +177,25 @@ void register_batch(py::module_& m) {
     m.def("instruction_sets", &instruction_sets,
           "The instruction sets of this processor, slowest first.");
     m.attr("MAX_STACK") = kgan::kMaxStack;
+    m.attr("MAX_WINDOW_CHANNELS") = kgan::kMaxWindowChannels;
     m.def("gather", &gather<false>, "images"_a.noconvert(), "indices"_a.noconvert(), "levels"_a,
           py::kw_only(), "pad_to"_a = py::none(), "binarize"_a = py::none(), "key"_a = 0,
-          "instruction_set"_a = "auto", "threads"_a = 0,
-          "Gathers, binarises, normalises and pads images[indices] in one pass, without the GIL. "
-          "binarize is None, \"threshold\" or \"drawn\"; key selects the draws. bfloat16 is "
-          "returned as uint16 bits, which the caller views as its own dtype.");
+          "crop"_a = py::none(), "random_crop"_a.noconvert() = false,
+          "random_flip"_a.noconvert() = false, "window_key"_a = 0, "instruction_set"_a = "auto",
+          "threads"_a = 0,
+          "Gathers, binarises, pads, crops, flips and normalises images[indices] in one pass, "
+          "without the GIL. binarize is None, \"threshold\" or \"drawn\"; key selects the draws. "
+          "crop is the height and width of a window, in the centre or, with random_crop, at a "
+          "random place. With random_flip, half of the images are mirrored. window_key selects "
+          "these draws. bfloat16 is returned as uint16 bits, which the caller views as its own "
+          "dtype.");
     m.def("gather_stacked", &gather<true>, "images"_a.noconvert(), "indices"_a.noconvert(),
           "levels"_a, py::kw_only(), "pad_to"_a = py::none(), "binarize"_a = py::none(),
-          "key"_a = 0, "instruction_set"_a = "auto", "threads"_a = 0,
+          "key"_a = 0, "crop"_a = py::none(), "random_crop"_a.noconvert() = false,
+          "random_flip"_a.noconvert() = false, "window_key"_a = 0, "instruction_set"_a = "auto",
+          "threads"_a = 0,
           "The same for stacks of images of one channel: channel c of image i is "
-          "images[indices[i, c]].");
+          "images[indices[i, c]]. Each image of one channel has its own window.");
 }
 
 }  // namespace

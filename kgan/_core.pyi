@@ -26,6 +26,7 @@ class Levels:
     def __init__(self, low: float, high: float, dtype: str = "float32") -> None: ...
 
 MAX_STACK: Final[int]
+MAX_WINDOW_CHANNELS: Final[int]
 
 def instruction_sets() -> list[str]: ...
 def gather(
@@ -36,6 +37,10 @@ def gather(
     pad_to: tuple[int, int] | None = None,
     binarize: str | None = None,
     key: int = 0,
+    crop: tuple[int, int] | None = None,
+    random_crop: bool = False,
+    random_flip: bool = False,
+    window_key: int = 0,
     instruction_set: str = "auto",
     threads: int = 0,
 ) -> NDArray[Any]: ...
@@ -47,6 +52,10 @@ def gather_stacked(
     pad_to: tuple[int, int] | None = None,
     binarize: str | None = None,
     key: int = 0,
+    crop: tuple[int, int] | None = None,
+    random_crop: bool = False,
+    random_flip: bool = False,
+    window_key: int = 0,
     instruction_set: str = "auto",
     threads: int = 0,
 ) -> NDArray[Any]: ...

@@ -272,6 +272,32 @@ def test_batches_larger_than_any_array_are_refused(batch_size, pad_to):
         _core.gather(ALL_LEVELS, indices, _core.Levels(0, 1), pad_to=pad_to)
 
 
+@pytest.mark.parametrize(
+    ("crop", "match"),
+    [
+        ((0, 5), r"at least 1 x 1 pixels\. Received: 0 x 5$"),
+        ((5, -1), r"at least 1 x 1 pixels\. Received: 5 x -1$"),
+        ((19, 5), r"at most the padded images, 18 x 17\. Received: 19 x 5$"),
+        ((5, 18), r"at most the padded images, 18 x 17\. Received: 5 x 18$"),
+    ],
+)
+def test_windows_are_within_the_padded_images(crop, match):
+    with pytest.raises(ValueError, match=match):
+        gathered(ALL_LEVELS, [0], _core.Levels(0, 1), pad_to=(18, 17), crop=crop)
+
+
+def test_windows_of_many_channels_are_refused():
+    images = np.zeros((1, 1, 1, _core.MAX_WINDOW_CHANNELS + 1), np.uint8)
+    for options in ({"crop": (1, 1)}, {"random_flip": True}):
+        with pytest.raises(ValueError, match=r"at most 4096 channels\. Received: 4097$"):
+            gathered(images, [0], _core.Levels(0, 1), **options)
+
+
+def test_a_window_may_be_of_padding_that_no_batch_has():
+    options = {"pad_to": (2**62, 2**62), "crop": (20, 20), "random_crop": True}
+    assert not gathered(ALL_LEVELS, [0], _core.Levels(0, 1), **options).any()
+
+
 LEVELS = _core.Levels(-1, 1)
 WRONG_ARRAYS = [None, 7, [0, 1], b"01234567", np.zeros((), np.uint8), np.zeros((), np.int64)]
 WRONG_OPTIONS = {
@@ -283,6 +309,13 @@ WRONG_OPTIONS = {
     ],
     "binarize": ["dynamic", "", "drawn\0", 1, b"dynamic"],
     "key": [-1, 2**64, 1.5, None, "1"],
+    "crop": [
+        (0, 1), (1, 0), (-1, 1), (-(2**63), 1), (9, 1), (1, 9), (2**62, 1), (2**63 - 1,) * 2,
+        (2**63, 1), (1.0, 1), (1,), (1, 1, 1), 1, "11",
+    ],
+    "random_crop": [None, 1, "yes", [True]],
+    "random_flip": [None, 0, "", np.zeros(2)],
+    "window_key": [-1, 2**64, 1.5, None, "1"],
     "instruction_set": ["mmx", "", "auto\0", None, 0],
     "threads": [-1, 2**32, 2**64, 1.5, None, "1"],
 }  # fmt: skip
@@ -339,7 +372,19 @@ def is_pair_of_sizes(value):
 
 
 def expected_refusal(
-    stack, images, indices, levels, pad_to, binarize, key, instruction_set, threads
+    stack,
+    images,
+    indices,
+    levels,
+    pad_to,
+    binarize,
+    key,
+    crop,
+    random_crop,
+    random_flip,
+    window_key,
+    instruction_set,
+    threads,
 ):
     """The exception that a gather of these must raise, if any."""
     if not (
@@ -350,6 +395,11 @@ def expected_refusal(
         and (binarize is None or isinstance(binarize, (str, bytes)))
         and isinstance(key, int)
         and 0 <= key < 2**64
+        and (crop is None or is_pair_of_sizes(crop))
+        and isinstance(random_crop, bool)
+        and isinstance(random_flip, bool)
+        and isinstance(window_key, int)
+        and 0 <= window_key < 2**64
         and isinstance(instruction_set, str)
         and isinstance(threads, int)
         and 0 <= threads < 2**32
@@ -361,9 +411,12 @@ def expected_refusal(
     padded_height, padded_width = pad_to or (height, width)
     if stack:
         channels = indices.shape[1]
-    shape = (len(indices), padded_height, padded_width, channels)
+    window = crop or (padded_height, padded_width)
+    shape = (len(indices), *window, channels)
     if (
-        padded_height < height
+        (crop and not (1 <= crop[0] <= padded_height and 1 <= crop[1] <= padded_width))
+        or (random_flip and 0 in window)
+        or padded_height < height
         or padded_width < width
         or 4 * math.prod(max(1, size) for size in shape) >= 2**63
         or binarize not in (None, "threshold", "drawn")
@@ -377,7 +430,7 @@ def expected_refusal(
     return ValueError if stacked_wrongly or wrong_index else None
 
 
-def expected_pixels(stack, images, indices, pad_to):
+def expected_pixels(stack, images, indices, pad_to, crop):
     _, height, width, channels = images.shape
     padded_height, padded_width = pad_to or (height, width)
     shape = (len(indices), padded_height, padded_width, indices.shape[1] if stack else channels)
@@ -388,7 +441,10 @@ def expected_pixels(stack, images, indices, pad_to):
         padded[:, top : top + height, left : left + width] = (
             np.moveaxis(picked[..., 0], 1, -1) if stack else picked
         )
-    return padded
+    if crop is None:
+        return padded
+    top, left = (padded_height - crop[0]) // 2, (padded_width - crop[1]) // 2
+    return padded[:, top : top + crop[0], left : left + crop[1]]
 
 
 @settings(deadline=None, max_examples=300)
@@ -408,6 +464,10 @@ def test_any_arguments_are_gathered_or_refused(data):
         "pad_to": data.draw(st.sampled_from([None, (height + 1, width + 2)])),
         "binarize": data.draw(st.sampled_from([None, "threshold"])),
         "key": data.draw(st.sampled_from([0, 2**64 - 1])),
+        "crop": data.draw(st.sampled_from([None, (1, 1), (height, width)])),
+        "random_crop": False,  # tests/data/test_windows.py knows what is drawn
+        "random_flip": False,
+        "window_key": data.draw(st.sampled_from([0, 2**64 - 1])),
         "instruction_set": data.draw(st.sampled_from(["auto", *_core.instruction_sets()])),
         "threads": data.draw(st.sampled_from([0, 1, 3, 2**32 - 1])),
     }
@@ -424,7 +484,7 @@ def test_any_arguments_are_gathered_or_refused(data):
     refusal = expected_refusal(stack, images, indices, **options)
 
     if refusal is None:
-        expected = expected_pixels(stack, images, indices, options["pad_to"])
+        expected = expected_pixels(stack, images, indices, options["pad_to"], options["crop"])
         if options["binarize"] == "threshold":
             expected = np.where(expected > 127, 255, 0)
         batch = gather(images, indices, **options)

@@ -1,7 +1,8 @@
-// The input chooses binarisation, images, indices, padding, range, dtype, instruction set and
-// threads. Every value that gather writes is compared, to the bit, with a reference that computes a
-// pixel at a time. Invalid arguments must throw before anything is written. Pixels and output end
-// where memory ends, so that even a masked load beyond them is found. Seeds: corpus/batch.
+// The input chooses binarisation, images, indices, padding, window, range, dtype, instruction set
+// and threads. Every value that gather writes is compared, to the bit, with a reference that
+// computes a pixel at a time. Invalid arguments must throw before anything is written. Pixels and
+// output end where memory ends, so that even a masked load beyond them is found. Seeds:
+// corpus/batch.
 #include <sanitizer/asan_interface.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -45,7 +46,7 @@ bool refuses(Function function) {
     return false;
 }
 
-// The fuzzer's bytes from the front, then zeros.
+// The fuzzer's bytes from the front or from the end, then zeros.
 class Input {
   public:
     Input(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
@@ -56,16 +57,28 @@ class Input {
         return *data_++;
     }
 
+    UNOBSERVED std::size_t last_byte() { return size_ == 0 ? 0 : data_[--size_]; }
+
     template <typename Value>
     Value raw() {
+        return value_of<Value>([this] { return byte(); });
+    }
+
+    template <typename Value>
+    Value raw_last() {
+        return value_of<Value>([this] { return last_byte(); });
+    }
+
+  private:
+    template <typename Value, typename Next>
+    static Value value_of(Next next) {
         std::uint8_t bytes[sizeof(Value)];
-        for (std::uint8_t& each : bytes) each = static_cast<std::uint8_t>(byte());
+        for (std::uint8_t& each : bytes) each = static_cast<std::uint8_t>(next());
         Value value;
         std::memcpy(&value, bytes, sizeof value);
         return value;
     }
 
-  private:
     const std::uint8_t* data_;
     std::size_t size_;
 };
@@ -188,24 +201,63 @@ std::optional<Padding> read_padding(Input& input, const Images& images) {
     return padding;
 }
 
+// Windows of all kinds, valid or not, or none. Read from the end: the seeds that are older end with
+// a byte of 0, which means none.
+std::optional<Window> read_window(Input& input, const Images& images, const Padding& padding) {
+    const std::size_t kind = input.last_byte();
+    if (kind < 64) return std::nullopt;
+    Window window{};
+    window.moves = kind % 2 == 1;
+    window.mirrors = kind / 2 % 2 == 1;
+    if (kind < 224) {
+        // At most as large as the padded images, or, wrapped around, far too large.
+        window.height = images.height + padding.top + padding.bottom - input.last_byte() % 8;
+        window.width = images.width + padding.left + padding.right - input.last_byte() % 64;
+    } else if (kind < 240) {
+        const auto height = input.raw_last<std::int64_t>();
+        const auto width = input.raw_last<std::int64_t>();
+        Window made{};
+        const bool refused = refuses([&] { made = window_of(height, width); });
+        require(refused == (height < 1 || width < 1));
+        require(!made.moves && !made.mirrors);
+        window.height = made.height;
+        window.width = made.width;
+    } else {
+        window.height = input.raw_last<std::uint16_t>() % 300;
+        window.width = input.raw_last<std::uint16_t>() % 300;
+    }
+    window.key = input.raw_last<std::uint64_t>();
+    return window;
+}
+
 std::size_t item_size(DType dtype) { return dtype == DType::float32 ? 4 : 2; }
 
+using Wide = unsigned __int128;
+
 // The bytes of a batch by batch_shape, or nothing if batch_shape rightly throws.
-std::optional<std::size_t> batch_bytes(const Case& it, const Padding& padding) {
-    using Wide = unsigned __int128;
-    const Wide height = Wide{padding.top} + it.images.height + padding.bottom;
-    const Wide width = Wide{padding.left} + it.images.width + padding.right;
+std::optional<std::size_t> batch_bytes(const Case& it, const Padding& padding,
+                                       const std::optional<Window>& window) {
+    Wide height = Wide{padding.top} + it.images.height + padding.bottom;
+    Wide width = Wide{padding.left} + it.images.width + padding.right;
     constexpr Wide limit = std::numeric_limits<std::int64_t>::max();
     Wide bytes = item_size(it.dtype);
     bool fits = true;
+    if (window) {
+        fits = height <= limit && width <= limit && window->height >= 1 && window->width >= 1 &&
+               window->height <= height && window->width <= width &&
+               it.images.channels <= kMaxWindowChannels;
+        height = window->height;
+        width = window->width;
+    }
     for (const Wide each : {Wide{it.batch_size}, height, width, Wide{it.channels()}}) {
         // Both are at most 2^63, so the product is exact.
         fits = fits && each <= limit && bytes * std::max(each, Wide{1}) <= limit;
         if (fits) bytes *= std::max(each, Wide{1});
     }
     BatchShape shape{};
-    const bool refused = refuses(
-        [&] { shape = batch_shape(it.images, it.batch_size, it.channels(), padding, it.dtype); });
+    const bool refused = refuses([&] {
+        shape = batch_shape(it.images, it.batch_size, it.channels(), padding, window, it.dtype);
+    });
     require(refused == !fits);
     if (refused) return std::nullopt;
     require(shape.size == it.batch_size && shape.channels == it.channels());
@@ -311,22 +363,52 @@ UNOBSERVED std::uint8_t expected_level(const Binarize& binarize, std::uint8_t le
     }
 }
 
-UNOBSERVED void compare(const Case& it, const Padding& padding,
+// A draw below `count`, of the words that window.h defines.
+UNOBSERVED std::size_t drawn_place(const Window& window, std::uint64_t row, std::uint64_t number,
+                                   std::size_t count) {
+    constexpr std::uint64_t step = 0x9E3779B97F4A7C15u;
+    const std::uint64_t word = mixed(mixed(window.key + step * (row + 1)) + step * (number + 1));
+    return static_cast<std::size_t>(Wide{word} * count >> 64);
+}
+
+// Where pixel (y, x) of a batch is in the padded image of a row.
+struct Point {
+    std::size_t y;
+    std::size_t x;
+};
+
+UNOBSERVED Point source_of(const Case& it, const Padding& padding,
+                           const std::optional<Window>& window, std::uint64_t row, Point at) {
+    if (!window) return at;
+    const std::size_t spare_height =
+        padding.top + it.images.height + padding.bottom - window->height;
+    const std::size_t spare_width = padding.left + it.images.width + padding.right - window->width;
+    if (window->mirrors && drawn_place(*window, row, 2, 2) == 1) at.x = window->width - 1 - at.x;
+    at.y += window->moves ? drawn_place(*window, row, 0, spare_height + 1) : spare_height / 2;
+    at.x += window->moves ? drawn_place(*window, row, 1, spare_width + 1) : spare_width / 2;
+    return at;
+}
+
+UNOBSERVED void compare(const Case& it, const Padding& padding, const std::optional<Window>& window,
                         const std::vector<std::int64_t>& indices, const Table& table,
                         const std::uint8_t* values) {
     const Images& images = it.images;
     const std::size_t size = item_size(it.dtype);
+    const std::size_t height =
+        window ? window->height : padding.top + images.height + padding.bottom;
+    const std::size_t width = window ? window->width : padding.left + images.width + padding.right;
     for (std::size_t i = 0; i < it.batch_size; ++i) {
-        for (std::size_t y = 0; y < padding.top + images.height + padding.bottom; ++y) {
-            for (std::size_t x = 0; x < padding.left + images.width + padding.right; ++x) {
+        for (std::size_t y = 0; y < height; ++y) {
+            for (std::size_t x = 0; x < width; ++x) {
                 for (std::size_t c = 0; c < it.channels(); ++c) {
+                    const std::int64_t image = indices[it.stacked ? i * it.stack + c : i];
+                    const auto row = static_cast<std::size_t>(image);
+                    const Point from = source_of(it, padding, window, row, {y, x});
                     std::uint8_t pixel = 0;
-                    if (y >= padding.top && y < padding.top + images.height && x >= padding.left &&
-                        x < padding.left + images.width) {
-                        const std::int64_t image = indices[it.stacked ? i * it.stack + c : i];
-                        const auto row = static_cast<std::size_t>(image);
-                        std::size_t place = y - padding.top;
-                        place = place * images.width + (x - padding.left);
+                    if (from.y >= padding.top && from.y < padding.top + images.height &&
+                        from.x >= padding.left && from.x < padding.left + images.width) {
+                        std::size_t place = from.y - padding.top;
+                        place = place * images.width + (from.x - padding.left);
                         place = place * images.channels + (it.stacked ? 0 : c);
                         const std::size_t image_size =
                             images.height * images.width * images.channels;
@@ -369,14 +451,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::optional<Levels> levels = make_levels(it.range, it.dtype);
     const std::optional<Padding> padding = read_padding(input, it.images);
     if (!levels || !padding) return 0;
+    const std::optional<Window> window = read_window(input, it.images, *padding);
 
     const std::size_t image_size = it.images.height * it.images.width * it.images.channels;
     if (image_size != 0) it.images.count = std::min(it.images.count, kRoom / image_size);
-    std::optional<std::size_t> bytes = batch_bytes(it, *padding);
+    std::optional<std::size_t> bytes = batch_bytes(it, *padding, window);
     // Fewer images if there is no room for all, down to none.
     while (bytes && *bytes > kRoom) {
         it.batch_size /= 2;
-        bytes = batch_bytes(it, *padding);
+        bytes = batch_bytes(it, *padding, window);
     }
 
     bool valid = bytes.has_value() && std::find(sets.begin(), sets.end(), it.set) != sets.end();
@@ -406,10 +489,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const bool refused = refuses([&] {
         if (it.stacked) {
             gather_stacked(it.images, indices.data(), it.batch_size, it.stack, *levels, it.binarize,
-                           *padding, it.set, it.threads, values);
+                           *padding, window, it.set, it.threads, values);
         } else {
-            gather(it.images, indices.data(), it.batch_size, *levels, it.binarize, *padding, it.set,
-                   it.threads, values);
+            gather(it.images, indices.data(), it.batch_size, *levels, it.binarize, *padding, window,
+                   it.set, it.threads, values);
         }
     });
     require(refused == !valid);
@@ -417,7 +500,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (refused) {
         require(untouched(values, value_bytes));
     } else if (value_bytes != 0) {  // a batch of no values may have many rows
-        compare(it, *padding, indices, expected_levels(it.range, it.dtype), values);
+        compare(it, *padding, window, indices, expected_levels(it.range, it.dtype), values);
     }
     return 0;
 }

@@ -272,20 +272,49 @@ def checked_binarize(binarize: Any) -> Binarization | None:
 
 
 def checked_pad_to(pad_to: Any, images: Pictures) -> tuple[int, int]:
-    """Returns the height and width of the images in a batch."""
+    """Returns the height and width of the padded images."""
     own = (images.shape[1], images.shape[2])
     if pad_to is None:
         return own
-    try:
-        height, width = (operator.index(value) for value in pad_to)
-    except (TypeError, ValueError):
-        height, width = 0, 0
+    height, width = _height_and_width(pad_to)
     if height < own[0] or width < own[1]:
         raise ValueError(
             "Expected `pad_to` to be two integers (height, width), at least those of the images, "
             f"{own}. Received: pad_to={pad_to!r}."
         )
     return height, width
+
+
+def checked_crop(crop: Any, padded: tuple[int, int]) -> tuple[int, int] | None:
+    """Returns the height and width of the windows of padded images, or `None`."""
+    if crop is None:
+        return None
+    height, width = _height_and_width(crop)
+    if not (1 <= height <= padded[0] and 1 <= width <= padded[1]):
+        raise ValueError(
+            "Expected `crop` to be two integers (height, width), at least 1 and at most those of "
+            f"the padded images, {padded}. Received: crop={crop!r}. For larger windows, pass "
+            "`pad_to`."
+        )
+    return height, width
+
+
+def _height_and_width(pair: Any) -> tuple[int, int]:
+    """Returns two integers, or two zeros for anything else."""
+    try:
+        height, width = (operator.index(value) for value in pair)
+    except (TypeError, ValueError):
+        return 0, 0
+    return height, width
+
+
+def check_channels_of_windows(images: Pictures) -> None:
+    """Raises an error for images that native code does not flip and crop."""
+    if images.shape[3] > _core.MAX_WINDOW_CHANNELS:
+        raise ValueError(
+            f"Expected images of at most {_core.MAX_WINDOW_CHANNELS} channels to flip or crop. "
+            f"Received: images of shape {images.shape}."
+        )
 
 
 def part_of(rows: npt.NDArray[np.int64], part: Any) -> npt.NDArray[np.int64]:

@@ -7,7 +7,7 @@ import functools
 import math
 import operator
 import threading
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import keras
 import numpy as np
@@ -31,8 +31,18 @@ STATIC_BINARIZATION_SEED = 2011
 # Near the border of two passes, a batch of the first may be asked for after one of the second.
 _CACHED_PERMUTATIONS = 2
 
-# Keeps the random numbers of binarisation apart from those of the orders.
+# Keep the random numbers of binarisation, and of flips and crops, apart from those of the orders.
 _BINARIZATION_KEY = 2**31
+_WINDOW_KEY = 2**31 + 1
+
+
+class Windows(TypedDict, total=False):
+    """The arguments of `_core.gather` that say which window of an image is in a batch."""
+
+    crop: tuple[int, int] | None
+    random_crop: bool
+    random_flip: bool
+    window_key: int
 
 
 class ImageDataset(keras.utils.PyDataset):
@@ -68,6 +78,13 @@ class ImageDataset(keras.utils.PyDataset):
     - `"threshold"`: a pixel is on if its level is above 127. This set is much easier to model than
       the other two.
 
+    With `horizontal_flip` and `crop`, native code mirrors and crops images in the same pass over
+    memory. It first pads, then crops, then flips. `pad_to=(40, 40), crop=(32, 32)` is the usual
+    augmentation of CIFAR-10. The draws depend on `seed`, the number of the pass and the image's row
+    in `images` alone, as those of binarisation do. `draw` never flips, and crops in the centre, so
+    that metrics compare with the images themselves. For validation, make a dataset without these
+    options.
+
     The images are not copied, unless they are not C-contiguous. Do not write to them while the
     dataset is in use. They may be a memory map, such as `np.load("images.npy", mmap_mode="r")`, and
     larger than memory. A pickled dataset then names the file instead of holding the images.
@@ -100,6 +117,11 @@ class ImageDataset(keras.utils.PyDataset):
             Defaults to `10`.
         binarize: String, `"dynamic"`, `"static"` or `"threshold"`. Defaults to `None`: pixels keep
             their levels.
+        horizontal_flip: Boolean, whether each image is mirrored, left to right, with probability
+            1/2 in each pass. Defaults to `False`.
+        crop: Pair of integers `(height, width)`, at least 1 and at most those of the padded images.
+            Each image of a batch is a window of that size, at a position that is uniformly random
+            in each pass. Defaults to `None`: whole images.
         class_names: Strings, the names of all classes. Defaults to `None`: the classes have numbers
             only.
 
@@ -143,6 +165,8 @@ class ImageDataset(keras.utils.PyDataset):
         use_multiprocessing: bool = False,
         max_queue_size: int = 10,
         binarize: Binarization | None = None,
+        horizontal_flip: bool = False,
+        crop: tuple[int, int] | None = None,
         class_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__(
@@ -163,6 +187,10 @@ class ImageDataset(keras.utils.PyDataset):
         self._dtype = _checks.checked_dtype(dtype)
         self._pad_to = _checks.checked_pad_to(pad_to, self._images)
         self._binarize = _checks.checked_binarize(binarize)
+        self._horizontal_flip = bool(horizontal_flip)
+        self._crop = _checks.checked_crop(crop, self._pad_to)
+        if self._horizontal_flip or self._crop is not None:
+            _checks.check_channels_of_windows(self._images)
         # (0, 255) keeps pixels as they are, whatever they mean.
         if self._binarize is not None or self._value_range != (0, 255):
             _checks.warn_of_low_levels(self._images)
@@ -199,12 +227,16 @@ class ImageDataset(keras.utils.PyDataset):
         binarize = "" if self._binarize is None else f", binarize={self._binarize!r}"
         return (
             f"<{type(self).__name__}: {len(self._images):,} images {self.image_shape}, {classes}, "
-            f"batch_size={self._batch_size}{binarize}>"
+            f"batch_size={self._batch_size}{binarize}{self._window_options()}>"
         )
+
+    def _window_options(self) -> str:
+        flip = ", horizontal_flip=True" if self._horizontal_flip else ""
+        return flip if self._crop is None else f"{flip}, crop={self._crop}"
 
     @property
     def images(self) -> Pictures:
-        """The images before padding and binarisation, uint8 `(N, H, W, C)`."""
+        """The images before padding, crops, flips and binarisation, uint8 `(N, H, W, C)`."""
         return self._images
 
     @property
@@ -214,8 +246,8 @@ class ImageDataset(keras.utils.PyDataset):
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """`(H, W, C)` of the images in a batch, after padding."""
-        height, width = self._pad_to
+        """`(H, W, C)` of the images in a batch, after padding and crops."""
+        height, width = self._crop or self._pad_to
         return height, width, self._images.shape[3]
 
     @property
@@ -240,13 +272,14 @@ class ImageDataset(keras.utils.PyDataset):
 
     @property
     def seed(self) -> int:
-        """The seed of all orders and dynamic binarisation, given or drawn."""
+        """The seed of all orders, flips, crops and dynamic binarisation, given or drawn."""
         return self._seed
 
     @property
     def is_reproducible(self) -> bool:
         """Whether other processes make the same batches: the seed was given, or is not used."""
-        return self._seed_was_given or not (self._shuffle or self._binarize == "dynamic")
+        draws = self._binarize == "dynamic" or self._horizontal_flip or self._crop is not None
+        return self._seed_was_given or not (self._shuffle or draws)
 
     @property
     def value_range(self) -> tuple[float, float]:
@@ -262,6 +295,16 @@ class ImageDataset(keras.utils.PyDataset):
     def binarize(self) -> Binarization | None:
         """How pixels are binarised, or `None` if they keep their levels."""
         return self._binarize
+
+    @property
+    def horizontal_flip(self) -> bool:
+        """Whether each image is mirrored with probability 1/2."""
+        return self._horizontal_flip
+
+    @property
+    def crop(self) -> tuple[int, int] | None:
+        """Height and width of the random window of each image, or `None` for whole images."""
+        return self._crop
 
     def unbinarized(self) -> ImageDataset:
         """Returns the same data set with the levels of its pixels, or itself if it has them.
@@ -365,7 +408,8 @@ class ImageDataset(keras.utils.PyDataset):
         first = position * self._batch_size
         rows = self._permutation(pass_number)[first : first + self._batch_size]
         rows = _checks.part_of(rows, part)
-        images, labels = self._pick(rows, self._binarization_key(self._seed, pass_number))
+        binarization = self._binarization_key(self._seed, pass_number)
+        images, labels = self._pick(rows, binarization, self._random_windows(pass_number))
         return images if labels is None else (images, labels)
 
     def draw(self, count: int, seed: int) -> tuple[Images, Labels | None]:
@@ -373,7 +417,7 @@ class ImageDataset(keras.utils.PyDataset):
 
         The draw depends on `seed` alone, not on the dataset's own seed, epoch, batch size or
         shuffling; so does dynamic binarisation. A larger draw begins with the images of a smaller
-        one.
+        one. Images are not flipped, and `crop` takes their centre.
 
         Args:
             count: Integer from 1 to the number of images.
@@ -393,7 +437,8 @@ class ImageDataset(keras.utils.PyDataset):
         """
         count = integer("count", count, 1)
         seed = integer("seed", seed, 0)
-        return self._pick(self._drawn(count, seed), self._binarization_key(seed))
+        rows = self._drawn(count, seed)
+        return self._pick(rows, self._binarization_key(seed), {"crop": self._crop})
 
     def __iter__(self) -> Iterator[Images | tuple[Images, Labels]]:
         """Gives the batches of the present epoch, and then moves to the next epoch."""
@@ -458,9 +503,20 @@ class ImageDataset(keras.utils.PyDataset):
             return random_key(seed, _BINARIZATION_KEY, *pass_number)
         return 0
 
-    def _pick(self, rows: Rows, key: int) -> tuple[Images, Labels | None]:
+    def _random_windows(self, pass_number: int) -> Windows:
+        """The options of `_core.gather` for the flips and crops of a pass."""
+        if not self._horizontal_flip and self._crop is None:
+            return {}
+        return {
+            "crop": self._crop,
+            "random_crop": self._crop is not None,
+            "random_flip": self._horizontal_flip,
+            "window_key": random_key(self._seed, _WINDOW_KEY, pass_number),
+        }
+
+    def _pick(self, rows: Rows, key: int, windows: Windows) -> tuple[Images, Labels | None]:
         how = "drawn" if self._binarize in {"dynamic", "static"} else self._binarize
-        images = self._gather(rows, how, key)
+        images = self._gather(rows, how, key, windows)
         if self._dtype == "bfloat16":
             images = images.view(_bfloat16())
         return images, self._labels_at(rows)
@@ -483,10 +539,16 @@ class ImageDataset(keras.utils.PyDataset):
             )
         return random_order(random_generator(seed), len(self._images))[:count]
 
-    def _gather(self, rows: Rows, binarize: str | None, key: int) -> Images:
-        """Makes the images of a batch; `binarize` and `key` are those of `_core.gather`."""
+    def _gather(self, rows: Rows, binarize: str | None, key: int, windows: Windows) -> Images:
+        """Makes the images of a batch; the other arguments are those of `_core.gather`."""
         return _core.gather(
-            self._images, rows, self._levels, pad_to=self._pad_to, binarize=binarize, key=key
+            self._images,
+            rows,
+            self._levels,
+            pad_to=self._pad_to,
+            binarize=binarize,
+            key=key,
+            **windows,
         )
 
     def _labels_at(self, rows: Rows) -> Labels | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from kgan._typing import Images, Labels
-    from kgan.data.image_dataset import Rows
+    from kgan.data.image_dataset import Rows, Windows
 
 
 class StackedImageDataset(ImageDataset):
@@ -32,7 +32,8 @@ class StackedImageDataset(ImageDataset):
     With `shuffle=False`, all passes have the same stacked images in the same order, whatever the
     seed: those of `draw(len(images), seed=0)`.
 
-    With `binarize`, the grey images are binarised and then stacked. A grey image has the same
+    With `binarize`, `crop` and `horizontal_flip`, the grey images are binarised, cropped and
+    flipped, and then stacked. So each channel has its own crop and flip. A grey image has the same
     pixels in all channels of a pass.
 
     Args:
@@ -73,8 +74,8 @@ class StackedImageDataset(ImageDataset):
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """`(H, W, C)` of the images in a batch, after stacking and padding."""
-        height, width = self._pad_to
+        """`(H, W, C)` of the images in a batch, after stacking, padding and crops."""
+        height, width = self._crop or self._pad_to
         return height, width, self._stack
 
     @property
@@ -129,9 +130,15 @@ class StackedImageDataset(ImageDataset):
             rows[:, channel] = np.concatenate(orders)[:count]
         return rows
 
-    def _gather(self, rows: Rows, binarize: str | None, key: int) -> Images:
+    def _gather(self, rows: Rows, binarize: str | None, key: int, windows: Windows) -> Images:
         return _core.gather_stacked(
-            self._images, rows, self._levels, pad_to=self._pad_to, binarize=binarize, key=key
+            self._images,
+            rows,
+            self._levels,
+            pad_to=self._pad_to,
+            binarize=binarize,
+            key=key,
+            **windows,
         )
 
     def _labels_at(self, rows: Rows) -> Labels | None:

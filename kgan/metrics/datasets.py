@@ -41,6 +41,16 @@ class Binarized(Protocol):
     binarize: str | None
 
 
+@runtime_checkable
+class Cropped(Protocol):
+    """A data set that can crop its images.
+
+    `crop` is `(height, width)`, or None for whole images.
+    """
+
+    crop: tuple[int, int] | None
+
+
 Data: TypeAlias = Any
 """A data set as users give it: a `Drawable`, or an array of uint8 images."""
 
@@ -75,8 +85,18 @@ def available(dataset: Drawable, wanted: int) -> int:
     return wanted if isinstance(dataset, Stacked) else min(wanted, len(dataset.images))
 
 
+def level_pictures(dataset: Drawable) -> Pictures:
+    """Returns all images before binarisation and padding, or the cropped centres of all images."""
+    if not (_is_cropped(dataset) and isinstance(dataset, ImageDataset)):
+        return dataset.images
+    images, _ = dataset.unbinarized().draw(len(dataset.images), 0)
+    return to_uint8(images, dataset.value_range)
+
+
 def all_pictures(dataset: Drawable, seed: int) -> Pictures | None:
-    """Returns all images as a model sees them, padded and binarised; None if they are endless.
+    """Returns all images as `draw` makes them, None if they are endless.
+
+    They are padded, cropped in the centre and binarised, and not flipped.
 
     Args:
         dataset: A data set.
@@ -84,10 +104,14 @@ def all_pictures(dataset: Drawable, seed: int) -> Pictures | None:
     """
     if isinstance(dataset, Stacked):
         return None
-    if binarization(dataset) is not None:
+    if _is_cropped(dataset) or binarization(dataset) is not None:
         images, _ = dataset.draw(len(dataset.images), seed)
         return to_uint8(images, dataset.value_range)
     pictures = dataset.images
     extra = [dataset.image_shape[axis] - pictures.shape[axis + 1] for axis in (0, 1)]
     around = [(pixels // 2, pixels - pixels // 2) for pixels in extra]
     return np.pad(pictures, ((0, 0), *around, (0, 0))) if any(extra) else pictures
+
+
+def _is_cropped(dataset: Drawable) -> bool:
+    return isinstance(dataset, Cropped) and dataset.crop is not None

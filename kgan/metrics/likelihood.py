@@ -16,7 +16,15 @@ from kgan.metrics import tables
 from kgan.metrics._json import plain
 from kgan.metrics._printing import Printed, Table
 from kgan.metrics._progress import now_and_then
-from kgan.metrics.datasets import Data, Drawable, Stacked, as_dataset, available, binarization
+from kgan.metrics.datasets import (
+    Data,
+    Drawable,
+    Stacked,
+    as_dataset,
+    available,
+    binarization,
+    level_pictures,
+)
 from kgan.metrics.evaluator import DivergedError
 from kgan.training.capabilities import HasLikelihood
 from kgan.training.labels import as_options, labels_of
@@ -73,7 +81,7 @@ class LikelihoodEvaluation(Printed):
         standard_error: Float, the standard error of that mean over images.
         count: Integer, how many images there were.
         image_shape: Tuple `(height, width, channels)` of the images, after padding.
-        unpadded_shape: The same before padding.
+        unpadded_shape: The same without padding.
         support: String, `"binary"`, `"levels"` or `"density"`.
         binarize: String, how the data set binarises, or None.
         is_exact: Whether the likelihood is exact, not a bound or an estimate.
@@ -280,7 +288,8 @@ def likelihood(
     check_support(model.likelihood_support, images)
     log_probs = _log_probs(model, images, labels_of(model, labels), samples, batch_size, seed, say)
     floors, fitted_on = _floors(model.likelihood_support, dataset, images, training, seed, say)
-    height, width = dataset.images.shape[1:3]
+    # A crop can be smaller than the images.
+    height, width = map(min, dataset.images.shape[1:3], dataset.image_shape[:2])
     return LikelihoodEvaluation(
         nats=float(-log_probs.mean()),
         standard_error=float(log_probs.std(ddof=1) / math.sqrt(len(log_probs))),
@@ -369,8 +378,9 @@ def _floors(
         for title, measure in _tables(support, say)
     ]
     if support == "binary" and binarization(dataset) in {"dynamic", "static"}:
-        stacked = dataset.image_shape[2] // dataset.images.shape[3]
-        entropy = stacked * tables.drawing_entropy(dataset.images)
+        levels = level_pictures(dataset)
+        stacked = dataset.image_shape[2] // levels.shape[3]
+        entropy = stacked * tables.drawing_entropy(levels)
         found.append(LikelihoodFloor("entropy of the drawing", entropy, is_limit=True))
     return tuple(sorted(found, key=lambda floor: floor.nats)), fitted_on
 

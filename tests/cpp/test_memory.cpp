@@ -57,7 +57,7 @@ void test_no_memory() {
         bool threw = false;
         allocations_left = allowed;
         try {
-            gather(images, indices.data(), count, levels, {}, {}, InstructionSet::portable, 5,
+            gather(images, indices.data(), count, levels, {}, {}, {}, InstructionSet::portable, 5,
                    out.data());
         } catch (const std::bad_alloc&) {
             threw = true;

@@ -17,7 +17,8 @@ constexpr std::size_t kCount = 40;
 constexpr std::size_t kHeight = 28;
 constexpr std::size_t kWidth = 28;
 constexpr Padding kPadding{2, 2, 2, 2};
-constexpr std::size_t kPadded = (kHeight + 4) * (kWidth + 4);
+constexpr Window kWindow{kHeight + 1, kWidth + 2, true, true, 9};
+constexpr std::size_t kPadded = kWindow.height * kWindow.width;
 constexpr std::size_t kStack = 3;
 
 struct Source {
@@ -42,10 +43,10 @@ struct Source {
         std::vector<float> out(indices.size() * kPadded);
         if (stacked) {
             gather_stacked(images(), indices.data(), indices.size() / kStack, kStack, levels,
-                           binarize, kPadding, set, threads, out.data());
+                           binarize, kPadding, kWindow, set, threads, out.data());
         } else {
-            gather(images(), indices.data(), indices.size(), levels, binarize, kPadding, set,
-                   threads, out.data());
+            gather(images(), indices.data(), indices.size(), levels, binarize, kPadding, kWindow,
+                   set, threads, out.data());
         }
         return out;
     }
@@ -53,20 +54,24 @@ struct Source {
     std::vector<float> expected(bool stacked) const {
         std::vector<float> out(indices.size() * kPadded, levels.values32()[0]);
         for (std::size_t i = 0; i < indices.size(); ++i) {
-            for (std::size_t y = 0; y < kHeight; ++y) {
-                for (std::size_t x = 0; x < kWidth; ++x) {
-                    const std::size_t place = (y + kPadding.top) * (kWidth + 4) + x + kPadding.left;
-                    const auto image = static_cast<std::size_t>(indices[i]);
-                    const std::size_t position = y * kWidth + x;
+            const auto image = static_cast<std::size_t>(indices[i]);
+            const Place place = place_of(kWindow, 3, 2, image);
+            for (std::size_t y = 0; y < kWindow.height; ++y) {
+                for (std::size_t x = 0; x < kWindow.width; ++x) {
+                    // Unsigned: positions before the image wrap around to beyond it.
+                    const std::size_t row = place.top + y - kPadding.top;
+                    const std::size_t column = place.left + x - kPadding.left;
+                    if (row >= kHeight || column >= kWidth) continue;
+                    const std::size_t position = row * kWidth + column;
                     const std::uint8_t level = pixels[image * kHeight * kWidth + position];
                     const std::uint64_t key = row_key(binarize.key, image);
                     std::uint64_t trial = 0;
                     while (drawn_byte(key, position, trial) == 255) ++trial;
                     const bool is_on = drawn_byte(key, position, trial) < level;
                     const std::size_t at =
-                        stacked ? (i / kStack * kPadded + place) * kStack + i % kStack
-                                : i * kPadded + place;
-                    out[at] = levels.values32()[is_on ? 255 : 0];
+                        y * kWindow.width + (place.is_mirrored ? kWindow.width - 1 - x : x);
+                    out[stacked ? (i / kStack * kPadded + at) * kStack + i % kStack
+                                : i * kPadded + at] = levels.values32()[is_on ? 255 : 0];
                 }
             }
         }
