@@ -486,6 +486,78 @@ def test_recipes_lists_them_all(command):
     assert kgan.recipes.get("r3gan").differences in out
 
 
+@pytest.fixture
+def pets(tmp_path, monkeypatch):
+    """A folder of pictures in two classes, and held-out ones of the second class."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    random = np.random.default_rng(0)
+    for name in ("train/cat", "train/dog", "test/dog"):
+        folder = tmp_path / "pets" / name
+        folder.mkdir(parents=True)
+        for number in range(20):
+            pixels = random.integers(0, 256, (12, 8 + number, 3), dtype="uint8")
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+    return tmp_path / "pets"
+
+
+def test_a_folder_of_pictures(command, pets, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    short = ("--steps-per-epoch", 2, "--batch-size", 8, "--recipe", "conditional_dcgan")
+    options = ("--data", "pets", "--image-size", "8x12", "--horizontal-flip")
+    code, out, err = command("train", *options, *short, "--epochs", 1, "--evaluate", 0)
+    assert code == 0, err
+    assert "Training conditional_dcgan on pets (40 images of 8x12x3)" in out
+    run = tmp_path / "runs" / "pets-conditional_dcgan-001"
+    config = runs.read_config(run / "config.json")
+    assert (config.dataset, config.data_dir) == ("folder", str(pets))
+    assert (config.image_size, config.class_names) == ([8, 12], ["cat", "dog"])
+    names = kgan.images.grid(np.zeros((16, 8, 12, 3), "uint8"), columns=8, row_names=["cat", "dog"])
+    with Image.open(run / "samples" / "epoch_0001.png") as grid:
+        assert grid.size == names.shape[1::-1]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, out, err = command("train", "--resume", "--output", run, "--epochs", 2)
+    assert code == 0, err
+    assert len(history(run)) == 2
+    assert command("sample", run, "--label", "dog", "--count", 2, "--output", "two.npz")[0] == 0
+    with np.load("two.npz") as two:
+        assert two["labels"].tolist() == [1, 1]
+    code, _, err = command("sample", run, "--label", "cow")
+    assert code == 1
+    assert "a class, by number or name: cat, dog. Received: cow" in err
+    measure = ("--count", 20, "--features", "pixels", "--json")
+    for more in ((), ("--split", "test"), ("--data", pets / "test")):
+        code, out, err = command("evaluate", run, *measure, *more)
+        assert code == 0, err
+        assert json.loads(out)["figures"]["kid"]["count"] == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("--data", "pets", "--dataset", "mnist"), "Expected --data, or --dataset and --data-dir"),
+        (("--data", "missing"), "Expected a folder of pictures"),
+        (("--data", "pets", "--image-size", "8x"), "HEIGHTxWIDTH such as 48x64, received '8x'"),
+        (("--dataset", "digits", "--image-size", "8"), "Expected no image_size"),
+    ],
+)
+def test_wrong_arguments_for_pictures(command, pets, tmp_path, monkeypatch, arguments, error):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = command("train", *arguments)
+    assert code != 0
+    assert error in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_resumed_run_keeps_its_pictures(command, pets, tmp_path, monkeypatch):
+    short = ("--steps-per-epoch", 1, "--batch-size", 8, "--epochs", 1, "--evaluate", 0)
+    run = tmp_path / "run"
+    assert command("train", "--data", pets, *short, "--output", run)[0] == 0
+    code, _, err = command("train", "--resume", "--output", run, "--image-size", 16)
+    assert code == 1
+    assert "A resumed run keeps its image_size. Expected [12, 8], or no value" in err
+
+
 def test_an_epoch_of_small_data_spans_several_passes():
     for asked, expected in ((None, 1000), (7, 7)):
         config = runs.RunConfig(dataset="digits", batch_size=32, steps_per_epoch=asked)

@@ -23,6 +23,21 @@ def positive(text: str) -> int:
     return _integer(text, least=1)
 
 
+def image_size(text: str) -> list[int]:
+    """A side, or height and width as 48x64: the list of height and width."""
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) >= 1 for side in sides):
+        raise argparse.ArgumentTypeError(
+            f"expected a side in pixels, or HEIGHTxWIDTH such as 48x64, received {text!r}"
+        )
+    return [int(sides[0]), int(sides[-1])]
+
+
+def directory(text: str) -> str:
+    """The absolute path of a directory, so that a run can be resumed from another one."""
+    return os.path.abspath(path(text))  # noqa: PTH100
+
+
 def count(text: str) -> int:
     """An integer of at least 0."""
     return _integer(text, least=0)

@@ -32,6 +32,9 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", metavar="NAME", help="(default: that of the run)")
     parser.add_argument("--data-dir", metavar="DIR", help="the directory of the data set's files")
     parser.add_argument(
+        "--data", metavar="DIR", type=argument_types.directory, help="a folder of pictures instead"
+    )
+    parser.add_argument(
         "--binarize",
         choices=_BINARIZATIONS,
         help="how images are binarised for a model of binary images (default: as in the run)",
@@ -89,18 +92,40 @@ def data_source(saved: SavedRun, options: argparse.Namespace) -> DataSource:
     """
     from kgan import runs
 
-    config = _config(saved, is_needed=options.dataset is None)
-    name = options.dataset or config.dataset
+    if options.data is not None and (options.dataset or options.data_dir):
+        raise ValueError("Expected --data, or --dataset and --data-dir. Received: both.")
+    asked = options.dataset if options.data is None else runs.FOLDER
+    config = _config(saved, is_needed=asked is None)
+    name = asked or config.dataset
     if name is None:
         raise ValueError(
             f"Expected --dataset NAME, since there is no config.json next to {saved.path} that "
             "names the training images. Received: no --dataset."
         )
-    data_dir = options.data_dir or (config.data_dir if name == config.dataset else None)
-    given = dict(runs.dataset_options(config))
+    data_dir = (
+        options.data or options.data_dir or (config.data_dir if name == config.dataset else None)
+    )
+    # Images are drawn, not batched: a small data set need not fill a batch.
+    given = {**runs.dataset_options(config), "drop_remainder": False}
+    given.pop("image_size", None)
+    if name == runs.FOLDER:
+        given |= _of_pictures(saved.model, config)
     if options.binarize is not None:
         given["binarize"] = None if options.binarize == "none" else options.binarize
     return DataSource(name, data_dir, given)
+
+
+def _of_pictures(model: GenerativeModel, config: RunConfig) -> dict[str, Any]:
+    """The options with which pictures have the size that a model makes, and its classes."""
+    from kgan.models.latent_model import LatentModel
+    from kgan.training.capabilities import is_conditional
+
+    size = config.image_size
+    names = config.class_names if is_conditional(model) else None
+    return {
+        "image_size": model.image_shape[:2] if isinstance(model, LatentModel) else size,
+        "class_names": names,
+    }
 
 
 def _config(saved: SavedRun, is_needed: bool) -> RunConfig:

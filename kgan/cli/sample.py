@@ -10,6 +10,7 @@ from kgan.cli.terminal import say, without_native_noise
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from kgan._typing import Labels, Pictures
 
@@ -28,8 +29,8 @@ def add(commands: Any) -> None:
     sample.add_argument(
         "--label",
         metavar="L",
-        type=int,
-        help="the class, for a conditional model (default: all, with a row for each in a grid)",
+        help="the class, by its number or the name of its folder, for a conditional model "
+        "(default: all, with a row for each in a grid)",
     )
     sample.add_argument(
         "--seed",
@@ -54,21 +55,33 @@ def run(options: argparse.Namespace) -> int:
         from kgan import images, runs
         from kgan.training.capabilities import Generates
         from kgan.training.labels import as_options, labels_for
-    model = runs.Run.open(options.model, compile=False).model
+    saved = runs.Run.open(options.model, compile=False)
+    model, names = saved.model, saved.class_names
     if not isinstance(model, Generates):
         raise inputs.lacks(options.model, model, "generates images")
-    labels = labels_for(model, options.count, options.label)
+    label = None if options.label is None else _label(options.label, names)
+    labels = labels_for(model, options.count, label)
     given = as_options(labels)
     made = images.to_uint8(model.generate(options.count, seed=options.seed, **given))
     if options.output.suffix.lower() == ".png":
-        images.save_png(options.output, _grid(made, labels))
+        images.save_png(options.output, _grid(made, labels, names))
     else:
         images.save_npz(options.output, images=made, **given)
     say(f"{options.count} images: {options.output}")
     return 0
 
 
-def _grid(made: Pictures, labels: Labels | None) -> Pictures:
+def _label(text: str, names: Sequence[str] | None) -> int:
+    """The number of a class, given by its number or its name."""
+    if names is not None and text in names:
+        return names.index(text)
+    if text.isdecimal():
+        return int(text)
+    known = "" if names is None else f": {', '.join(names)}"
+    raise ValueError(f"Expected --label to be a class, by number or name{known}. Received: {text}.")
+
+
+def _grid(made: Pictures, labels: Labels | None, names: Sequence[str] | None) -> Pictures:
     """The images as a grid: of several classes, with a row for each, if that stays readable."""
     import numpy as np
 
@@ -77,4 +90,4 @@ def _grid(made: Pictures, labels: Labels | None) -> Pictures:
 
     if labels is None or not 1 < len(shown := np.unique(labels)) <= MOST_ROWS:
         return images.grid(made)
-    return images.class_grid(made, labels, row_names=names_of(shown))
+    return images.class_grid(made, labels, row_names=names_of(shown, names))

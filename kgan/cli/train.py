@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
@@ -32,9 +31,33 @@ def add(commands: Any) -> None:
     train.add_argument(
         "--dataset",
         metavar="NAME",
-        help="mnist, stacked_mnist, fashion_mnist, kmnist, digits or tfds:NAME",
+        help="mnist, stacked_mnist, fashion_mnist, kmnist, cifar10, digits or tfds:NAME",
     )
-    train.add_argument("--data-dir", metavar="DIR", help="the directory of the data set's files")
+    train.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        type=argument_types.directory,
+        help="the directory of the data set's files",
+    )
+    train.add_argument(
+        "--data",
+        metavar="DIR",
+        type=argument_types.directory,
+        help="train on the pictures in DIR instead; folders in it are classes, or train and test",
+    )
+    train.add_argument(
+        "--image-size",
+        metavar="SIZE",
+        type=argument_types.image_size,
+        help="with --data, the side of images, or HEIGHTxWIDTH: pictures are scaled and the middle "
+        "is cut out (default: the size of the first picture, at most 64)",
+    )
+    train.add_argument(
+        "--horizontal-flip",
+        action="store_true",
+        default=None,
+        help="mirror training images at random: for most photographs, not for digits",
+    )
     train.add_argument("--recipe", metavar="NAME", help="see `kgan recipes` (default: dcgan_r1)")
     train.add_argument(
         "--epochs",
@@ -107,10 +130,13 @@ def _run_to_train(options: argparse.Namespace) -> Iterator[Run]:
     """The run, new or resumed, in a directory that is locked for it."""
     with without_native_noise():
         from kgan import runs
-    given = {each.name: getattr(options, each.name) for each in dataclasses.fields(runs.RunConfig)}
-    if options.data_dir is not None:
-        # Absolute, so that the run can be resumed from another directory.
-        given["data_dir"] = os.path.abspath(os.path.expanduser(options.data_dir))  # noqa: PTH100, PTH111
+    given = {
+        each.name: getattr(options, each.name, None) for each in dataclasses.fields(runs.RunConfig)
+    }
+    if options.data is not None:
+        if options.dataset is not None or options.data_dir is not None:
+            raise ValueError("Expected --data, or --dataset and --data-dir. Received: both.")
+        given |= {"dataset": runs.FOLDER, "data_dir": options.data}
     with contextlib.ExitStack() as locks:
         if options.resume:
             if options.output is None:
@@ -148,7 +174,8 @@ def _train(run: Run, time_limit: float | None) -> int:
     if begun and run.model.progress.steps == run.steps_per_epoch:
         say(f"Resuming after batch {begun} of epoch {run.model.epochs_trained + 1}.")
     say(
-        f"Training {run.config.recipe} on {run.config.dataset} ({len(run.dataset.images)} images) "
+        f"Training {run.config.recipe} on {run.config.data_name} "
+        f"({len(run.dataset.images)} images of {_size(run)}) "
         f"for {left} {'epoch' if left == 1 else 'epochs'} of {run.steps_per_epoch} batches of "
         f"{run.dataset.batch_size}, into {run.directory}"
     )
@@ -168,6 +195,10 @@ def _train(run: Run, time_limit: float | None) -> int:
     if received is not None:
         return 128 + received
     return int(run.diverged)
+
+
+def _size(run: Run) -> str:
+    return "x".join(map(str, run.dataset.image_shape))
 
 
 def _farewell(run: Run, received: int | None) -> str:

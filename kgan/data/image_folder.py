@@ -154,6 +154,7 @@ def load_image_folder(
             classes = np.delete(classes, list(decoded.unreadable))
     if listing.class_names is not None:
         dataset_options.setdefault("class_names", listing.class_names)
+        dataset_options.setdefault("num_classes", len(listing.class_names))
     return ImageDataset(decoded.images, classes, **dataset_options)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from kgan._registry import did_you_mean
 from kgan.data.digits import load_digits
+from kgan.data.folder_splits import load_folder
 from kgan.data.image_dataset import ImageDataset
 from kgan.data.mnist import load_fashion_mnist, load_kmnist, load_mnist, load_stacked_mnist
 from kgan.data.tfds import from_tfds
@@ -21,6 +22,7 @@ DATASETS: dict[str, Callable[..., ImageDataset]] = {
     "kmnist": load_kmnist,
     "stacked_mnist": load_stacked_mnist,
     "digits": load_digits,
+    "folder": load_folder,
 }
 
 TFDS_PREFIX = "tfds:"
@@ -36,7 +38,7 @@ def load_dataset(
 
     Args:
         name: String, a key of `kgan.data.DATASETS`, or `"tfds:NAME"` for the data set NAME of
-            tensorflow-datasets.
+            tensorflow-datasets. With `"folder"`, `data_dir` is a folder of pictures.
         split: String, a split that its loader knows. Defaults to `"train"`.
         data_dir: Path of the directory with its files, for data sets that read files. Defaults to
             None: the loader's own places.
@@ -46,7 +48,8 @@ def load_dataset(
         A `kgan.data.ImageDataset`.
 
     Raises:
-        ValueError: The name is unknown, or `data_dir` is given for a data set that reads no files.
+        ValueError: The name is unknown, `data_dir` is given for a data set that reads no files, or
+            the data set has no such option.
 
     Example:
     ```python
@@ -68,9 +71,19 @@ def load_dataset(
             f"tensorflow-datasets. Received: {name!r}.{did_you_mean(name, DATASETS)}"
         )
     loader = DATASETS[name]
+    parameters = inspect.signature(loader).parameters
+    if "image_size" in options and "image_size" not in parameters:
+        raise ValueError(
+            f"Expected no image_size, since the images of {name!r} have one size. Received: "
+            f"image_size={options['image_size']!r}. Leave image_size (--image-size) out."
+        )
     if data_dir is None:
+        if name == "folder":
+            raise ValueError(
+                "Expected the folder of pictures as data_dir (--data DIR). Received: none."
+            )
         return loader(split, **options)
-    if "data_dir" not in inspect.signature(loader).parameters:
+    if "data_dir" not in parameters:
         raise ValueError(
             f"Expected no data_dir, since the data set {name!r} reads no files. "
             f"Received: data_dir={os.fspath(data_dir)!r}. Leave data_dir (--data-dir) out."

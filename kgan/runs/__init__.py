@@ -9,7 +9,7 @@ losses.png       the plot of losses
 config.json      the settings of the run, and the versions of its packages
 """
 
-from kgan.runs.config import RunConfig, read_config
+from kgan.runs.config import FOLDER, RunConfig, read_config
 from kgan.runs.directory import (
     CONFIG,
     HISTORY,
@@ -25,6 +25,7 @@ from kgan.runs.run import FEWEST_IMAGES, Run, SavedRun, dataset_options, load, l
 __all__ = [
     "CONFIG",
     "FEWEST_IMAGES",
+    "FOLDER",
     "HISTORY",
     "MODEL",
     "SAMPLES",

@@ -6,13 +6,16 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import keras
 
 from kgan import recipes
 from kgan._core import __version__
 from kgan._files import written_whole
+
+FOLDER = "folder"
+"""The name of the data set that is a folder of pictures."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,10 @@ class RunConfig:
     Args:
         dataset: A name that `kgan.data.load_dataset` takes. Defaults to MNIST if it is available,
             and otherwise to the digits in scikit-learn.
-        data_dir: The directory of the data set's files.
+        data_dir: The directory of the data set's files, or of the pictures for `"folder"`.
+        image_size: List of two integers, the height and width of images from a folder of pictures.
+        horizontal_flip: Boolean, whether training images are mirrored at random.
+        class_names: List of strings, the names of the classes, if the data set has them.
         recipe: A name out of `kgan.recipes.names()`.
         epochs: Integer, the total number of epochs, in all sessions together.
         steps_per_epoch: Integer, batches to an epoch. Defaults to one pass through the data, or to
@@ -36,6 +42,9 @@ class RunConfig:
 
     dataset: str | None = None
     data_dir: str | None = None
+    image_size: list[int] | None = None
+    horizontal_flip: bool = False
+    class_names: list[str] | None = None
     recipe: str = recipes.DEFAULT
     epochs: int | None = None
     steps_per_epoch: int | None = None
@@ -52,13 +61,20 @@ class RunConfig:
             ValueError: It would no longer be the same run.
         """
         given = {name: value for name, value in given.items() if value is not None}
-        for name in ("dataset", "recipe", "seed", "dtype_policy"):
+        for name in ("dataset", "image_size", "horizontal_flip", "recipe", "seed", "dtype_policy"):
             if name in given and given[name] != getattr(self, name):
                 raise ValueError(
                     f"A resumed run keeps its {name}. Expected {getattr(self, name)!r}, or no "
                     f"value. Received: {given[name]!r}. Start another run for that."
                 )
         return replace(self, **given)
+
+    @property
+    def data_name(self) -> str:
+        """The name of the data set, or of the folder of pictures."""
+        if self.dataset == FOLDER and self.data_dir is not None:
+            return Path(self.data_dir).name
+        return self.dataset or "digits"
 
 
 def read_config(path: Path) -> RunConfig:
@@ -83,8 +99,9 @@ def read_config(path: Path) -> RunConfig:
 def _check_types(config: RunConfig) -> None:
     for name, kind in get_type_hints(RunConfig).items():
         value = getattr(config, name)
+        kinds = [get_origin(each) or each for each in get_args(kind) or (kind,)]
         # For Python, True is an int.
-        if isinstance(value, bool) or not isinstance(value, kind):
+        if type(value) not in kinds:
             raise TypeError(f"{name}={value!r}, not {inspect.formatannotation(kind)}")
 
 

@@ -16,7 +16,7 @@ from kgan.callbacks.checkpoint import loading
 from kgan.callbacks.loss_history import read_history
 from kgan.metrics.evaluator import FEWEST, default_features
 from kgan.runs import directory as files
-from kgan.runs.config import RunConfig, read_config, write_config
+from kgan.runs.config import FOLDER, RunConfig, read_config, write_config
 from kgan.training import GenerativeModel
 from kgan.training.capabilities import Encodes, Generates
 
@@ -33,7 +33,8 @@ def load_data(config: RunConfig, say: Say) -> tuple[RunConfig, data.ImageDataset
         say: Called with a line of text if MNIST is not available.
 
     Returns:
-        The configuration with the name of its data set, and the data set.
+        The configuration with the name of its data set, the size of its images and the names of its
+        classes, and the data set.
     """
     recipe = recipes.get(config.recipe)
 
@@ -44,11 +45,13 @@ def load_data(config: RunConfig, say: Say) -> tuple[RunConfig, data.ImageDataset
             data_dir=config.data_dir,
             batch_size=config.batch_size or recipe.batch_size,
             seed=config.seed,
-            **recipe.data,
+            **({"horizontal_flip": True} if config.horizontal_flip else {}),
+            **dataset_options(config),
         )
 
     if config.dataset is not None:
-        return config, load(config.dataset)
+        dataset = load(config.dataset)
+        return _resolved(config, dataset), dataset
     try:
         return replace(config, dataset="mnist"), load("mnist")
     except OSError as error:
@@ -56,6 +59,15 @@ def load_data(config: RunConfig, say: Say) -> tuple[RunConfig, data.ImageDataset
             raise
         say(f"MNIST is not available: {error}\nTraining on scikit-learn's digits instead.")
         return replace(config, dataset="digits"), load("digits")
+
+
+def _resolved(config: RunConfig, dataset: data.ImageDataset) -> RunConfig:
+    """The configuration with what a resumed run and other commands cannot read from the data."""
+    size = config.image_size
+    if config.dataset == FOLDER and size is None:
+        size = list(dataset.image_shape[:2])
+    names = None if dataset.class_names is None else list(dataset.class_names)
+    return replace(config, image_size=size, class_names=names)
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,14 @@ class SavedRun:
         """
         path = self.path.parent / files.CONFIG
         return read_config(path) if path.is_file() else None
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """The names of the classes, or None if they have none or another program wrote the file."""
+        try:
+            return None if self.config is None else self.config.class_names
+        except ValueError:
+            return None
 
     @functools.cached_property
     def history(self) -> list[dict[str, float]] | None:
@@ -131,7 +151,7 @@ class Run:
         )
         # As late as possible: an error before leaves no directory behind.
         if directory is None:
-            directory = files.new_directory("runs", config.dataset or "digits", config.recipe)
+            directory = files.new_directory("runs", config.data_name, config.recipe)
         files.remove_unfinished(directory)  # of a run that was killed before it had a model
         run = cls(directory, config, dataset, model)
         # Saved before the first step: a run that is killed in its first epoch can be resumed too.
@@ -264,7 +284,13 @@ class Run:
         chosen: list[keras.callbacks.Callback] = []
         if isinstance(self.model, Generates):
             animation = f"../{files.ANIMATION}"
-            chosen.append(callbacks.SampleGrid(self.directory / files.SAMPLES, animation=animation))
+            chosen.append(
+                callbacks.SampleGrid(
+                    self.directory / files.SAMPLES,
+                    animation=animation,
+                    class_names=self.dataset.class_names,
+                )
+            )
         if isinstance(self.model, Encodes):
             count = min(_RECONSTRUCTED, len(self.dataset.images))
             images, labels = self.dataset.draw(count, seed=0)
@@ -313,9 +339,10 @@ def load(path: str | os.PathLike[str], **options: Any) -> GenerativeModel:
 
 
 def dataset_options(config: RunConfig) -> Mapping[str, Any]:
-    """The arguments for `kgan.data.load_dataset` that the recipe of a run states.
+    """The arguments for `kgan.data.load_dataset` that decide the images of a run.
 
-    They are empty if the recipe is not one of this version of kgan.
+    Those of the recipe are missing if it is not one of this version of kgan.
     """
     recipe = recipes.RECIPES.get(config.recipe)
-    return {} if recipe is None else recipe.data
+    size = {} if config.image_size is None else {"image_size": tuple(config.image_size)}
+    return {**size, **({} if recipe is None else recipe.data)}
