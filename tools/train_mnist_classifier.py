@@ -14,8 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kgan._files import written_whole
-from kgan.metrics import mnist_classifier
+from kgan.metrics import _classifiers, mnist_classifier
 
 
 def main() -> None:
@@ -23,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", help="the folder of the four MNIST files")
     parser.add_argument("--epochs", type=int, default=24)
-    parser.add_argument("--output", default=mnist_classifier.WEIGHTS)
+    parser.add_argument("--output", type=Path, default=mnist_classifier.WEIGHTS)
     options = parser.parse_args()
 
     keras.utils.set_random_seed(0)
@@ -31,12 +30,10 @@ def main() -> None:
     classifier = mnist_classifier.build_mnist_classifier("he_normal")
     fit(classifier, train, options.epochs)
 
-    with written_whole(options.output) as temporary, temporary.open("wb") as file:
-        arrays = [weights.astype("float16") for weights in classifier.get_weights()]
-        np.savez_compressed(file, **{str(number): array for number, array in enumerate(arrays)})
+    _classifiers.write_weights(classifier, options.output)
     shipped = mnist_classifier.build_mnist_classifier()
-    shipped.set_weights(mnist_classifier.read_weights(options.output))
-    print("SHA-256", hashlib.sha256(Path(options.output).read_bytes()).hexdigest())
+    shipped.set_weights(_classifiers.read_weights(options.output))
+    print("SHA-256", hashlib.sha256(options.output.read_bytes()).hexdigest())
     print("accuracy on the test digits", accuracy(shipped, options.data_dir))
 
 

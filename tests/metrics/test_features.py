@@ -10,7 +10,7 @@ from keras import ops
 
 import kgan
 from kgan import metrics
-from kgan.metrics import mnist_classifier
+from kgan.metrics import cifar10_classifier, mnist_classifier
 from kgan.metrics.cache import cached_features
 
 needs_mnist = pytest.mark.skipif(
@@ -124,31 +124,44 @@ def global_random_states():
     return keras_state, random.getstate(), np.random.get_state()[1].tolist()
 
 
-def test_the_classifier_does_not_hang_on_the_users_settings():
-    digits = np.repeat(np.repeat(kgan.data.load_digits("train").images[:5], 3, 1), 3, 2)
-    expected = metrics.mnist_features()(digits).vectors
-    mnist_classifier.load_mnist_classifier.cache_clear()
+CLASSIFIERS = {
+    "mnist": (mnist_classifier, mnist_classifier.load_mnist_classifier),
+    "cifar10": (cifar10_classifier, cifar10_classifier.load_cifar10_classifier),
+}
+classifiers = pytest.mark.parametrize("name", CLASSIFIERS)
+
+
+@classifiers
+def test_the_classifier_does_not_hang_on_the_users_settings(name):
+    images = np.repeat(np.repeat(kgan.data.load_digits("train").images[:5], 3, 1), 3, 2)
+    if name == "cifar10":
+        images = np.repeat(images, 3, axis=3)
+    expected = metrics.get_features(name)(images).vectors
+    _, load = CLASSIFIERS[name]
+    load.cache_clear()
     keras.config.set_dtype_policy("mixed_float16")
     try:
         before = global_random_states()
-        extractor = metrics.mnist_features()
+        extractor = metrics.get_features(name)
         after = global_random_states()
     finally:
         keras.config.set_dtype_policy("float32")
-    np.testing.assert_array_equal(extractor(digits).vectors, expected)
+    np.testing.assert_array_equal(extractor(images).vectors, expected)
     assert before == after
 
 
-def test_other_weights_are_refused(monkeypatch, tmp_path):
+@classifiers
+def test_other_weights_are_refused(name, monkeypatch, tmp_path):
+    module, load = CLASSIFIERS[name]
     other = tmp_path / "weights.npz"
-    other.write_bytes(mnist_classifier.WEIGHTS.read_bytes()[:-1] + b"x")
-    monkeypatch.setattr(mnist_classifier, "WEIGHTS", other)
-    mnist_classifier.load_mnist_classifier.cache_clear()
+    other.write_bytes(module.WEIGHTS.read_bytes()[:-1] + b"x")
+    monkeypatch.setattr(module, "WEIGHTS", other)
+    load.cache_clear()
     try:
         with pytest.raises(ValueError, match="to be the file that came with kgan"):
-            mnist_classifier.load_mnist_classifier()
+            load()
     finally:
-        mnist_classifier.load_mnist_classifier.cache_clear()
+        load.cache_clear()
 
 
 class Counting:

@@ -22,7 +22,7 @@ import pytest
 import kgan
 from kgan import cli, runs
 from kgan._versions import KERAS
-from kgan.metrics import mnist_classifier
+from kgan.metrics import _classifiers
 from kgan.metrics.cache import cached_features
 
 # Reading configurations and archives is no backend's business.
@@ -401,7 +401,7 @@ def test_arrays_are_never_unpickled(tmp_path, written, canary, monkeypatch):
         runs.Run.open(written({WEIGHTS: None, "model.weights.npz": weights.read_bytes()}))
     np.savez(weights, **{"0": array})
     with pytest.raises(ValueError, match="allow_pickle"):
-        mnist_classifier.read_weights(weights)
+        _classifiers.read_weights(weights)
     # What is in the cache of features is taken for damaged, and replaced.
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
     images = np.zeros((20, 8, 8, 1), "uint8")
