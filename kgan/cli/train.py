@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
     train.add_argument(
         "--dataset",
         metavar="NAME",
-        help="mnist, stacked_mnist, fashion_mnist, kmnist, digits or tfds:NAME",
+        help="mnist, stacked_mnist, fashion_mnist, kmnist, cifar10, digits or tfds:NAME",
     )
     train.add_argument("--data-dir", metavar="DIR", help="the directory of the data set's files")
     train.add_argument("--recipe", metavar="NAME", help="see `kgan recipes` (default: dcgan_r1)")

@@ -9,6 +9,7 @@ import pathlib
 import random
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import keras
@@ -213,6 +214,26 @@ def _warn_of_missing_classes(labels: Labels, num_classes: int) -> None:
         f"{lowest} to {num_classes - 1}, without images of class {first}{others}. Pass {numbered}, "
         f"or num_classes={num_classes} to keep the numbers."
     )
+
+
+def checked_class_names(
+    class_names: Sequence[str] | None, num_classes: int | None
+) -> tuple[str, ...] | None:
+    """Returns the names of all classes, or `None` if they have none."""
+    if class_names is None:
+        return None
+    names = (class_names,) if isinstance(class_names, str) else tuple(class_names)
+    if len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            "Expected `class_names` to be different strings. "
+            f"Received: class_names={class_names!r}."
+        )
+    if len(names) != num_classes:
+        raise ValueError(
+            "Expected as many class_names as classes. "
+            f"Received: {len(names)} class_names and {num_classes or 'no'} classes."
+        )
+    return names
 
 
 def checked_value_range(value_range: Any) -> tuple[float, float]:

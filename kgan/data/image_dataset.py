@@ -18,7 +18,7 @@ from kgan._arguments import integer
 from kgan.data import _checks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from kgan._typing import Images, Labels, Pictures
     from kgan.data._checks import Binarization
@@ -121,6 +121,8 @@ class ImageDataset(keras.utils.PyDataset):
         crop: Pair of integers `(height, width)`, at least 1 and at most those of the padded images.
             Each image of a batch is a window of that size, at a position that is uniformly random
             in each pass. Defaults to `None`: whole images.
+        class_names: Strings, the names of all classes. Defaults to `None`: the classes have numbers
+            only.
 
     Raises:
         ValueError: An argument is outside the limits above, the numbers of images and labels
@@ -164,13 +166,17 @@ class ImageDataset(keras.utils.PyDataset):
         binarize: Binarization | None = None,
         horizontal_flip: bool = False,
         crop: tuple[int, int] | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__(
             workers=workers, use_multiprocessing=use_multiprocessing, max_queue_size=max_queue_size
         )
         self._images = _checks.checked_images(images)
         self._labels = None if labels is None else _checks.checked_labels(labels, self._images)
+        if num_classes is None and class_names is not None and self._labels is not None:
+            num_classes = len(class_names)
         self._num_classes = _checks.checked_num_classes(num_classes, self._labels)
+        self._class_names = _checks.checked_class_names(class_names, self._num_classes)
         self._batch_size = integer("batch_size", batch_size, 1)
         self._shuffle = bool(shuffle)
         self._drop_remainder = bool(drop_remainder)
@@ -245,6 +251,11 @@ class ImageDataset(keras.utils.PyDataset):
     def num_classes(self) -> int | None:
         """Number of classes, or `None` if there are no labels."""
         return self._num_classes
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of all classes, or `None` if they have none."""
+        return self._class_names
 
     @property
     def batch_size(self) -> int:
