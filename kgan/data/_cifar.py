@@ -113,10 +113,12 @@ def read(path: pathlib.Path, form: Form, split: str) -> Batch:
 
 
 def _batch(pixels: Pictures, labels: Labels, where: str) -> Batch:
-    if len(pixels) != len(labels) or labels.min() < 0 or labels.max() > 9:
+    wrong = labels[(labels < 0) | (labels > 9)]
+    if labels.ndim != 1 or len(labels) != len(pixels) or len(labels) == 0 or len(wrong):
+        found = f", one of them {wrong[0]}" if len(wrong) else ""
         raise ValueError(
-            f"Expected a label from 0 to 9 for each image in {where}. Received: {len(labels)} "
-            f"labels from {labels.min()} to {labels.max()} for {len(pixels)} images."
+            f"Expected a label from 0 to 9 for each image in {where}. Received: {len(pixels)} "
+            f"images and labels of shape {labels.shape}{found}."
         )
     return Batch(pixels.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1), labels)
 

@@ -36,7 +36,7 @@ def load_cifar10(
     download: bool = True,
     **dataset_options: Any,
 ) -> ImageDataset:
-    """Loads CIFAR-10: colour photographs of ten classes, 50,000 for training and 10,000 for testing.
+    """Loads CIFAR-10: small colour photographs, 50,000 for training and 10,000 for testing.
 
     The loader searches these places for the original files:
 
@@ -45,8 +45,8 @@ def load_cifar10(
     3. Keras's cache: the files that `keras.datasets.cifar10` extracted.
     4. kgan's cache, `datasets/kgan/cifar10` under `$KERAS_HOME` or, by default, `~/.keras`.
 
-    If the set is missing, its archive (170 MB) is downloaded into kgan's cache and checked against a
-    pinned SHA-256 digest. An interrupted download leaves no file of that name.
+    If the set is missing, its archive (170 MB) is downloaded into kgan's cache and checked against
+    a pinned SHA-256 digest. An interrupted download leaves no file of that name.
 
     A directory, or its folder `cifar10/`, may hold the archive `cifar-10-binary.tar.gz` or
     `cifar-10-python.tar.gz`, the folder that is in it, or the files themselves. Reading an archive
@@ -101,11 +101,23 @@ def _locate(
                 "download it."
             )
         return found
-    shared = os.environ.get(DATA_DIR_VARIABLE)
     cache = cache_directory("cifar10")
     keras_cache = cache.parent.parent
-    found = _find(pathlib.Path(shared).expanduser(), _FOLDERS, split) if shared else None
-    return found or _find(keras_cache, _KERAS_FOLDERS, split) or _in_cache(cache, allow_download)
+    return (
+        _in_shared_directory(split)
+        or _find(keras_cache, _KERAS_FOLDERS, split)
+        or _in_cache(cache, allow_download)
+    )
+
+
+def _in_shared_directory(split: str) -> tuple[pathlib.Path, _cifar.Form] | None:
+    shared = os.environ.get(DATA_DIR_VARIABLE)
+    if not shared:
+        return None
+    try:
+        return _find(pathlib.Path(shared).expanduser(), _FOLDERS, split)
+    except PermissionError:  # other places may have the set
+        return None
 
 
 def _find(
@@ -129,7 +141,8 @@ def _in_cache(directory: pathlib.Path, allow_download: bool) -> tuple[pathlib.Pa
             download_file(archive, _cifar.MIRRORS, directory)
         except ConnectionError as error:
             raise ConnectionError(
-                f"CIFAR-10 is not on this machine and could not be downloaded:\n{error}\n{_advice()}"
+                "CIFAR-10 is not on this machine and could not be downloaded:\n"
+                f"{error}\n{_advice()}"
             ) from error
     return directory / archive.name, _cifar.FORMS[0]
 
