@@ -69,12 +69,12 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def seconds(text: str) -> float:
+def above_zero(text: str) -> float:
     """A finite number above 0."""
     try:
         number = float(text)
     except ValueError:
         number = 0.0
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds above 0, received {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a number above 0, received {text!r}")
     return number

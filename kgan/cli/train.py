@@ -106,7 +106,7 @@ def add(commands: Any) -> None:
     train.add_argument(
         "--time-limit",
         metavar="SECONDS",
-        type=argument_types.seconds,
+        type=argument_types.above_zero,
         help="stop training after this time",
     )
     train.add_argument(
