@@ -117,6 +117,8 @@ def load_image_folder(
 
     Example:
     ```python
+    import pathlib
+
     import numpy as np
     from PIL import Image
 
