@@ -33,9 +33,9 @@ CHANGED = "changed"
 OTHER_SIZE = "other size"
 COLOUR = "colour"
 
-# Larger pictures are first reduced to so many times the target, by averaging blocks of pixels. Levels
-# of noisy pictures move by 0.5 on average and by 3 at most, and resizing takes half the time. With a
-# gap of 2, levels move by up to 14.
+# Larger pictures are first reduced to so many times the target, by averaging blocks of pixels.
+# Levels of noisy pictures move by 0.5 on average and by 3 at most, and resizing takes half the
+# time. With a gap of 2, levels move by up to 14.
 _GAP = 3
 
 _ORIENTATION = 0x0112  # the tag of EXIF
