@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Train on your own pictures
 #
-# In this tutorial you make a folder of pictures, load it, train a conditional GAN on it, and measure
-# its samples. Scikit-learn comes with two photographs, of a temple in China and of a flower. Small
-# pieces of them are the pictures here; use your own in their place. On two CPU cores it takes about
-# MINUTES minutes.
+# In this tutorial you make a folder of pictures, load it, train a conditional GAN on it, and
+# measure its samples. Scikit-learn comes with two photographs, of a temple in China and of a
+# flower. Small pieces of them are the pictures here; use your own in their place. On two CPU
+# cores it takes about MINUTES minutes.
 
 # %%
 import os
@@ -19,7 +19,7 @@ FAST = "KGAN_DOCS_FAST" in os.environ  # a few steps on small data, to test this
 PIECES = 64 if FAST else 2000
 
 random = np.random.default_rng(0)
-for name, photograph in zip(("china", "flower"), load_sample_images().images):
+for name, photograph in zip(("china", "flower"), load_sample_images().images, strict=True):
     Path("pictures", name).mkdir(parents=True)
     height, width, _ = photograph.shape
     for number in range(PIECES):
@@ -30,9 +30,10 @@ for name, photograph in zip(("china", "flower"), load_sample_images().images):
 # %% [markdown]
 # ## Load the folder
 #
-# Each folder is a class. `image_size` scales the pictures, and cuts out the middle of those that are
-# not square. They are decoded once, into a file of pixels in Keras's cache directory. The second
-# time, the same call only opens that file. `horizontal_flip` mirrors half of the images in each pass.
+# Each folder is a class. `image_size` scales the pictures, and cuts out the middle of those that
+# are not square. They are decoded once, into a file of pixels in Keras's cache directory. The
+# second time, the same call only opens that file. `horizontal_flip` mirrors half of the images in
+# each pass.
 
 # %%
 train = kgan.data.load_image_folder(
@@ -68,9 +69,9 @@ kgan.images.show(kgan.images.class_grid(samples, labels, row_names=train.class_n
 # %% [markdown]
 # ## Measure
 #
-# Colour images of 32 x 32 are compared by the features of a classifier of CIFAR-10, which comes with
-# kgan. The column `real` shows what real images score in place of the samples: the best that a model
-# can reach.
+# Colour images of 32 x 32 are compared by the features of a classifier of CIFAR-10, which comes
+# with kgan. The column `real` shows what real images score in place of the samples: the best that a
+# model can reach.
 
 # %%
 print(kgan.evaluate(gan, train, count=100 if FAST else 2000))
@@ -84,8 +85,8 @@ print(kgan.evaluate(gan, train, count=100 if FAST else 2000))
 #
 # ## What is different with your pictures
 #
-# - **Sizes.** Pictures of any size work. Begin with 32 or 64 pixels: a step takes four times as long
-#   for each doubling.
+# - **Sizes.** Pictures of any size work. Begin with 32 or 64 pixels: a step takes four times as
+#   long for each doubling.
 # - **Flips.** Leave them out where left and right differ, as in letters.
 # - **Number.** With fewer than some thousand pictures, a discriminator learns them by heart. Read
 #   [Train with few images](../howto/few_images.md).
