@@ -69,6 +69,11 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def numbers_above_zero(text: str) -> list[float]:
+    """Finite numbers above 0, with commas between them."""
+    return [above_zero(number) for number in text.split(",")]
+
+
 def above_zero(text: str) -> float:
     """A finite number above 0."""
     try:

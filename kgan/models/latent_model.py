@@ -150,6 +150,11 @@ class LatentModel(GenerativeModel):
         chosen = self._latents(n, seed, latents, truncation)
         return self.decode(chosen, labels, batch_size, averaged)
 
+    @property
+    def has_batch_normalization(self) -> bool:
+        """Whether the network that makes images has batch normalisation."""
+        return bool(standing_statistics.normalizations(getattr(self, self.decoder_name)))
+
     def collect_statistics(
         self,
         batches: int = 16,

@@ -9,6 +9,13 @@ from kgan._backend.keras_internals import layers_of
 from kgan._typing import Array, Layer, Network
 
 
+def normalizations(network: Network) -> list[Layer]:
+    """The layers of batch normalisation in a network, at any depth."""
+    return [
+        layer for layer in layers_of(network) if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+
+
 def collect(network: Network, run: Callable[[], None], batches: int) -> None:
     """Replaces the moving averages of batch normalisation by the statistics of some batches.
 
@@ -22,9 +29,7 @@ def collect(network: Network, run: Callable[[], None], batches: int) -> None:
     Raises:
         ValueError: The network has no layer of batch normalisation.
     """
-    layers = [
-        layer for layer in layers_of(network) if isinstance(layer, keras.layers.BatchNormalization)
-    ]
+    layers = normalizations(network)
     if not layers:
         raise ValueError(
             "Expected a network with batch normalisation, whose statistics can be collected. "

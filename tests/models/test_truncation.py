@@ -138,3 +138,39 @@ def test_nothing_to_collect():
     gan = kgan.GAN(*kgan.networks.mlp((8, 8, 1), latent_dim=4, width=8))
     with pytest.raises(ValueError, match=r"with batch normalisation.* 'generator', which has none"):
         gan.collect_statistics(batches=1, batch_size=4)
+
+
+def test_the_curve_of_quality_and_variety(tmp_path):
+    digits = kgan.data.load_digits("train", batch_size=32)
+    gan = kgan.GAN(*kgan.networks.dcgan(latent_dim=4, width=4), seed=1)
+    weights = [np.array(each) for each in gan.get_weights()]
+    options = {"count": 60, "features": "pixels", "seed": 2}
+    curve = kgan.metrics.truncation_curve(gan, digits, (math.inf, 0.5), **options)
+    assert curve.truncations == (0.5, math.inf)
+    assert curve.collected
+    for before, after in zip(weights, gan.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    gan.collect_statistics(16, truncation=0.5, seed=2)
+    sampler = kgan.samplers.TruncatedSampler(gan, 0.5)
+    expected = kgan.evaluate(sampler, digits, **options)
+    for name in ("fcd", "precision", "recall"):
+        assert curve.figures[0][name].value == pytest.approx(expected[name], rel=1e-6)
+        assert curve.figures[0][name].floor == expected.figures[name].floor
+    text = str(curve)
+    assert "none" in text
+    assert "collected again" in text
+    page = kgan.report.write_report(tmp_path, model="m", dataset="d", truncation=curve)
+    assert "Quality and variety, by truncation" in page.read_text()
+
+
+def test_a_curve_of_a_model_without_batch_normalisation():
+    digits = kgan.data.load_digits("train", batch_size=32)
+    gan = kgan.GAN(*kgan.networks.mlp(latent_dim=4, width=8), seed=1)
+    options = {"count": 40, "features": "pixels"}
+    curve = kgan.metrics.truncation_curve(gan, digits, (0.5,), **options)
+    assert not curve.collected
+    assert curve.to_dict()["truncations"] == [0.5]
+    with pytest.raises(ValueError, match="`truncations` above 0, at least one"):
+        kgan.metrics.truncation_curve(gan, digits, ())
+    with pytest.raises(TypeError, match="a model with latents"):
+        kgan.metrics.truncation_curve(lambda n: n, digits)
