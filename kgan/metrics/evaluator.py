@@ -22,7 +22,6 @@ from kgan.metrics._sources import (
     range_problem,
 )
 from kgan.metrics.cache import cached_features
-from kgan.metrics.cifar10_classifier import IMAGE_SIZE as CIFAR10_SIZE
 from kgan.metrics.classes import class_shares
 from kgan.metrics.datasets import Data, Drawable, Stacked, all_pictures, as_dataset, available
 from kgan.metrics.evaluation import Evaluation
@@ -79,11 +78,10 @@ def evaluate(
             has fewer. Do not compare scores of different counts.
         seed: Integer.
         features: The features in which distances are measured, see `kgan.metrics.get_features`.
-            Defaults to kgan's classifier of digits for grey images and for Stacked-MNIST, and to
-            that of CIFAR-10 for colour images of 32 x 32. On grey images that are not digits, the
-            distances of the former say little and its classes nothing. If the labels of the data
-            set show that, no score uses its classes. Larger photographs need a model such as
-            InceptionV3, in a `kgan.metrics.FeatureExtractor`.
+            Defaults to kgan's classifier of digits for grey images and for Stacked-MNIST. On grey
+            images that are not digits, its distances say little and its classes nothing. If the
+            labels of the data set show that, no score uses its classes. Photographs need a model
+            such as InceptionV3, in a `kgan.metrics.FeatureExtractor`.
         bootstrap: Integer, the number of resamples for 95% intervals, or 0 for no intervals.
         say: Called with a line of text about each step of the work. Defaults to writing a line to
             standard error every five seconds at most: nothing about quick work.
@@ -330,9 +328,7 @@ def default_features(dataset: Drawable) -> Any:
     """Returns the features for a data set, by name or object, or None if kgan has none for it."""
     if isinstance(dataset, Stacked):
         return extractors.stacked_mnist_features(dataset.stack)
-    if dataset.image_shape[2] == 1:
-        return "mnist"
-    return "cifar10" if dataset.image_shape == (*CIFAR10_SIZE, 3) else None
+    return "mnist" if dataset.image_shape[2] == 1 else None
 
 
 def _extractor(features: Any, dataset: Drawable) -> Extractor:
@@ -340,8 +336,8 @@ def _extractor(features: Any, dataset: Drawable) -> Extractor:
         features = default_features(dataset)
     if features is None:
         raise ValueError(
-            "kgan's own features are of digits and of 32x32 colour images. Expected `features` for "
-            "other images, such as kgan.metrics.FeatureExtractor(keras.applications.InceptionV3"
+            "kgan's own features are of handwritten digits. Expected `features` for other images, "
+            "such as kgan.metrics.FeatureExtractor(keras.applications.InceptionV3"
             "(include_top=False, pooling='avg'), image_size=(299, 299)), or 'pixels'. "
             f"Received: features=None for images of shape {dataset.image_shape}."
         )

@@ -13,7 +13,6 @@ from keras import ops
 from kgan import _backend
 from kgan._registry import did_you_mean
 from kgan._typing import Network, Pictures, Tensor
-from kgan.metrics.cifar10_classifier import load_cifar10_classifier
 from kgan.metrics.mnist_classifier import load_mnist_classifier
 
 
@@ -249,19 +248,6 @@ def mnist_features() -> FeatureExtractor:
     return FeatureExtractor(load_mnist_classifier())
 
 
-def cifar10_features() -> FeatureExtractor:
-    """Returns kgan's classifier of CIFAR-10: 192 features and 10 classes.
-
-    Example:
-    ```python
-    extractor = kgan.metrics.get_features("cifar10")
-    images = np.zeros((8, 32, 32, 3), "uint8")
-    assert extractor(images).vectors.shape == (8, 192)
-    ```
-    """
-    return FeatureExtractor(load_cifar10_classifier())
-
-
 def stacked_mnist_features(stack: int = 3) -> ChannelFeatures:
     """Returns kgan's classifier for each channel: 384 features and 1,000 classes for 3 channels.
 
@@ -277,7 +263,6 @@ def stacked_mnist_features(stack: int = 3) -> ChannelFeatures:
 
 EXTRACTORS: dict[str, Callable[[], Extractor]] = {
     "mnist": mnist_features,
-    "cifar10": cifar10_features,
     "stacked_mnist": stacked_mnist_features,
     "pixels": PixelFeatures,
 }
@@ -290,7 +275,7 @@ def get(features: Any) -> Extractor:
         features: One of:
 
             - `"mnist"`, kgan's classifier of digits; `"stacked_mnist"`, the same for each channel;
-              `"cifar10"`, kgan's classifier of CIFAR-10; `"pixels"`, the pixels themselves;
+              `"pixels"`, the pixels themselves;
             - a `keras.Model` for images in [-1, 1], see `FeatureExtractor`;
             - an `Extractor`, which is returned as it is.
 
