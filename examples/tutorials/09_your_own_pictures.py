@@ -4,7 +4,7 @@
 # In this tutorial you make a folder of pictures, load it, train a conditional GAN on it, and
 # measure its samples. Scikit-learn comes with two photographs, of a temple in China and of a
 # flower. Small pieces of them are the pictures here; use your own in their place. On two CPU
-# cores it takes about four minutes.
+# cores it takes about five minutes.
 
 # %%
 import os
