@@ -19,7 +19,16 @@ from kgan._noise import for_batch
 from kgan._registry import find
 from kgan._typing import Config, Noise, Tensor
 
-__all__ = ["Bernoulli", "DiscretizedLogistic", "Gaussian", "Likelihood", "get", "names"]
+__all__ = [
+    "Bernoulli",
+    "DiscretizedLogistic",
+    "DiscretizedLogisticMixture",
+    "Gaussian",
+    "Likelihood",
+    "check_support",
+    "get",
+    "names",
+]
 
 Support = Literal["binary", "levels", "density"]
 
@@ -315,6 +324,13 @@ class DiscretizedLogisticMixture(DiscretizedLogistic):
         min_log_scale: Float, see `DiscretizedLogistic`.
         name: String, see `Likelihood`.
 
+    Example:
+    ```python
+    likelihood = kgan.likelihoods.DiscretizedLogisticMixture(components=5)
+    networks = kgan.networks.dense_vae(latent_dim=8, width=16, likelihood=likelihood)
+    vae = kgan.VAE(*networks, likelihood=likelihood)
+    ```
+
     Reference:
         [Salimans et al., 2017](https://arxiv.org/abs/1701.05517) (PixelCNN++), with independent
         channels.
@@ -522,7 +538,8 @@ def check_support(support: str, images: np.ndarray) -> None:
 
     Example:
     ```python
-    kgan.likelihoods.check_support("binary", images)
+    images, _ = train.draw(16, seed=0)
+    kgan.likelihoods.check_support("levels", images)
     ```
     """
     values = np.asarray(images).reshape(-1)

@@ -18,6 +18,7 @@ __all__ = [
     "describe",
     "headline",
     "held_out",
+    "hide",
     "in_panels",
     "register",
 ]
