@@ -350,9 +350,57 @@ def test_sample_of_an_unconditional_gan(command, tmp_path):
     command("sample", tmp_path / "run", "--count", 3, "--output", tmp_path / "s.npz")
     with np.load(tmp_path / "s.npz") as arrays:
         assert arrays.files == ["images"]
-    code, _, err = command("sample", tmp_path / "run", "--label", 3)
-    assert code == 1
-    assert "unconditional" in err
+    for arguments in (("sample", "--label", 3), ("interpolate", "--labels", "3,7")):
+        code, _, err = command(arguments[0], tmp_path / "run", *arguments[1:])
+        assert code == 1
+        assert "unconditional" in err
+
+
+@pytest.mark.backend_free
+def test_interpolate_makes_a_film_there_and_back(command, run_dir, tmp_path):
+    film = tmp_path / "film.gif"
+    options = ("--count", 4, "--steps", 3, "--seed", 1, "--labels", "3,7", "--scale", 2)
+    code, out, err = command("interpolate", run_dir, *options, "--output", film)
+    assert code == 0, err
+    assert f"4 paths of 3 images: {film}" in out
+    gan = kgan.load(run_dir)
+    paths = gan.interpolate(4, steps=3, labels=[(3, 7)] * 4, seed=1)
+    expected = [kgan.images.grid(paths[:, step], scale=2)[..., 0] for step in (0, 1, 2, 1, 0)]
+    with Image.open(film) as shown:
+        assert shown.n_frames == 5
+        for index, frame in enumerate(expected):
+            shown.seek(index)
+            np.testing.assert_array_equal(np.asarray(shown.convert("L")), frame)
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("label", ["7", "7,7"])
+def test_interpolate_within_a_class_as_a_picture(command, run_dir, tmp_path, label):
+    picture = tmp_path / "paths.png"
+    options = ("--count", 2, "--steps", 4, "--seed", 5, "--labels", label, "--scale", 1)
+    assert command("interpolate", run_dir, *options, "--output", picture)[0] == 0
+    paths = kgan.load(run_dir).interpolate(2, steps=4, labels=7, seed=5)
+    expected = kgan.images.grid(paths.reshape(-1, 28, 28, 1), columns=4)
+    np.testing.assert_array_equal(kgan.images.load_picture(picture), expected)
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    ("arguments", "code", "error"),
+    [
+        (("--labels", "1,2,3"), 1, "--labels to give one or two classes. Received: 1,2,3"),
+        (("--labels", "3,"), 1, "--labels to give a class by number or name. Received: ."),
+        (("--labels", "3,10"), 1, "labels from 10 to 10"),
+        (("--steps", "1"), 2, "expected an integer of at least 2, received '1'"),
+        (("--output", "film.mp4"), 2, "expected a name in .gif or .png, received 'film.mp4'"),
+    ],
+)
+def test_interpolate_refuses(command, run_dir, tmp_path, monkeypatch, arguments, code, error):
+    monkeypatch.chdir(tmp_path)
+    found, _, err = command("interpolate", run_dir, *arguments)
+    assert found == code
+    assert error in err
+    assert not list(tmp_path.glob("film.*"))
 
 
 @pytest.mark.backend_free
@@ -524,7 +572,20 @@ def test_a_folder_of_pictures(command, pets, tmp_path, monkeypatch):
         assert two["labels"].tolist() == [1, 1]
     code, _, err = command("sample", run, "--label", "cow")
     assert code == 1
-    assert "a class, by number or name: cat, dog. Received: cow" in err
+    assert "Expected --label to give a class by number or name: cat, dog. Received: cow" in err
+    ends = ("--labels", "dog,0", "--count", 2, "--steps", 3, "--output", "paths.png")
+    assert command("interpolate", run, *ends)[0] == 0
+    with Image.open("paths.png") as paths:  # images of 12 x 8 pixels, at most 100 when enlarged
+        assert paths.size == (3 * 96 + 2 * 2, 2 * 64 + 2)
+    assert command("interpolate", run, *ends[2:])[0] == 0
+    names = kgan.images.grid(
+        np.zeros((6, 8, 12, 3), "uint8"), columns=3, row_names=["cat", "dog"], scale=8
+    )
+    drawn = kgan.images.load_picture("paths.png")
+    np.testing.assert_array_equal(drawn[:, :-292], names[:, :-292])
+    code, _, err = command("interpolate", run, "--labels", "cat,cow")
+    assert code == 1
+    assert "Expected --labels to give a class by number or name: cat, dog. Received: cow" in err
     measure = ("--count", 20, "--features", "pixels", "--json")
     for more in ((), ("--split", "test"), ("--data", pets / "test")):
         code, out, err = command("evaluate", run, *measure, *more)
