@@ -108,6 +108,67 @@ def test_resume_equals_a_run_that_was_never_stopped(command, run_dir, tmp_path):
         assert film.n_frames == 2
 
 
+FROZEN = ("--freeze-discriminator", 2, "--seed", 7)
+
+
+@pytest.mark.backend_free
+def test_a_run_from_the_weights_of_another_one(command, run_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    start = ("train", *SHORT, "--from", "run", *FROZEN)
+    code, out, err = command(*start, "--epochs", 2, "--output", once)
+    assert code == 0, err
+    assert f"Starting from the weights of {run_dir}." in out
+    config = runs.read_config(once / "config.json")
+    assert (config.recipe, config.initial) == ("conditional_dcgan", str(run_dir))
+    assert config.freeze_discriminator == 2
+    assert [row["epoch"] for row in history(once)] == ["1", "2"]
+    before, after = (kgan.load(each) for each in (run_dir, once))
+    layers = [
+        [layer for layer in model.discriminator.layers if layer.weights]
+        for model in (before, after)
+    ]
+    for place, pair in enumerate(zip(*layers, strict=True)):
+        same = [
+            np.array_equal(*v) for v in zip(*(each.get_weights() for each in pair), strict=True)
+        ]
+        assert all(same) == (place < 2)
+    assert int(after.optimizer.iterations) == 4
+    # Stopped after an epoch, it ends in the same weights.
+    command(*start, "--epochs", 1, "--output", twice)
+    code, out, err = command("train", "--resume", "--output", twice, "--epochs", 2)
+    assert code == 0, err
+    assert "Starting from" not in out
+    for a, b in zip(after.get_weights(), kgan.load(twice).get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    code, _, err = command("train", "--resume", "--output", twice, "--from", once)
+    assert code == 1
+    assert "A resumed run keeps its initial" in err
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("--from", "run", "--recipe", "vae"), "Expected a VAE, as is trained here"),
+        (("--from", "run", "--recipe", "dcgan"), "Expected the weights of a model of images"),
+        (("--from", "run", "--freeze-discriminator", "99"), "Expected to freeze fewer than"),
+        (("--from", "nowhere"), "nowhere: no such file"),
+        (("--from", "alone.keras"), "Expected --recipe NAME, since there is no config.json"),
+        (("--freeze-discriminator", "2"), "Expected --from RUN with --freeze-discriminator"),
+    ],
+)
+def test_weights_that_do_not_fit(command, run_dir, tmp_path, monkeypatch, arguments, error):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(run_dir / "model.keras", tmp_path / "elsewhere" / "alone.keras")
+    arguments = ["elsewhere/alone.keras" if a == "alone.keras" else a for a in arguments]
+    code, _, err = command("train", *SHORT, *arguments)
+    assert code == 1
+    assert error in err
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.backend_free
 def test_a_run_that_was_killed_in_its_first_epoch_can_be_resumed(command, tmp_path, monkeypatch):
     directory = tmp_path / "run"
@@ -591,6 +652,23 @@ def test_a_folder_of_pictures(command, pets, tmp_path, monkeypatch):
         code, out, err = command("evaluate", run, *measure, *more)
         assert code == 0, err
         assert json.loads(out)["figures"]["kid"]["count"] == 20
+
+
+def test_pictures_get_the_size_of_the_run_that_training_starts_from(
+    command, pets, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    short = ("--steps-per-epoch", 1, "--batch-size", 8, "--epochs", 1, "--evaluate", 0)
+    old, new = tmp_path / "old", tmp_path / "new"
+    command("train", "--data", "pets", "--image-size", "8x12", *short, "--output", old)
+    code, out, err = command(
+        "train", "--data", "pets/train", "--from", old, *short, "--output", new
+    )
+    assert code == 0, err
+    assert "(40 images of 8x12x3)" in out
+    code, _, err = command("train", "--data", "pets", "--from", old, *short, "--image-size", 16)
+    assert code == 1
+    assert "images (batch, 16, 16, 3), as in the data" in err
 
 
 @pytest.mark.parametrize(

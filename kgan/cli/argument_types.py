@@ -46,7 +46,7 @@ def image_size(text: str) -> list[int]:
 
 
 def directory(text: str) -> str:
-    """The absolute path of a directory, so that a run can be resumed from another one."""
+    """The absolute path of a directory or file: a run can be resumed from another directory."""
     return os.path.abspath(path(text))  # noqa: PTH100
 
 

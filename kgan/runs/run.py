@@ -131,23 +131,35 @@ class Run:
     _nan_guard: callbacks.TerminateOnNaN = field(default_factory=callbacks.TerminateOnNaN)
 
     @classmethod
-    def begin(cls, directory: Path | None, config: RunConfig, dataset: data.ImageDataset) -> "Run":
+    def begin(
+        cls,
+        directory: Path | None,
+        config: RunConfig,
+        dataset: data.ImageDataset,
+        initial: GenerativeModel | None = None,
+    ) -> "Run":
         """Starts a new run in a directory that has none.
 
         Args:
             directory: The directory of its files, or None for a new one below `runs/`.
             config: Its settings.
             dataset: The training data.
+            initial: The model from whose weights it starts, which `config.initial` names. Defaults
+                to random weights.
 
         Raises:
             FileExistsError: The directory has a run already.
-            ValueError: The recipe cannot be built for such data.
+            ValueError: The recipe cannot be built for such data, or the weights do not fit.
         """
         if directory is not None:
             files.check_is_free(directory)
         recipe = recipes.get(config.recipe)
         model = replace(recipe, dtype_policy=config.dtype_policy).build(
-            dataset.image_shape, num_classes=dataset.num_classes, seed=config.seed
+            dataset.image_shape,
+            num_classes=dataset.num_classes,
+            seed=config.seed,
+            initial=initial,
+            frozen=_frozen(config),
         )
         # As late as possible: an error before leaves no directory behind.
         if directory is None:
@@ -303,6 +315,11 @@ class Run:
                 )
             )
         return chosen
+
+
+def _frozen(config: RunConfig) -> dict[str, int]:
+    count = config.freeze_discriminator
+    return {"discriminator": count} if count else {}
 
 
 def load(path: str | os.PathLike[str], **options: Any) -> GenerativeModel:
