@@ -835,6 +835,45 @@ def test_evaluate_prints_figures_and_writes_a_report(command, run_dir, tmp_path)
 
 
 @pytest.mark.backend_free
+def test_evaluate_writes_a_model_card(command, run_dir, monkeypatch):
+    code, out, err = command("evaluate", run_dir, "--count", 60, "--card")
+    assert code == 0, err
+    assert f"Card: {run_dir / 'model_card.md'}" in err
+    card = (run_dir / "model_card.md").read_text()
+    for fact in (
+        "| model | `kgan.GAN` |", "| training data | digits |", "| images | 28 x 28 x 1 |",
+        "| classes | 10 |", "| epochs | 2 |", "| steps | 4 |", "| batch size | 8 |", "| seed | 0 |",
+        f"| trained with | kgan {kgan.__version__}, keras {keras.version()}, ",
+    ):  # fmt: skip
+        assert fact in card
+    assert "class names" not in card  # digits have none
+    # The scores are those that the command prints.
+    printed = {tuple(re.split(r" {2,}", line.strip())) for line in out.splitlines()[2:]}
+    table = card.split("## Metrics")[1].split("## Load it")[0]
+    rows = [tuple(filter(None, map(str.strip, row.split("|")))) for row in table.splitlines()]
+    assert printed <= set(rows)
+    # Its lines of Python load the model.
+    monkeypatch.chdir(run_dir.parent)
+    found = {}
+    exec(card.split("```python\n")[1].split("```")[0], found)
+    expected = kgan.load(run_dir).generate(16, seed=1)
+    np.testing.assert_array_equal(found["images"], expected)
+
+
+@pytest.mark.backend_free
+def test_evaluate_writes_the_card_of_a_model_alone(command, run_dir, tmp_path):
+    shutil.copy(run_dir / "model.keras", tmp_path / "alone.keras")
+    options = ("--dataset", "digits", "--count", 60, "--card", tmp_path / "new" / "card.md")
+    code, _, err = command("evaluate", tmp_path / "alone.keras", *options)
+    assert code == 0, err
+    card = (tmp_path / "new" / "card.md").read_text()
+    assert card.startswith("# alone.keras\n")
+    assert "kgan.load('alone.keras')" in card
+    assert "| epochs | 2 |" in card
+    assert "| recipe |" not in card  # the file does not know
+
+
+@pytest.mark.backend_free
 def test_evaluate_as_json(command, run_dir):
     code, out, _ = command(
         "evaluate", run_dir / "model.keras", "--count", 60, "--json", "--bootstrap", 20, "--seed", 3

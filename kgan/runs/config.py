@@ -113,6 +113,16 @@ def read_config(path: Path) -> RunConfig:
     return config
 
 
+def read_versions(path: Path) -> dict[str, str]:
+    """Reads the versions that `write_config` wrote, of the packages that trained last.
+
+    Args:
+        path: A `config.json`.
+    """
+    versions = json.loads(path.read_text()).get("versions", {})
+    return {str(name): str(version) for name, version in versions.items()}
+
+
 def _check_types(config: RunConfig) -> None:
     for name, kind in get_type_hints(RunConfig).items():
         value = getattr(config, name)

@@ -16,7 +16,7 @@ from kgan.callbacks.checkpoint import loading
 from kgan.callbacks.loss_history import read_history
 from kgan.metrics.evaluator import FEWEST, default_features
 from kgan.runs import directory as files
-from kgan.runs.config import FOLDER, RunConfig, read_config, write_config
+from kgan.runs.config import FOLDER, RunConfig, read_config, read_versions, write_config
 from kgan.training import GenerativeModel
 from kgan.training.capabilities import Encodes, Generates
 
@@ -91,6 +91,15 @@ class SavedRun:
         """
         path = self.path.parent / files.CONFIG
         return read_config(path) if path.is_file() else None
+
+    @property
+    def versions(self) -> dict[str, str] | None:
+        """The versions of the packages that trained last, or None if that is not known.
+
+        Raises:
+            ValueError: There is a `config.json` that kgan did not write.
+        """
+        return None if self.config is None else read_versions(self.path.parent / files.CONFIG)
 
     @property
     def class_names(self) -> list[str] | None:
@@ -196,7 +205,7 @@ class Run:
         """Loads a model, and finds its run.
 
         Args:
-            path: The directory of a run, or the file of a model.
+            path: The directory of a run, or the file or unzipped folder of a model.
             **options: Arguments for `keras.saving.load_model`.
 
         Returns:
@@ -206,13 +215,14 @@ class Run:
             FileNotFoundError: There is no such file.
             ValueError: The file is damaged, or no model that kgan saved.
         """
-        if path.is_dir() and not (path / files.MODEL).is_file():
-            raise FileNotFoundError(
-                f"Expected a run directory, with a file {files.MODEL}. Received: {path}, a "
-                "directory without it. Give the directory that `kgan train` made."
-            )
-        path = path / files.MODEL if path.is_dir() else path
-        if not path.is_file():
+        if path.is_dir() and not files.is_unzipped_model(path):
+            if not (path / files.MODEL).is_file():
+                raise FileNotFoundError(
+                    f"Expected a run directory, with a file {files.MODEL}. Received: {path}, a "
+                    "directory without it. Give the directory that `kgan train` made."
+                )
+            path = path / files.MODEL
+        if not path.exists():
             raise FileNotFoundError(
                 f"Expected a model saved by kgan. Received: {path}: no such file."
             )
@@ -329,7 +339,8 @@ def load(path: str | os.PathLike[str], **options: Any) -> GenerativeModel:
     directory: it takes that for a folder of another format, and fails with an unrelated error.
 
     Args:
-        path: The directory of a run, as `kgan train` makes it, or a file that `model.save` wrote.
+        path: The directory of a run, as `kgan train` makes it, or a file that `model.save` wrote,
+            or a folder that `model.save(folder, zipped=False)` wrote.
         **options: Arguments for `keras.saving.load_model`, such as `compile=False`.
 
     Returns:
