@@ -9,7 +9,7 @@ epoch is what training repeats.
 - PyTorch: a Dataset as torchvision's ImageFolder (PIL open, convert, NumPy) in a `DataLoader` with
   two processes that stay.
 
-Each runs in a process of its own, whose imports are not timed, in interleaved rounds whose order
+Each runs in a fresh process, whose imports are not timed, in interleaved rounds whose order
 turns. All files are read once before, so that they are in the page cache. The results are medians
 and their ratios, and the processor seconds of both passes, which other programs disturb less. With
 `--large N`, N pictures of 500x400 pixels are made and read at 64x64 instead, cut to the middle.

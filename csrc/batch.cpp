@@ -96,7 +96,7 @@ static_assert(kMaxWindowChannels <= kPrepared);
 
 // Where a thread prepares the bytes of an image.
 struct Scratch {
-    // A part of an image may be binarised from up to 7 bytes before it, the begin of a word.
+    // A part of an image may be binarised from up to 7 bytes before it, the start of a word.
     alignas(kCacheLine) std::uint8_t binary[kPrepared + 8 * kMaxStack];
     alignas(kCacheLine) std::uint8_t window[kPrepared + kSlack];
     alignas(kCacheLine) std::uint8_t interleaved[kPrepared];
@@ -409,7 +409,7 @@ struct WindowsOf {
 
     const std::uint8_t* bytes(std::size_t i, const Piece& piece, Scratch& scratch) const {
         const std::size_t pixels = piece.pixels();
-        // Called in order: each part may write over the begin of the next.
+        // Called in order: each part may write over the start of the next.
         return source.joined(pixels, scratch, [&](std::size_t number) {
             return cutter(part(i, number), source.row(i, number), piece,
                           scratch.binary + number * (room + 8), scratch.window + number * pixels);
@@ -479,6 +479,7 @@ void gather_windows(const Source& source, std::size_t first, std::size_t last, c
     const std::size_t height = source.cutter.height();
     const std::size_t width = source.cutter.width();
     const std::size_t channels = source.channels();
+    if (channels == 0) return;  // such images may have very many rows
     const Piece& most = source.cutter.largest_piece();
     const std::size_t ahead = images_ahead(source.part_size() * source.part_count());
     Scratch scratch;
@@ -560,8 +561,8 @@ std::pair<std::size_t, std::size_t> split_padding(std::size_t from, std::int64_t
     return {extra / 2, extra - extra / 2};
 }
 
-// Shares the images of a batch between threads. gather(first, last, convert_row, out) makes images
-// [first, last). The indices and the shape must have been checked.
+// Shares the images of a batch between threads: gather(first, last, convert_row, low, out) makes
+// images [first, last). The indices and the shape must have been checked.
 template <typename Gather>
 void gather_shared(const BatchShape& shape, const Levels& levels, InstructionSet instruction_set,
                    unsigned threads, void* out, Gather gather) {

@@ -1,6 +1,6 @@
 // Takes as many whole pixels as a vector of 16 bytes holds, from the end of the row. Each vector is
 // read so that it ends with the last pixel that is left, and the rest of the row, which is less
-// than a vector, is read from its begin. So nothing outside the row is read, if it has 16 bytes.
+// than a vector, is read from its start. So nothing outside the row is read, if it has 16 bytes.
 #include "mirror.h"
 
 #ifdef KGAN_X86_64

@@ -13,7 +13,12 @@ from pathlib import Path
 _BACKENDS = ("tensorflow", "jax", "torch")
 _COMMAND = "_kgan_command"
 # They import all others that register classes.
-_MODULES_WITH_CLASSES = ("kgan.models", "kgan.layers", "kgan.constraints")
+_MODULES_WITH_CLASSES = (
+    "kgan.models",
+    "kgan.layers",
+    "kgan.constraints",
+    "kgan.regularizers",
+)
 _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 # On Linux, TensorFlow uses oneDNN by itself if the CPU has one of these, by their names there.
 _ONEDNN_BY_DEFAULT = {

@@ -1,8 +1,9 @@
-"""Other distributions of latents than the prior, to sample a trained model with.
+"""Other distributions of latents than that of training, to sample a trained model with.
 
 The posteriors of the images, taken together, rarely fill the prior evenly: latents from its empty
-parts give poor samples. A sampler here is fitted to the posteriors after training. It has
-`generate(n, seed=...)`, so `kgan.evaluate`, sample grids and others take it in place of the model.
+parts give poor samples. Samplers for VAEs are fitted to the posteriors after training.
+`TruncatedSampler` is for any model with latents. All have `generate(n, seed=...)`, so
+`kgan.evaluate`, sample grids and others take them in place of the model.
 """
 
 from typing import TypeVar
@@ -13,9 +14,10 @@ from sklearn.mixture import GaussianMixture
 
 from kgan._arguments import integer
 from kgan._typing import Array, Images, Labels
+from kgan.models.latent_model import LatentModel
 from kgan.models.vae import VAE, Posterior
 
-__all__ = ["GaussianMixtureSampler", "PriorSampler", "Sampler", "VampSampler"]
+__all__ = ["GaussianMixtureSampler", "PriorSampler", "Sampler", "TruncatedSampler", "VampSampler"]
 
 
 class Sampler:
@@ -24,7 +26,7 @@ class Sampler:
     Subclass it and implement `_draw`.
 
     Args:
-        model: A `kgan.VAE`.
+        model: A model with latents: `kgan.VAE`, `kgan.GAN` or another `kgan.models.LatentModel`.
 
     Example:
     ```python
@@ -37,7 +39,9 @@ class Sampler:
     ```
     """
 
-    def __init__(self, model: VAE) -> None:
+    model: LatentModel
+
+    def __init__(self, model: LatentModel) -> None:
         self.model = model
 
     @property
@@ -95,6 +99,39 @@ class PriorSampler(Sampler):
     def _draw(self, random: np.random.Generator, n: int, label: int | None) -> np.ndarray:
         del label
         return random.standard_normal((n, self.model.latent_dim))
+
+
+class TruncatedSampler(Sampler):
+    """Latents without large values: more typical and less varied images.
+
+    Args:
+        model: A model with latents: `kgan.GAN`, `kgan.VAE` or another `kgan.models.LatentModel`.
+        truncation: Float t above 0: the normal values of latents that are not between -t and t are
+            drawn again.
+
+    Raises:
+        ValueError: `truncation` is not above 0.
+
+    Example:
+    ```python
+    for truncation in (0.5, 1.0, 2.0):
+        sampler = kgan.samplers.TruncatedSampler(gan, truncation)
+        evaluation = kgan.evaluate(sampler, train)
+        print(truncation, evaluation["precision"], evaluation["recall"])
+    ```
+
+    Reference:
+        [Brock et al., 2019](https://arxiv.org/abs/1809.11096), section 3.1.
+    """
+
+    def __init__(self, model: LatentModel, truncation: float) -> None:
+        super().__init__(model)
+        model.draw_latents(1, truncation=truncation)  # checks it
+        self.truncation = float(truncation)
+
+    def _latents(self, n: int, labels: Labels | None, seed: int | None) -> Array:
+        del labels
+        return self.model.draw_latents(n, seed, self.truncation)
 
 
 class GaussianMixtureSampler(Sampler):

@@ -652,6 +652,10 @@ def test_a_folder_of_pictures(command, pets, tmp_path, monkeypatch):
         code, out, err = command("evaluate", run, *measure, *more)
         assert code == 0, err
         assert json.loads(out)["figures"]["kid"]["count"] == 20
+    code, out, err = command("evaluate", run, *measure, "--truncations", "1,0.5")
+    assert code == 0, err
+    assert json.loads(out)["truncation"]["truncations"] == [0.5, 1.0, None]
+    assert command("sample", run, "--truncation", 0.5, "--output", "truncated.png")[0] == 0
 
 
 def test_pictures_get_the_size_of_the_run_that_training_starts_from(

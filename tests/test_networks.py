@@ -10,7 +10,7 @@ import kgan
 # What they are made of is Keras's, or tested in tests/layers; they are trained in tests/models.
 pytestmark = pytest.mark.backend_free
 
-FAMILIES = ("dcgan", "mlp", "resnet", "sngan")  # of GANs
+FAMILIES = ("biggan", "dcgan", "mlp", "resnet", "sngan")  # of GANs
 
 
 def layer_sizes(network):
@@ -155,3 +155,59 @@ def test_a_discriminator_that_classifies():
     assert gan.num_classes == 3
     with pytest.raises(ValueError, match="num_classes for a classifier"):
         kgan.networks.dcgan(classifier=True)
+
+
+def test_every_block_of_biggan_has_its_own_part_of_the_latent():
+    generator, _ = kgan.networks.biggan((16, 16, 1), latent_dim=7, num_classes=3, width=4)
+    latents = np.random.default_rng(0).standard_normal((1, 7)).astype("float32")
+    image = ops.convert_to_numpy(generator([latents, np.array([0])]))
+    # Three chunks: for the first layer, and for the blocks that make maps of 8 and 16.
+    for places in (slice(0, 3), slice(3, 5), slice(5, 7)):
+        other = latents.copy()
+        other[:, places] += 1.0
+        changed = ops.convert_to_numpy(generator([other, np.array([0])]))
+        assert np.abs(changed - image).max() > 1e-4
+    # Only the first chunk reaches the first layer.
+    first = next(
+        layer for layer in generator.layers if isinstance(layer, kgan.layers.SpectralNormalization)
+    )
+    assert first.layer.kernel.shape == (3, 4 * 4 * 8)
+
+
+def test_biggan_attends_at_one_size():
+    networks = kgan.networks.biggan((32, 32, 3), width=4, attention_size=16)
+    for network in networks:
+        (attention,) = [
+            layer for layer in network.layers if isinstance(layer, kgan.layers.SelfAttention)
+        ]
+        assert attention.output.shape[1:3] == (16, 16)
+    with pytest.raises(ValueError, match=r"one of \[16, 8, 4\], or None.*attention_size=5"):
+        kgan.networks.biggan((32, 32, 3), attention_size=5)
+
+
+def test_biggan_regularises_the_convolutions_of_its_generator():
+    generator, discriminator = kgan.networks.biggan((8, 8, 1), latent_dim=4, width=4, num_classes=2)
+    regularised = [weight for weight in generator.weights if weight.regularizer is not None]
+    assert len(regularised) == len(generator.losses) == 3
+    assert all(len(weight.shape) == 4 for weight in regularised)
+    assert discriminator.losses == []
+    assert kgan.networks.biggan((8, 8, 1), orthogonal_weight=0).generator.losses == []
+
+
+def test_biggan_needs_a_latent_for_each_chunk():
+    with pytest.raises(ValueError, match=r"at least 4 latents, one for each chunk.*latent_dim=3"):
+        kgan.networks.biggan((32, 32, 3), latent_dim=3)
+
+
+def test_off_diagonal_orthogonal_against_numpy():
+    kernel = np.random.default_rng(0).standard_normal((3, 2, 4)).astype("float32")
+    matrix = kernel.reshape(6, 4)
+    expected = sum((matrix[:, i] @ matrix[:, j]) ** 2 for i in range(4) for j in range(4) if i != j)
+    regularizer = kgan.regularizers.OffDiagonalOrthogonal(0.5)
+    found = float(ops.convert_to_numpy(regularizer(ops.convert_to_tensor(kernel))))
+    np.testing.assert_allclose(found, 0.5 * expected, rtol=1e-5)
+    orthogonal = ops.convert_to_tensor(3.0 * np.eye(4, dtype="float32"))
+    assert float(ops.convert_to_numpy(regularizer(orthogonal))) == 0.0
+    assert kgan.regularizers.OffDiagonalOrthogonal(**regularizer.get_config()).weight == 0.5
+    with pytest.raises(ValueError, match="`weight` to be at least 0"):
+        kgan.regularizers.OffDiagonalOrthogonal(-1.0)

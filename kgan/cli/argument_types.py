@@ -86,12 +86,17 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def seconds(text: str) -> float:
+def numbers_above_zero(text: str) -> list[float]:
+    """Finite numbers above 0, with commas between them."""
+    return [above_zero(number) for number in text.split(",")]
+
+
+def above_zero(text: str) -> float:
     """A finite number above 0."""
     try:
         number = float(text)
     except ValueError:
         number = 0.0
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds above 0, received {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a number above 0, received {text!r}")
     return number

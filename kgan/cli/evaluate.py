@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kgan.metrics._printing import Printed
     from kgan.metrics.likelihood import LikelihoodEvaluation
     from kgan.metrics.reconstruction import ReconstructionEvaluation
+    from kgan.metrics.truncation import TruncationCurve
     from kgan.runs import SavedRun
     from kgan.training import GenerativeModel
 
@@ -84,6 +85,12 @@ def add(commands: Any) -> None:
         default=0,
         help="resamples for 95%% intervals (default: 0, no intervals)",
     )
+    evaluate.add_argument(
+        "--truncations",
+        metavar="T,T,...",
+        type=argument_types.numbers_above_zero,
+        help="also measure samples at these truncations, such as 0.5,1,2",
+    )
     evaluate.add_argument("--json", action="store_true", help="print the results as JSON")
     evaluate.add_argument(
         "--report", metavar="DIR", type=argument_types.path, help="also write DIR/report.html"
@@ -124,11 +131,12 @@ class _Results:
     samples: Evaluation | None = None
     likelihood: LikelihoodEvaluation | None = None
     reconstruction: ReconstructionEvaluation | None = None
+    truncation: TruncationCurve | None = None
 
     def to_dict(self) -> Config:
         """All numbers, as JSON takes them: those of samples, and `likelihood` and so on."""
         found = {} if self.samples is None else self.samples.to_dict()
-        for name in ("likelihood", "reconstruction"):
+        for name in ("likelihood", "reconstruction", "truncation"):
             result = getattr(self, name)
             if result is not None:
                 found[name] = result.to_dict()
@@ -136,7 +144,7 @@ class _Results:
 
     def all(self) -> list[Printed]:
         """The results that there are."""
-        results = (self.samples, self.likelihood, self.reconstruction)
+        results = (self.samples, self.truncation, self.likelihood, self.reconstruction)
         return [result for result in results if result is not None]
 
     def __str__(self) -> str:
@@ -153,7 +161,7 @@ def _measure(model: GenerativeModel, source: DataSource, options: argparse.Names
         )
     train = source.load(options.split)
     progress = Progress()
-    samples = likelihood = reconstruction = None
+    samples = likelihood = reconstruction = truncation = None
     if isinstance(model, Generates):
         from kgan import metrics
 
@@ -167,6 +175,16 @@ def _measure(model: GenerativeModel, source: DataSource, options: argparse.Names
             bootstrap=options.bootstrap,
             say=progress,
         )
+        if options.truncations is not None:
+            truncation = metrics.truncation_curve(
+                model,
+                train.unbinarized(),
+                [*options.truncations, float("inf")],
+                count=options.count,
+                seed=options.seed,
+                features=options.features,
+                say=progress,
+            )
     if has_likelihood or isinstance(model, Encodes):
         test = source.load(options.test_split)
         held_out = {"count": options.count, "seed": options.seed, "say": progress}
@@ -180,7 +198,7 @@ def _measure(model: GenerativeModel, source: DataSource, options: argparse.Names
             from kgan.metrics import reconstruction as measure_reconstruction
 
             reconstruction = measure_reconstruction(model, test, training=train, **held_out)
-    return _Results(samples, likelihood, reconstruction)
+    return _Results(samples, likelihood, reconstruction, truncation)
 
 
 def _card(
@@ -252,4 +270,5 @@ def _report(
         likelihood=results.likelihood,
         reconstruction=results.reconstruction,
         latents=latents,
+        truncation=results.truncation,
     )

@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
     interpolate.add_argument(
         "--seconds",
         metavar="SECONDS",
-        type=argument_types.seconds,
+        type=argument_types.above_zero,
         default=8.0,
         help="about how long the film runs (default: 8)",
     )

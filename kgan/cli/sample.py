@@ -39,6 +39,12 @@ def add(commands: Any) -> None:
         help="(default: different images every time)",
     )
     sample.add_argument(
+        "--truncation",
+        metavar="T",
+        type=argument_types.above_zero,
+        help="latents between -T and T only: more typical, less varied images (default: all)",
+    )
+    sample.add_argument(
         "--output",
         metavar="FILE",
         type=argument_types.picture_or_arrays,
@@ -53,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
     """Writes the images."""
     with without_native_noise():
         from kgan import images, runs
+        from kgan.models.latent_model import LatentModel
         from kgan.training.capabilities import Generates
         from kgan.training.labels import as_options, labels_for
     saved = runs.Run.open(options.model, compile=False)
@@ -62,7 +69,10 @@ def run(options: argparse.Namespace) -> int:
     label = None if options.label is None else inputs.label(options.label, names)
     labels = labels_for(model, options.count, label)
     given = as_options(labels)
-    made = images.to_uint8(model.generate(options.count, seed=options.seed, **given))
+    chosen = {} if options.truncation is None else {"truncation": options.truncation}
+    if chosen and not isinstance(model, LatentModel):
+        raise inputs.lacks(options.model, model, "makes images from latents (--truncation)")
+    made = images.to_uint8(model.generate(options.count, seed=options.seed, **given, **chosen))
     if options.output.suffix.lower() == ".png":
         images.save_png(options.output, _grid(made, labels, names))
     else:

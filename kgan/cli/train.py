@@ -113,7 +113,7 @@ def add(commands: Any) -> None:
         metavar="N",
         type=argument_types.evaluation_count,
         help="samples to evaluate after every epoch, 20 or more, or 0 for none (default: 2000; "
-        "none for colour images other than stacked_mnist)",
+        "none for colour images that are not 32x32)",
     )
     train.add_argument(
         "--save-every",
@@ -125,7 +125,7 @@ def add(commands: Any) -> None:
     train.add_argument(
         "--time-limit",
         metavar="SECONDS",
-        type=argument_types.seconds,
+        type=argument_types.above_zero,
         help="stop training after this time",
     )
     train.add_argument(

@@ -1,4 +1,4 @@
-"""Data sets: MNIST and others by name, folders of pictures, batches of arrays, and IDX files.
+"""Data sets: MNIST, CIFAR-10 and others by name, pictures in folders, arrays, and IDX files.
 
 Names are imported when they are first used, so that IDX files can be read without Keras.
 """
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kgan.data._checks import Binarization, DataWarning
+    from kgan.data.cifar10 import load_cifar10
     from kgan.data.digits import load_digits
     from kgan.data.idx import idx_header, read_idx, read_idx_images, read_idx_labels, write_idx
     from kgan.data.image_dataset import ImageDataset
@@ -25,6 +26,7 @@ __all__ = [
     "StackedImageDataset",
     "from_tfds",
     "idx_header",
+    "load_cifar10",
     "load_dataset",
     "load_digits",
     "load_fashion_mnist",
@@ -40,6 +42,7 @@ __all__ = [
 
 _MODULES = {
     "_checks": ("Binarization", "DataWarning"),
+    "cifar10": ("load_cifar10",),
     "digits": ("load_digits",),
     "idx": ("idx_header", "read_idx", "read_idx_images", "read_idx_labels", "write_idx"),
     "image_dataset": ("ImageDataset",),

@@ -90,21 +90,28 @@ def decode_chunks(
 
 
 def _next_done(
-    left: "_Queue[Chunk]", done: "_Queue[Done | Exception]", target: Target, path: Path
+    left: _Queue[Chunk], done: _Queue[Done | Exception], target: Target, path: Path
 ) -> Done:
     """A chunk that another process finished, or one that this process decodes now."""
     try:
         item = done.get_nowait()
     except queue.Empty:
-        try:
-            chunk = left.get_nowait()
-        except queue.Empty:
-            item = done.get()
-        else:
-            return chunk, _decoding.decode_chunk(chunk.pictures, target, str(path), chunk.offset)
+        decoded = _decode_here(left, target, path)
+        if decoded is not None:
+            return decoded
+        item = done.get()
     if isinstance(item, Exception):
         raise item
     return item
+
+
+def _decode_here(left: _Queue[Chunk], target: Target, path: Path) -> Done | None:
+    """Decodes a chunk in this process, if one is left."""
+    try:
+        chunk = left.get_nowait()
+    except queue.Empty:
+        return None
+    return chunk, _decoding.decode_chunk(chunk.pictures, target, str(path), chunk.offset)
 
 
 class _Worker:
@@ -120,8 +127,8 @@ class _Worker:
 
     def work(
         self,
-        left: "_Queue[Chunk]",
-        done: "_Queue[Done | Exception]",
+        left: _Queue[Chunk],
+        done: _Queue[Done | Exception],
     ) -> None:
         """Has the process decode chunks while there are any."""
         try:

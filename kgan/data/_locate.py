@@ -71,7 +71,7 @@ def _in_given_directory(source: Source, split: str, directory: pathlib.Path) -> 
     raise FileNotFoundError(
         f"Expected {source.title} ({split}) in {directory}, or in its folders "
         f"{' and '.join(source.folders)}: {_names_wanted(source.splits[split])}, with or without "
-        f".gz. {_content_of(directory)} Put both files there, or leave data_dir out to download "
+        f".gz. {content_of(directory)} Put both files there, or leave data_dir out to download "
         "them."
     )
 
@@ -89,7 +89,7 @@ def _in_shared_directory(source: Source, split: str, directory: pathlib.Path) ->
             return pair
     pair = _pair_in(directory, source.splits[split])
     if pair is None:
-        return f"it lacks {_names_wanted(source.splits[split])}. {_content_of(directory)}"
+        return f"it lacks {_names_wanted(source.splits[split])}. {content_of(directory)}"
     origin = _origin(source, pair)
     if origin is None and len(read_idx_labels(pair.labels)) == PUBLISHED_COUNTS[split]:
         return (
@@ -163,7 +163,8 @@ def _names_wanted(files: FilePair) -> str:
     return f"{files.images.name} and {files.labels.name}"
 
 
-def _content_of(directory: pathlib.Path) -> str:
+def content_of(directory: pathlib.Path) -> str:
+    """Says what a directory holds, for an error message."""
     if not directory.exists():
         return "Received: a directory that does not exist."
     if not directory.is_dir():

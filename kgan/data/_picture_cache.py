@@ -340,7 +340,7 @@ class _Build:
         ]
 
     def _checked(self, chunk: Chunk, faults: Iterable[Fault]) -> dict[int, str]:
-        """The pictures of a chunk that are to be left out.
+        """The pictures of a chunk that must be left out.
 
         Raises:
             ValueError: A picture changed, or has another size than the others.

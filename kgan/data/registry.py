@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kgan._registry import did_you_mean
+from kgan.data.cifar10 import load_cifar10
 from kgan.data.digits import load_digits
 from kgan.data.folder_splits import load_folder
 from kgan.data.image_dataset import ImageDataset
@@ -21,6 +22,7 @@ DATASETS: dict[str, Callable[..., ImageDataset]] = {
     "fashion_mnist": load_fashion_mnist,
     "kmnist": load_kmnist,
     "stacked_mnist": load_stacked_mnist,
+    "cifar10": load_cifar10,
     "digits": load_digits,
     "folder": load_folder,
 }

@@ -83,6 +83,11 @@ class StackedImageDataset(ImageDataset):
         """Number of classes of the stacked images, or `None` if there are no labels."""
         return None if self._num_classes is None else self._num_classes**self._stack
 
+    @property
+    def class_names(self) -> None:
+        """`None`: the classes of stacked images have no names."""
+        return None
+
     def draw(self, count: int, seed: int) -> tuple[Images, Labels | None]:
         """Draws stacked images at random, to measure a model against.
 

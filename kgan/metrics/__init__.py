@@ -36,6 +36,7 @@ from kgan.metrics.reconstruction import (
     ReconstructionFloor,
     reconstruction,
 )
+from kgan.metrics.truncation import TruncationCurve, truncation_curve
 
 __all__ = [
     "MEASURES",
@@ -52,6 +53,7 @@ __all__ = [
     "PixelFeatures",
     "ReconstructionEvaluation",
     "ReconstructionFloor",
+    "TruncationCurve",
     "authenticity",
     "bootstrap_interval",
     "class_divergence",
@@ -72,4 +74,5 @@ __all__ = [
     "reconstruction",
     "stacked_mnist_features",
     "support_size",
+    "truncation_curve",
 ]

@@ -125,6 +125,11 @@ class InfoGAN(GAN):
             parts.append(2.0 * drawn - 1.0)
         return ops.concatenate(parts, axis=1)
 
+    @property
+    def normal_dim(self) -> int:
+        """The number of values of a latent that are normally distributed: its noise."""
+        return self.noise_dim
+
     def _draw_latents(self, random: np.random.Generator, n: int) -> Array:
         parts: list[np.ndarray] = [random.standard_normal((n, self.noise_dim), "float32")]
         parts += [np.eye(values)[random.integers(values, size=n)] for values in self.categorical]

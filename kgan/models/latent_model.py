@@ -1,5 +1,6 @@
 """Images from latents: what decoders have in common, however they were trained."""
 
+import math
 from typing import Any, ClassVar
 
 import keras
@@ -10,6 +11,7 @@ from kgan import _backend
 from kgan._arguments import integer
 from kgan._backend import graph
 from kgan._typing import Array, Images, Labels, Network, Shape, Tensor
+from kgan.models import standing_statistics
 from kgan.training.labels import labels_for
 from kgan.training.model import GenerativeModel
 
@@ -52,15 +54,26 @@ class LatentModel(GenerativeModel):
 
     # ---- latents ---------------------------------------------------------------------------------
 
-    def draw_latents(self, n: int, seed: int | None = None) -> Array:
+    @property
+    def normal_dim(self) -> int:
+        """The number of values of a latent that are normally distributed: the first ones."""
+        return self.latent_dim
+
+    def draw_latents(
+        self, n: int, seed: int | None = None, truncation: float | None = None
+    ) -> Array:
         """Draws the latents from which `generate(n, seed=seed)` makes its images.
 
         Args:
             n: Integer, how many.
             seed: Integer. The same seed gives the same latents, on every backend.
+            truncation: As for `generate`.
 
         Returns:
             Float32 array `(n, latent_dim)`.
+
+        Raises:
+            ValueError: `n` is less than 1, or `truncation` is not above 0.
 
         Example:
         ```python
@@ -69,7 +82,13 @@ class LatentModel(GenerativeModel):
         assert np.array_equal(vae.decode(latents), vae.generate(8, seed=1))
         ```
         """
-        return self._draw_latents(np.random.default_rng(seed), integer("n", n))
+        return self._drawn(np.random.default_rng(seed), integer("n", n), truncation)
+
+    def _drawn(self, random: np.random.Generator, n: int, truncation: float | None) -> Array:
+        latents = self._draw_latents(random, n)
+        if truncation is not None:
+            truncate(random, latents[:, : self.normal_dim], truncation)
+        return latents
 
     def _draw_latents(self, random: np.random.Generator, n: int) -> Array:
         """Latents as in training, `(n, latent_dim)`, the same on every backend."""
@@ -89,6 +108,7 @@ class LatentModel(GenerativeModel):
         batch_size: int = 256,
         averaged: bool = True,
         latents: npt.ArrayLike | None = None,
+        truncation: float | None = None,
     ) -> Images:
         """Makes images.
 
@@ -104,6 +124,10 @@ class LatentModel(GenerativeModel):
             latents: Float array `(n, latent_dim)`, to make images from given latents.
                 `draw_latents(n, seed)` returns those of `generate(n, seed=seed)`. Defaults to
                 random latents.
+            truncation: Float t above 0: the normal values of latents that are not between -t and t
+                are drawn again. Smaller values give more typical and less varied images. If the
+                network has batch normalisation, call `collect_statistics` first for small values.
+                Defaults to `None`: the latents of training.
 
         Returns:
             Float32 array `(n, height, width, channels)`, in [-1, 1] for a generator that ends in
@@ -111,31 +135,94 @@ class LatentModel(GenerativeModel):
 
         Raises:
             ValueError: `labels` are given to an unconditional model, out of range, or not n;
-                `latents` have another shape, or come with a `seed`; `n` or `batch_size` is less
-                than 1.
+                `latents` have another shape, or come with a `seed` or a `truncation`; `n` or
+                `batch_size` is less than 1, or `truncation` is not above 0.
 
         Example: the same latents as two classes of a conditional model.
         ```python
         latents = gan.draw_latents(8, seed=1)
         threes, sevens = (gan.generate(latents=latents, labels=label) for label in (3, 7))
         ```
+
+        Reference:
+            [Brock et al., 2019](https://arxiv.org/abs/1809.11096), section 3.1, for truncation.
         """
-        chosen = self._latents(n, seed, latents)
+        chosen = self._latents(n, seed, latents, truncation)
         return self.decode(chosen, labels, batch_size, averaged)
 
-    def _latents(self, n: int | None, seed: int | None, latents: npt.ArrayLike | None) -> Array:
+    @property
+    def has_batch_normalization(self) -> bool:
+        """Whether the network that makes images has batch normalisation."""
+        return bool(standing_statistics.normalizations(getattr(self, self.decoder_name)))
+
+    def collect_statistics(
+        self,
+        batches: int = 16,
+        batch_size: int = 256,
+        truncation: float | None = None,
+        seed: int | None = None,
+    ) -> None:
+        """Replaces the statistics of batch normalisation by those of many new samples.
+
+        In training, layers of batch normalisation collect moving averages, for use afterwards. They
+        lag behind the weights, and are not those of truncated latents. This computes the mean and
+        variance of `batches * batch_size` samples exactly, in the network that `generate` uses:
+        "standing statistics". Training does not use them.
+
+        Args:
+            batches: Integer, how many batches.
+            batch_size: Integer, samples in a batch, which is normalised as in training.
+            truncation: As for `generate`.
+            seed: Integer, chooses the latents.
+
+        Raises:
+            ValueError: The network has no batch normalisation, or a number is out of its range.
+
+        Example:
+        ```python
+        networks = kgan.networks.dcgan(latent_dim=8, width=4)
+        gan = kgan.GAN(*networks)
+        gan.collect_statistics(batches=2, batch_size=16, truncation=0.5, seed=0)
+        images = gan.generate(8, truncation=0.5, seed=1)
+        ```
+
+        Reference:
+            [Brock et al., 2019](https://arxiv.org/abs/1809.11096).
+        """
+        network = self.network_in_use(self.decoder_name)
+        random = np.random.default_rng(seed)
+        count = integer("batch_size", batch_size)
+
+        def run() -> None:
+            given = self.labels_for(count)
+            if given is not None:
+                given = random.permutation(given)
+            latents = self._drawn(random, count, truncation)
+            tensors = [latents] if given is None else [latents, as_input(given, network)]
+            _backend.run(network, [keras.ops.convert_to_tensor(x) for x in tensors], training=True)
+
+        standing_statistics.collect(network, run, integer("batches", batches))
+
+    def _latents(
+        self,
+        n: int | None,
+        seed: int | None,
+        latents: npt.ArrayLike | None,
+        truncation: float | None,
+    ) -> Array:
         """The latents that `generate` was given, or those that it draws."""
         if latents is None:
             if n is None:
                 raise ValueError(
                     "Expected `n`, the number of images, or `latents`. Received: neither."
                 )
-            return self.draw_latents(n, seed)
-        if seed is not None:
-            raise ValueError(
-                f"Expected no `seed`, since `latents` are given. Received: seed={seed!r}. Leave "
-                "one of them out."
-            )
+            return self.draw_latents(n, seed, truncation)
+        for name, value in (("seed", seed), ("truncation", truncation)):
+            if value is not None:
+                raise ValueError(
+                    f"Expected no `{name}`, since `latents` are given. Received: {name}={value!r}. "
+                    "Leave one of them out."
+                )
         given = self._checked_latents(latents)
         if n is not None and integer("n", n) != len(given):
             raise ValueError(
@@ -203,6 +290,7 @@ class LatentModel(GenerativeModel):
         steps: int = 8,
         labels: npt.ArrayLike | None = None,
         seed: int | None = None,
+        truncation: float | None = None,
     ) -> Images:
         """Makes images along paths from one latent to another.
 
@@ -218,6 +306,7 @@ class LatentModel(GenerativeModel):
                 first class, and the second half, from the middle image on, the last. The latents
                 change in even steps all the way.
             seed: Integer, chooses the ends.
+            truncation: As for `generate`, for the ends.
 
         Returns:
             Float32 array `(n, steps, height, width, channels)`. The paths are arcs around the
@@ -238,7 +327,7 @@ class LatentModel(GenerativeModel):
         """
         n, steps = integer("n", n), integer("steps", steps, least=2)
         random = np.random.default_rng(seed)
-        ends = self._draw_latents(random, n), self._draw_latents(random, n)
+        ends = self._drawn(random, n, truncation), self._drawn(random, n, truncation)
         given = self._labels_of_paths(n, steps, labels)
         return self._decode_paths(self._between(*ends, steps), given)
 
@@ -319,6 +408,20 @@ class LatentModel(GenerativeModel):
 def as_input(labels: Tensor, network: Network) -> Tensor:
     """Labels in the shape in which a network takes them: `(batch,)` or `(batch, 1)`."""
     return keras.ops.reshape(labels, (-1, *network.inputs[1].shape[1:]))
+
+
+def truncate(random: np.random.Generator, latents: Array, truncation: float) -> None:
+    """Draws normal values again, in place, until all are between -truncation and truncation."""
+    if not 0 < truncation < math.inf:
+        raise ValueError(
+            f"Expected `truncation` to be above 0 and finite. Received: truncation={truncation!r}."
+        )
+    places = np.nonzero(np.abs(latents) > truncation)
+    while len(places[0]):
+        values = random.standard_normal(len(places[0]), "float32")
+        latents[places] = values
+        outside = np.abs(values) > truncation
+        places = places[0][outside], places[1][outside]
 
 
 def arcs(start: Array, end: Array, steps: int) -> Array:

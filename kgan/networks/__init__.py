@@ -3,6 +3,7 @@
 A family added here by name is found by the recipes, the command and the tests.
 """
 
+from kgan.networks.biggan import biggan
 from kgan.networks.conditioning import GANPair
 from kgan.networks.dcgan import dcgan
 from kgan.networks.mlp import mlp
@@ -10,4 +11,14 @@ from kgan.networks.resnet import resnet
 from kgan.networks.sngan import sngan
 from kgan.networks.vae import VAENetworks, conv_vae, dense_vae
 
-__all__ = ["GANPair", "VAENetworks", "conv_vae", "dcgan", "dense_vae", "mlp", "resnet", "sngan"]
+__all__ = [
+    "GANPair",
+    "VAENetworks",
+    "biggan",
+    "conv_vae",
+    "dcgan",
+    "dense_vae",
+    "mlp",
+    "resnet",
+    "sngan",
+]

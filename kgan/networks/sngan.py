@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import keras
-from keras import layers, ops
+from keras import layers
 
-from kgan._typing import Layer, Network, Tensor
-from kgan.layers import ConditionalBatchNormalization, SpectralNormalization
-from kgan.networks import conditioning, pyramid
+from kgan._typing import Network, Tensor
+from kgan.layers import ConditionalBatchNormalization
+from kgan.networks import conditioning, pyramid, spectral
 
 
 @conditioning.channels_last()
@@ -69,7 +69,9 @@ def sngan(
     sizes = pyramid.halved(shape)
     return conditioning.GANPair(
         _generator(shape, latent_dim, num_classes, width, sizes),
-        _discriminator(conditioning.packed(shape, pack), num_classes, width, len(sizes) - 1),
+        spectral.discriminator(
+            conditioning.packed(shape, pack), num_classes, width, len(sizes) - 1
+        ),
     )
 
 
@@ -111,48 +113,3 @@ def _generator(
     # float32 whatever the policy: exact ends of the range matter more than speed here.
     images = layers.Conv2D(image_shape[2], 3, padding="same", activation="tanh", dtype="float32")(x)
     return keras.Model(latent if label is None else [latent, label], images, name="generator")
-
-
-# All singular values of an orthogonal kernel are the same, so the power iteration is right after
-# one step from any start.
-ORTHOGONAL = "orthogonal"
-
-
-def _normalised(layer: Layer) -> Layer:
-    return SpectralNormalization(layer, dtype=layer.dtype_policy)
-
-
-def _convolution(x: Tensor, channels: int, kernel_size: int) -> Tensor:
-    return _normalised(
-        layers.Conv2D(channels, kernel_size, padding="same", kernel_initializer=ORTHOGONAL)
-    )(x)
-
-
-def _discriminator(
-    image_shape: tuple[int, int, int], num_classes: int | None, width: int, halvings: int
-) -> Network:
-    image = x = keras.Input(image_shape, name="image")
-    for level in range(halvings + 1):
-        channels = width * 2 ** min(level, halvings - 1)
-        around, y = x, x
-        if level:  # the image itself keeps its values below 0
-            y = layers.ReLU()(y)
-        y = layers.ReLU()(_convolution(y, channels, 3))
-        y = _convolution(y, channels, 3)
-        if level < halvings:
-            y = _halved(y)
-            # A 1x1 convolution after the mean gives the same at a quarter of the cost.
-            around = _convolution(_halved(around), channels, 1)
-        x = layers.Add()([around, y])
-    features = ops.sum(layers.ReLU()(x), axis=(1, 2))
-    head = layers.Dense(1, kernel_initializer=ORTHOGONAL, dtype="float32")
-    logits = _normalised(head)(features)
-    if num_classes is None:
-        return keras.Model(image, logits, name="discriminator")
-    label = conditioning.label_input()
-    logits = conditioning.project(logits, features, label, num_classes, wrap=_normalised)
-    return keras.Model([image, label], logits, name="discriminator")
-
-
-def _halved(x: Tensor) -> Tensor:
-    return layers.AveragePooling2D(2, padding="same")(x)

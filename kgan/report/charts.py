@@ -166,7 +166,7 @@ def line_chart(title: str, curves: Sequence[Curve], step: str = "epoch") -> Char
     xs = sorted(at)
     ys = [y for _, points in drawn for _, y in points]
     logarithmic = min(ys) > 0 and max(ys) / min(ys) >= _LOGARITHMIC_FROM
-    x_axis = _Axis(xs[0], xs[-1], _LEFT, _RIGHT, whole=True)
+    x_axis = _Axis(xs[0], xs[-1], _LEFT, _RIGHT, whole=all(x == int(x) for x in xs))
     y_axis = _Axis(min(ys), max(ys), _BOTTOM, _TOP, logarithmic=logarithmic)
     lines = [
         Line(

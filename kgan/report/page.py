@@ -22,8 +22,9 @@ from kgan.metrics import (
     Figure,
     LikelihoodEvaluation,
     ReconstructionEvaluation,
+    TruncationCurve,
 )
-from kgan.metrics.figures import FEW_CLASSES, notes_on
+from kgan.metrics.figures import FEW_CLASSES, notes_on, title_of
 from kgan.report import charts
 from kgan.report.latent_space import SIZE, LatentSpace, scatter_plot
 from kgan.report.verdict import verdict
@@ -123,6 +124,7 @@ def write_report(
     likelihood: LikelihoodEvaluation | None = None,
     reconstruction: ReconstructionEvaluation | None = None,
     latents: LatentSpace | None = None,
+    truncation: TruncationCurve | None = None,
 ) -> Path:
     """Writes the results of an evaluation as a page: `report.html`, one file with everything in it.
 
@@ -141,6 +143,7 @@ def write_report(
         likelihood: A `kgan.metrics.LikelihoodEvaluation`.
         reconstruction: A `kgan.metrics.ReconstructionEvaluation`.
         latents: A `kgan.report.LatentSpace`.
+        truncation: A `kgan.metrics.TruncationCurve`.
 
     Returns:
         The path of the page.
@@ -185,12 +188,29 @@ def write_report(
         modes=_modes(evaluation),
         training=training,
         metrics=metrics,
+        truncation=[] if truncation is None else _truncation_charts(truncation),
         chart_size=(charts.WIDTH, charts.HEIGHT),
     )
     path = Path(directory) / "report.html"
     with written_whole(path) as temporary:
         temporary.write_bytes(text.encode("utf-8", "replace"))  # names of files need not be text
     return path
+
+
+def _truncation_charts(curve: TruncationCurve) -> list[charts.Chart]:
+    """Precision and recall, and the distance, over the truncations that are finite."""
+
+    def points(name: str) -> list[tuple[float, float]]:
+        pairs = zip(curve.truncations, curve.figures, strict=True)
+        return [(truncation, figures[name].value) for truncation, figures in pairs]
+
+    shares = [charts.Curve(name, points(name)) for name in ("precision", "recall")]
+    title = title_of("fcd", curve.features)
+    drawn = [
+        charts.line_chart("Precision and recall", shares, step="truncation"),
+        charts.line_chart(title, [charts.Curve(title, points("fcd"))], step="truncation"),
+    ]
+    return [chart for chart in drawn if chart is not None]
 
 
 def _template() -> jinja2.Template:

@@ -18,7 +18,7 @@ from kgan.metrics.evaluator import FEWEST, default_features
 from kgan.runs import directory as files
 from kgan.runs.config import FOLDER, RunConfig, read_config, read_versions, write_config
 from kgan.training import GenerativeModel
-from kgan.training.capabilities import Encodes, Generates
+from kgan.training.capabilities import Encodes, Generates, classes_of
 
 # An epoch of small data spans several passes: recipes count epochs, and networks need steps.
 FEWEST_IMAGES = 32_000
@@ -305,12 +305,13 @@ class Run:
     def _grids(self) -> list[keras.callbacks.Callback]:
         chosen: list[keras.callbacks.Callback] = []
         if isinstance(self.model, Generates):
-            animation = f"../{files.ANIMATION}"
+            names = self.dataset.class_names
             chosen.append(
                 callbacks.SampleGrid(
                     self.directory / files.SAMPLES,
-                    animation=animation,
-                    class_names=self.dataset.class_names,
+                    animation=f"../{files.ANIMATION}",
+                    # A recipe may give the model other classes than the data set has.
+                    class_names=names if names and len(names) == classes_of(self.model) else None,
                 )
             )
         if isinstance(self.model, Encodes):

@@ -359,6 +359,9 @@ void test_windows_that_are_refused(InstructionSet set) {
     gather(images, indices, 1, levels, {}, {0, most - 4, most - 4, 0}, Window{2, 2, true, true, 8},
            set, 1, out.data());
     CHECK(out == std::vector<float>(4));
+    // No values, but as many rows as a shape can have.
+    gather(Images{pixels.get(), 1, 4, 4, 0}, indices, 1, levels, {}, {0, most / 8, 0, 0},
+           Window{most / 8, 1}, set, 1, out.data());
     const Images deep{pixels.get(), 1, 2, 2, kMaxWindowChannels + 1};
     CHECK_THROWS(gather(deep, indices, 0, levels, {}, {}, Window{1, 1}, set, 1, nullptr));
 }

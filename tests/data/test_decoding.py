@@ -193,6 +193,19 @@ def test_resizing_averages_over_a_larger_picture():
     np.testing.assert_allclose(decoded, 127, atol=3)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("side", [200, 411, 640])
+def test_a_much_larger_picture_is_resized_as_by_lanczos_alone(kind, side):
+    grain = np.random.default_rng(0).integers(-20, 21, (side, side, 3))
+    pixels = np.clip(_smooth(size=(side, side)).astype(int) + grain, 0, 255).astype("uint8")
+    data = _encoded(Image.fromarray(pixels), kind, **({"quality": 95} if kind == "JPEG" else {}))
+    whole = Image.open(io.BytesIO(data)).resize((32, 32), Image.Resampling.LANCZOS)
+    decoded = _decode(data, size=(32, 32), resize="stretch", max_pixels=10**6)
+    error = np.abs(decoded.astype(int) - np.asarray(whole))
+    assert error.max() <= 4
+    assert error.mean() < 0.6
+
+
 @pytest.mark.parametrize("resize", ["center_crop", "pad", "stretch"])
 @pytest.mark.parametrize("size", [(1, 97), (97, 1), (7, 7), (97, 31)])
 def test_every_size_is_resized(size, resize):

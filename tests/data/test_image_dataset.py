@@ -615,3 +615,40 @@ def test_fits_own_shuffle_permutes_the_batches_of_an_epoch():
     assert sorted(recorder.steps[:6]) == sorted(expected[:6])
     assert sorted(recorder.steps[6:]) == sorted(expected[6:])
     assert recorder.steps[:6] != expected[:6]
+
+
+def test_class_names_name_all_classes():
+    names = [f"class {number}" for number in range(7)]
+    dataset = make(labels=LABELS, class_names=names)
+    assert dataset.class_names == tuple(names)
+    assert dataset.num_classes == 7
+    assert pickle.loads(pickle.dumps(dataset)).class_names == tuple(names)
+    assert make(labels=LABELS).class_names is None
+
+
+def test_class_names_count_the_classes():
+    dataset = make(labels=LABELS, class_names=[*"abcdefghi"])
+    assert dataset.num_classes == 9
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"labels": LABELS, "class_names": [*"abcdefa"]}, "different strings"),
+        ({"labels": LABELS, "class_names": range(7)}, "different strings"),
+        ({"labels": LABELS, "class_names": [*"abc"]}, "Received: num_classes=3 and the label 6"),
+        (
+            {"labels": LABELS, "class_names": [*"abcdefgh"], "num_classes": 7},
+            "Received: 8 class_names and 7 classes",
+        ),
+        ({"class_names": ["a"]}, "Received: 1 class_names and no classes"),
+    ],
+)
+def test_wrong_class_names_are_an_error(options, words):
+    with pytest.raises(ValueError, match=words):
+        make(**options)
+
+
+def test_stacked_classes_have_no_names():
+    dataset = StackedImageDataset(IMAGES[..., :1], LABELS, class_names=[*"abcdefg"], batch_size=8)
+    assert dataset.class_names is None

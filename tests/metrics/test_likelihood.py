@@ -245,6 +245,20 @@ def test_stacked_images_have_the_entropy_of_all_channels():
     assert found.limit == pytest.approx(3 * tables.drawing_entropy(pictures[..., None]))
 
 
+def test_cropped_images_have_the_entropy_of_their_centres():
+    whole = binarized("dynamic")
+    height, width = whole.image_shape[0] - 3, whole.image_shape[1] - 2
+    found = metrics.likelihood(Known(FAIR), binarized("dynamic", crop=(height, width)))
+    centres = whole.images[:, 1 : 1 + height, 1 : 1 + width]
+    assert found.limit == pytest.approx(tables.drawing_entropy(centres))
+    assert found.image_shape == found.unpadded_shape == (height, width, 1)
+    stack = kgan.data.StackedImageDataset(
+        whole.images, binarize="dynamic", batch_size=8, seed=0, crop=(height, width)
+    )
+    found = metrics.likelihood(Known(FAIR), stack, count=40)
+    assert found.limit == pytest.approx(3 * tables.drawing_entropy(centres))
+
+
 def test_a_model_that_sees_the_pixels_is_called_impossible():
     class Seeing(Known):
         def log_prob(self, images):

@@ -23,7 +23,7 @@ def sgd():
 
 
 @pytest.mark.parametrize("num_classes", [None, 3])
-@pytest.mark.parametrize("network", ["dcgan", "mlp", "resnet", "sngan"])
+@pytest.mark.parametrize("network", ["biggan", "dcgan", "mlp", "resnet", "sngan"])
 def test_logits_and_images_are_float32(under, network, num_classes):
     under("mixed_bfloat16")
     for made in getattr(kgan.networks, network)((8, 8, 1), 4, num_classes, width=4):

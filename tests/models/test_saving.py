@@ -21,7 +21,8 @@ def assert_same_state(a, b):
 
 
 @pytest.mark.parametrize(
-    ("network", "num_classes"), [("mlp", None), ("dcgan", 3), ("sngan", 3), ("resnet", None)]
+    ("network", "num_classes"),
+    [("mlp", None), ("dcgan", 3), ("sngan", 3), ("resnet", None), ("biggan", 3)],
 )
 def test_round_trip(make_gan, dataset, tmp_path, network, num_classes):
     gan = make_gan(network, num_classes=num_classes, loss="hinge", discriminator_steps=2)

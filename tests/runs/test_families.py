@@ -310,3 +310,15 @@ def test_a_keras_model_of_another_kind_is_refused(tmp_path):
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "model.keras")
     with pytest.raises(ValueError, match="which holds a Sequential"):
         runs.Run.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "names"), [("conditional_vae", ("cat", "dog", "fox")), ("first_gan", None)]
+)
+def test_grids_name_the_classes_of_the_data(images, labels, tmp_path, recipe, names):
+    dataset = kgan.data.ImageDataset(
+        images, labels, batch_size=8, class_names=("cat", "dog", "fox")
+    )
+    run = runs.Run.begin(tmp_path / "run", runs.RunConfig(recipe=recipe, batch_size=8), dataset)
+    grid, *_ = run._grids()  # of samples; others are of reconstructions
+    assert (grid.class_names and tuple(grid.class_names)) == names
