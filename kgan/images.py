@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from kgan._arguments import integer
 from kgan._files import written_whole
 from kgan._typing import ImagesLike, Pictures
 
@@ -80,6 +81,7 @@ def grid(
     columns: int | None = None,
     gap: int = 2,
     row_names: Sequence[str] | None = None,
+    scale: int = 1,
 ) -> Pictures:
     """Arranges images in rows, on a mid-grey background that suits dark and light ones.
 
@@ -89,13 +91,15 @@ def grid(
         columns: Integer, images in a row. Defaults to as many as make the grid about square.
         gap: Integer, pixels between images.
         row_names: Strings, one for each row, written to the left of the rows. Defaults to no names.
+        scale: Integer. Each pixel of an image becomes a square of this side; the gaps and names
+            keep their size.
 
     Returns:
         Uint8 array `(grid_height, grid_width, channels)`.
 
     Raises:
-        ValueError: There are no images, they have another shape, dtype or range, or the number of
-            names is not that of the rows.
+        ValueError: There are no images, they have another shape, dtype or range, the number of
+            names is not that of the rows, or `scale` is less than 1.
 
     Example:
     ```python
@@ -109,7 +113,7 @@ def grid(
             "Expected at least one image, in an array (n, height, width, channels) with 1 or 3 "
             f"channels. Received: shape {shape}."
         )
-    pictures = _in_8_bits(images)
+    pictures = _enlarged(_in_8_bits(images), scale)
     count, height, width, channels = pictures.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
@@ -237,6 +241,7 @@ def show(
     columns: int | None = None,
     gap: int = 2,
     row_names: Sequence[str] | None = None,
+    scale: int = 1,
 ) -> Image.Image:
     """Shows images in a notebook: as the last line of a cell, the result is displayed as a picture.
 
@@ -250,18 +255,19 @@ def show(
             and to `steps` for paths.
         gap: Integer, pixels between images.
         row_names: Strings, one for each row of the grid. Defaults to no names.
+        scale: Integer. Each pixel of an image becomes a square of this side.
 
     Returns:
         A `PIL.Image.Image`. In a script, its `show()` opens a window, and its
         `save(path)` writes a file.
 
     Raises:
-        ValueError: The images have another shape, dtype or range.
+        ValueError: The images have another shape, dtype or range, or `scale` is less than 1.
 
     Example:
     ```python
     images = np.random.default_rng(0).uniform(-1, 1, (16, 28, 28, 1))
-    kgan.images.show(images)
+    kgan.images.show(images, scale=2)
     ```
     """
     shape = np.shape(images)
@@ -269,8 +275,8 @@ def show(
         columns = columns or shape[1]
         images = np.reshape(np.asarray(images), (-1, *shape[2:]))
     if len(shape) >= 4:
-        return _as_pillow(grid(images, columns, gap, row_names))
-    return _as_pillow(images)
+        return _as_pillow(grid(images, columns, gap, row_names, scale))
+    return _as_pillow(images, scale)
 
 
 def png_bytes(picture: ImagesLike) -> bytes:
@@ -321,7 +327,10 @@ def save_png(path: str | os.PathLike[str], picture: ImagesLike) -> None:
 
 
 def save_gif(
-    path: str | os.PathLike[str], frames: np.ndarray | Sequence[ImagesLike], seconds: float = 8.0
+    path: str | os.PathLike[str],
+    frames: np.ndarray | Sequence[ImagesLike],
+    seconds: float = 8.0,
+    scale: int = 1,
 ) -> None:
     """Writes frames as an animated GIF that loops.
 
@@ -335,21 +344,22 @@ def save_gif(
               a `grid` of the n paths.
         seconds: Float, about how long the film runs before its last frame, which stays for another
             two seconds.
+        scale: Integer. Each pixel of an image becomes a square of this side.
 
     Raises:
-        ValueError: There are no frames, their shapes differ, or they have another shape, dtype or
-            range.
+        ValueError: There are no frames, their shapes differ, they have another shape, dtype or
+            range, or `scale` is less than 1.
 
     Example:
     ```python
     paths = np.random.default_rng(0).uniform(-1, 1, (4, 24, 28, 28, 1))
-    kgan.images.save_gif("paths.gif", paths)
+    kgan.images.save_gif("paths.gif", paths, seconds=4, scale=4)
     ```
     """
     if isinstance(frames, np.ndarray) and frames.ndim == 5:
-        pictures = [_as_pillow(grid(images)) for images in np.swapaxes(frames, 0, 1)]
+        pictures = [_as_pillow(grid(images, scale=scale)) for images in np.swapaxes(frames, 0, 1)]
     else:
-        pictures = [_as_pillow(frame) for frame in frames]
+        pictures = [_as_pillow(frame, scale) for frame in frames]
     kinds = sorted({(*picture.size, picture.mode) for picture in pictures})
     if len(kinds) != 1:
         raise ValueError(
@@ -419,7 +429,14 @@ def _in_8_bits(images: ImagesLike) -> Pictures:
     return to_uint8(array)
 
 
-def _as_pillow(picture: ImagesLike) -> Image.Image:
+def _enlarged(pictures: Pictures, scale: int) -> Pictures:
+    """Images `(..., height, width, channels)` with each pixel as a square."""
+    if integer("scale", scale) == 1:
+        return pictures
+    return pictures.repeat(scale, axis=-3).repeat(scale, axis=-2)
+
+
+def _as_pillow(picture: ImagesLike, scale: int = 1) -> Image.Image:
     shape = np.shape(picture)
     if len(shape) not in {2, 3} or 0 in shape or (len(shape) == 3 and shape[2] not in {1, 3}):
         raise ValueError(
@@ -427,4 +444,5 @@ def _as_pillow(picture: ImagesLike) -> Image.Image:
             f"`kgan.images.grid` makes one of several images. Received: shape {shape}."
         )
     pixels = _in_8_bits(picture)
-    return Image.fromarray(pixels[..., 0] if shape[2:] == (1,) else pixels)
+    pixels = _enlarged(pixels.reshape(*shape[:2], -1), scale)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)

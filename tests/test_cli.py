@@ -108,6 +108,67 @@ def test_resume_equals_a_run_that_was_never_stopped(command, run_dir, tmp_path):
         assert film.n_frames == 2
 
 
+FROZEN = ("--freeze-discriminator", 2, "--seed", 7)
+
+
+@pytest.mark.backend_free
+def test_a_run_from_the_weights_of_another_one(command, run_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    start = ("train", *SHORT, "--from", "run", *FROZEN)
+    code, out, err = command(*start, "--epochs", 2, "--output", once)
+    assert code == 0, err
+    assert f"Starting from the weights of {run_dir}." in out
+    config = runs.read_config(once / "config.json")
+    assert (config.recipe, config.initial) == ("conditional_dcgan", str(run_dir))
+    assert config.freeze_discriminator == 2
+    assert [row["epoch"] for row in history(once)] == ["1", "2"]
+    before, after = (kgan.load(each) for each in (run_dir, once))
+    layers = [
+        [layer for layer in model.discriminator.layers if layer.weights]
+        for model in (before, after)
+    ]
+    for place, pair in enumerate(zip(*layers, strict=True)):
+        same = [
+            np.array_equal(*v) for v in zip(*(each.get_weights() for each in pair), strict=True)
+        ]
+        assert all(same) == (place < 2)
+    assert int(after.optimizer.iterations) == 4
+    # Stopped after an epoch, it ends in the same weights.
+    command(*start, "--epochs", 1, "--output", twice)
+    code, out, err = command("train", "--resume", "--output", twice, "--epochs", 2)
+    assert code == 0, err
+    assert "Starting from" not in out
+    for a, b in zip(after.get_weights(), kgan.load(twice).get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    code, _, err = command("train", "--resume", "--output", twice, "--from", once)
+    assert code == 1
+    assert "A resumed run keeps its initial" in err
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("--from", "run", "--recipe", "vae"), "Expected a VAE, as is trained here"),
+        (("--from", "run", "--recipe", "dcgan"), "Expected the weights of a model of images"),
+        (("--from", "run", "--freeze-discriminator", "99"), "Expected to freeze fewer than"),
+        (("--from", "nowhere"), "nowhere: no such file"),
+        (("--from", "alone.keras"), "Expected --recipe NAME, since there is no config.json"),
+        (("--freeze-discriminator", "2"), "Expected --from RUN with --freeze-discriminator"),
+    ],
+)
+def test_weights_that_do_not_fit(command, run_dir, tmp_path, monkeypatch, arguments, error):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(run_dir / "model.keras", tmp_path / "elsewhere" / "alone.keras")
+    arguments = ["elsewhere/alone.keras" if a == "alone.keras" else a for a in arguments]
+    code, _, err = command("train", *SHORT, *arguments)
+    assert code == 1
+    assert error in err
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.backend_free
 def test_a_run_that_was_killed_in_its_first_epoch_can_be_resumed(command, tmp_path, monkeypatch):
     directory = tmp_path / "run"
@@ -350,9 +411,57 @@ def test_sample_of_an_unconditional_gan(command, tmp_path):
     command("sample", tmp_path / "run", "--count", 3, "--output", tmp_path / "s.npz")
     with np.load(tmp_path / "s.npz") as arrays:
         assert arrays.files == ["images"]
-    code, _, err = command("sample", tmp_path / "run", "--label", 3)
-    assert code == 1
-    assert "unconditional" in err
+    for arguments in (("sample", "--label", 3), ("interpolate", "--labels", "3,7")):
+        code, _, err = command(arguments[0], tmp_path / "run", *arguments[1:])
+        assert code == 1
+        assert "unconditional" in err
+
+
+@pytest.mark.backend_free
+def test_interpolate_makes_a_film_there_and_back(command, run_dir, tmp_path):
+    film = tmp_path / "film.gif"
+    options = ("--count", 4, "--steps", 3, "--seed", 1, "--labels", "3,7", "--scale", 2)
+    code, out, err = command("interpolate", run_dir, *options, "--output", film)
+    assert code == 0, err
+    assert f"4 paths of 3 images: {film}" in out
+    gan = kgan.load(run_dir)
+    paths = gan.interpolate(4, steps=3, labels=[(3, 7)] * 4, seed=1)
+    expected = [kgan.images.grid(paths[:, step], scale=2)[..., 0] for step in (0, 1, 2, 1, 0)]
+    with Image.open(film) as shown:
+        assert shown.n_frames == 5
+        for index, frame in enumerate(expected):
+            shown.seek(index)
+            np.testing.assert_array_equal(np.asarray(shown.convert("L")), frame)
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize("label", ["7", "7,7"])
+def test_interpolate_within_a_class_as_a_picture(command, run_dir, tmp_path, label):
+    picture = tmp_path / "paths.png"
+    options = ("--count", 2, "--steps", 4, "--seed", 5, "--labels", label, "--scale", 1)
+    assert command("interpolate", run_dir, *options, "--output", picture)[0] == 0
+    paths = kgan.load(run_dir).interpolate(2, steps=4, labels=7, seed=5)
+    expected = kgan.images.grid(paths.reshape(-1, 28, 28, 1), columns=4)
+    np.testing.assert_array_equal(kgan.images.load_picture(picture), expected)
+
+
+@pytest.mark.backend_free
+@pytest.mark.parametrize(
+    ("arguments", "code", "error"),
+    [
+        (("--labels", "1,2,3"), 1, "--labels to give one or two classes. Received: 1,2,3"),
+        (("--labels", "3,"), 1, "--labels to give a class by number or name. Received: ."),
+        (("--labels", "3,10"), 1, "labels from 10 to 10"),
+        (("--steps", "1"), 2, "expected an integer of at least 2, received '1'"),
+        (("--output", "film.mp4"), 2, "expected a name in .gif or .png, received 'film.mp4'"),
+    ],
+)
+def test_interpolate_refuses(command, run_dir, tmp_path, monkeypatch, arguments, code, error):
+    monkeypatch.chdir(tmp_path)
+    found, _, err = command("interpolate", run_dir, *arguments)
+    assert found == code
+    assert error in err
+    assert not list(tmp_path.glob("film.*"))
 
 
 @pytest.mark.backend_free
@@ -524,7 +633,20 @@ def test_a_folder_of_pictures(command, pets, tmp_path, monkeypatch):
         assert two["labels"].tolist() == [1, 1]
     code, _, err = command("sample", run, "--label", "cow")
     assert code == 1
-    assert "a class, by number or name: cat, dog. Received: cow" in err
+    assert "Expected --label to give a class by number or name: cat, dog. Received: cow" in err
+    ends = ("--labels", "dog,0", "--count", 2, "--steps", 3, "--output", "paths.png")
+    assert command("interpolate", run, *ends)[0] == 0
+    with Image.open("paths.png") as paths:  # images of 12 x 8 pixels, at most 100 when enlarged
+        assert paths.size == (3 * 96 + 2 * 2, 2 * 64 + 2)
+    assert command("interpolate", run, *ends[2:])[0] == 0
+    names = kgan.images.grid(
+        np.zeros((6, 8, 12, 3), "uint8"), columns=3, row_names=["cat", "dog"], scale=8
+    )
+    drawn = kgan.images.load_picture("paths.png")
+    np.testing.assert_array_equal(drawn[:, :-292], names[:, :-292])
+    code, _, err = command("interpolate", run, "--labels", "cat,cow")
+    assert code == 1
+    assert "Expected --labels to give a class by number or name: cat, dog. Received: cow" in err
     measure = ("--count", 20, "--features", "pixels", "--json")
     for more in ((), ("--split", "test"), ("--data", pets / "test")):
         code, out, err = command("evaluate", run, *measure, *more)
@@ -534,6 +656,23 @@ def test_a_folder_of_pictures(command, pets, tmp_path, monkeypatch):
     assert code == 0, err
     assert json.loads(out)["truncation"]["truncations"] == [0.5, 1.0, None]
     assert command("sample", run, "--truncation", 0.5, "--output", "truncated.png")[0] == 0
+
+
+def test_pictures_get_the_size_of_the_run_that_training_starts_from(
+    command, pets, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    short = ("--steps-per-epoch", 1, "--batch-size", 8, "--epochs", 1, "--evaluate", 0)
+    old, new = tmp_path / "old", tmp_path / "new"
+    command("train", "--data", "pets", "--image-size", "8x12", *short, "--output", old)
+    code, out, err = command(
+        "train", "--data", "pets/train", "--from", old, *short, "--output", new
+    )
+    assert code == 0, err
+    assert "(40 images of 8x12x3)" in out
+    code, _, err = command("train", "--data", "pets", "--from", old, *short, "--image-size", 16)
+    assert code == 1
+    assert "images (batch, 16, 16, 3), as in the data" in err
 
 
 @pytest.mark.parametrize(
@@ -697,6 +836,45 @@ def test_evaluate_prints_figures_and_writes_a_report(command, run_dir, tmp_path)
     gan = keras.saving.load_model(run_dir / "model.keras")
     found = kgan.evaluate(gan, kgan.data.load_digits("train"), count=60)
     assert out.strip() == str(found)
+
+
+@pytest.mark.backend_free
+def test_evaluate_writes_a_model_card(command, run_dir, monkeypatch):
+    code, out, err = command("evaluate", run_dir, "--count", 60, "--card")
+    assert code == 0, err
+    assert f"Card: {run_dir / 'model_card.md'}" in err
+    card = (run_dir / "model_card.md").read_text()
+    for fact in (
+        "| model | `kgan.GAN` |", "| training data | digits |", "| images | 28 x 28 x 1 |",
+        "| classes | 10 |", "| epochs | 2 |", "| steps | 4 |", "| batch size | 8 |", "| seed | 0 |",
+        f"| trained with | kgan {kgan.__version__}, keras {keras.version()}, ",
+    ):  # fmt: skip
+        assert fact in card
+    assert "class names" not in card  # digits have none
+    # The scores are those that the command prints.
+    printed = {tuple(re.split(r" {2,}", line.strip())) for line in out.splitlines()[2:]}
+    table = card.split("## Metrics")[1].split("## Load it")[0]
+    rows = [tuple(filter(None, map(str.strip, row.split("|")))) for row in table.splitlines()]
+    assert printed <= set(rows)
+    # Its lines of Python load the model.
+    monkeypatch.chdir(run_dir.parent)
+    found = {}
+    exec(card.split("```python\n")[1].split("```")[0], found)
+    expected = kgan.load(run_dir).generate(16, seed=1)
+    np.testing.assert_array_equal(found["images"], expected)
+
+
+@pytest.mark.backend_free
+def test_evaluate_writes_the_card_of_a_model_alone(command, run_dir, tmp_path):
+    shutil.copy(run_dir / "model.keras", tmp_path / "alone.keras")
+    options = ("--dataset", "digits", "--count", 60, "--card", tmp_path / "new" / "card.md")
+    code, _, err = command("evaluate", tmp_path / "alone.keras", *options)
+    assert code == 0, err
+    card = (tmp_path / "new" / "card.md").read_text()
+    assert card.startswith("# alone.keras\n")
+    assert "kgan.load('alone.keras')" in card
+    assert "| epochs | 2 |" in card
+    assert "| recipe |" not in card  # the file does not know
 
 
 @pytest.mark.backend_free

@@ -89,6 +89,50 @@ def test_gif_holds_every_frame(tmp_path):
     assert levels == [0, 100, 200]
 
 
+def test_scale_makes_a_square_of_each_pixel_and_leaves_gaps():
+    tiles = np.arange(8, dtype="uint8").reshape(2, 2, 2, 1)
+    grid = images.grid(tiles, columns=2, gap=1, scale=3)
+    assert grid.shape == (6, 13, 1)
+    np.testing.assert_array_equal(grid[:, :6, 0], np.kron(tiles[0, ..., 0], np.ones((3, 3))))
+    np.testing.assert_array_equal(grid[:, 7:, 0], np.kron(tiles[1, ..., 0], np.ones((3, 3))))
+    assert (grid[:, 6] == 127).all()
+    np.testing.assert_array_equal(np.asarray(images.show(tiles, 2, 1, scale=3)), grid[..., 0])
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1), (2, 3, 3)])
+def test_scale_of_a_picture_and_of_frames(tmp_path, shape):
+    picture = np.arange(np.prod(shape), dtype="uint8").reshape(shape)
+    expected = picture.repeat(4, axis=0).repeat(4, axis=1)
+    assert np.array_equal(np.asarray(images.show(picture, scale=4)), expected.squeeze())
+    images.save_gif(tmp_path / "a.gif", [picture, picture + 100], scale=4)
+    with Image.open(tmp_path / "a.gif") as film:
+        assert film.n_frames == 2
+        found = np.asarray(film.convert("RGB"))
+    assert np.array_equal(found, np.broadcast_to(expected.reshape(8, 12, -1), (8, 12, 3)))
+
+
+def test_scale_of_paths(tmp_path):
+    paths = np.arange(2 * 3 * 4, dtype="uint8").reshape(2, 3, 2, 2, 1)
+    images.save_gif(tmp_path / "a.gif", paths, scale=2)
+    with Image.open(tmp_path / "a.gif") as film:
+        assert film.n_frames == 3
+        film.seek(1)
+        expected = images.grid(paths[:, 1], scale=2)[..., 0]
+        assert np.array_equal(np.asarray(film.convert("L")), expected)
+
+
+@pytest.mark.parametrize("scale", [0, -1, 1.5, "2"])
+def test_scale_is_a_whole_number_of_at_least_1(tmp_path, scale):
+    tiles = np.zeros((2, 4, 4, 1), "uint8")
+    for draw in (
+        lambda: images.grid(tiles, scale=scale),
+        lambda: images.show(tiles[0], scale=scale),
+        lambda: images.save_gif(tmp_path / "a.gif", tiles, scale=scale),
+    ):
+        with pytest.raises(ValueError, match="scale"):
+            draw()
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "a.png"
     images.save_png(path, np.zeros((2, 2, 1), "uint8"))

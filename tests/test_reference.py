@@ -55,7 +55,7 @@ def test_every_log_is_documented(tool):
 
 def test_every_command_and_recipe_is_documented(tool):
     text = tool["cli_page"]() + tool["recipes_page"]()
-    for name in ("train", "sample", "reconstruct", "evaluate", "data", "recipes"):
+    for name in ("train", "sample", "interpolate", "reconstruct", "evaluate", "data", "recipes"):
         assert f"\n## kgan {name}\n" in text
     for name in kgan.recipes.names():
         assert f"\n## {name} " in text

@@ -784,3 +784,21 @@ def test_samples_of_two_channels_have_no_pictures(tmp_path):
     page = report.write_report(tmp_path, evaluation, model="m", dataset="d").read_text()
     assert "3.00" in page
     assert "data:image/png" not in page
+
+
+def test_names_stay_in_their_cells_of_a_card(make_gan, tmp_path):
+    names = {"class names": ["a|b", "two\nlines", "<b>"], "paper": None, "not text": "\udcff"}
+    path = report.write_card(
+        tmp_path / "card.md",
+        model=make_gan(),
+        name="mine",
+        dataset="a|b",
+        compared_with="a|b (test)",
+        facts=names,
+    )
+    lines = path.read_text().splitlines()
+    assert "| training data | a\\|b |" in lines
+    assert "| class names | a\\|b, two lines, &lt;b> |" in lines
+    assert "| not text | ? |" in lines
+    assert not any("paper" in line for line in lines)
+    assert "| images | 8 x 8 x 1 |" in lines

@@ -73,15 +73,16 @@ kgan.images.show(frames[::4], columns=10)
 
 # %% [markdown]
 # `save_gif` writes the frames, forwards and backwards, as a film of four seconds. A digit has only
-# 28 x 28 pixels, so `repeat` makes each pixel a square of 6 x 6:
+# 28 x 28 pixels, so `scale` makes each pixel a square of 6 x 6:
 
 # %%
-film = np.concatenate([frames, frames[::-1]]).repeat(6, axis=1).repeat(6, axis=2)
-kgan.images.save_gif("film.gif", film, seconds=4)
+film = np.concatenate([frames, frames[::-1]])
+kgan.images.save_gif("film.gif", film, seconds=4, scale=6)
 
 # %% [markdown]
-# With a conditional model, labels choose the digits: [Use labels](06_conditional.md) writes such a
-# film in two lines.
+# For a run of `kgan train`, `kgan interpolate RUN_DIR` writes such a film of several paths. With a
+# conditional model, labels choose the digits: [Use labels](06_conditional.md) writes such a film in
+# two lines.
 
 # %% [markdown]
 # ## Mix latents

@@ -40,11 +40,11 @@ kgan.images.show(conditional.generate(40, labels=np.arange(40) % 10, seed=1), co
 
 # %% [markdown]
 # `interpolate` makes a path from a 3 to a 7, and `save_gif` writes it as a film. The label changes
-# in the middle of the path, and the latent changes all the way. `repeat` makes the film larger:
+# in the middle of the path, and the latent changes all the way. `scale` makes the film larger:
 
 # %%
 path = conditional.interpolate(1, steps=20, labels=(3, 7), seed=1)
-kgan.images.save_gif("film.gif", path.repeat(6, axis=2).repeat(6, axis=3), seconds=4)
+kgan.images.save_gif("film.gif", path, seconds=4, scale=6)
 kgan.images.show(path)
 
 # %% [markdown]

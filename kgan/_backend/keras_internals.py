@@ -139,6 +139,17 @@ def innermost(optimizer: Optimizer) -> Optimizer:
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
+def steps_of(optimizer: Optimizer) -> Variable:
+    """The count of an optimizer's steps. With gradient accumulation, not each is an update."""
+    return innermost(optimizer)._iterations
+
+
+def has_updated(optimizer: Optimizer) -> Tensor | None:
+    """Whether the optimizer's last step updated weights: a boolean scalar, or None for always."""
+    steps = innermost(optimizer).gradient_accumulation_steps
+    return keras.ops.equal(steps_of(optimizer) % steps, 0) if steps else None
+
+
 def trained_variables(optimizer: Optimizer) -> list[Variable]:
     """The variables that an optimizer was built for, in their order. Empty before that."""
     return list(getattr(innermost(optimizer), "_trainable_variables", ()))

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -11,11 +12,22 @@ def path(text: str) -> Path:
     return Path(os.path.expanduser(text))  # noqa: PTH111
 
 
-def picture_or_arrays(text: str) -> Path:
-    """A path that ends in .png or .npz."""
-    if Path(text).suffix.lower() not in {".png", ".npz"}:
-        raise argparse.ArgumentTypeError(f"expected a name in .png or .npz, received {text!r}")
-    return path(text)
+def _ending_in(*suffixes: str) -> Callable[[str], Path]:
+    def checked(text: str) -> Path:
+        if Path(text).suffix.lower() not in suffixes:
+            raise argparse.ArgumentTypeError(
+                f"expected a name in {' or '.join(suffixes)}, received {text!r}"
+            )
+        return path(text)
+
+    return checked
+
+
+picture_or_arrays = _ending_in(".png", ".npz")
+"""A path that ends in .png or .npz."""
+
+film_or_picture = _ending_in(".gif", ".png")
+"""A path that ends in .gif or .png."""
 
 
 def positive(text: str) -> int:
@@ -34,13 +46,18 @@ def image_size(text: str) -> list[int]:
 
 
 def directory(text: str) -> str:
-    """The absolute path of a directory, so that a run can be resumed from another one."""
+    """The absolute path of a directory or file: a run can be resumed from another directory."""
     return os.path.abspath(path(text))  # noqa: PTH100
 
 
 def count(text: str) -> int:
     """An integer of at least 0."""
     return _integer(text, least=0)
+
+
+def steps(text: str) -> int:
+    """An integer of at least 2: both ends of a path."""
+    return _integer(text, least=2)
 
 
 def _integer(text: str, least: int) -> int:

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from kgan import _environment, _interrupts
-from kgan.cli import data, evaluate, recipes, reconstruct, sample, terminal, train
+from kgan.cli import data, evaluate, interpolate, recipes, reconstruct, sample, terminal, train
 
-_COMMANDS = (train, sample, reconstruct, evaluate, data, recipes)
+_COMMANDS = (train, sample, interpolate, reconstruct, evaluate, data, recipes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgan.cli import argument_types, inputs
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
     from kgan._typing import Config
     from kgan.cli.inputs import DataSource
     from kgan.metrics import Evaluation
+    from kgan.metrics._printing import Printed
     from kgan.metrics.likelihood import LikelihoodEvaluation
     from kgan.metrics.reconstruction import ReconstructionEvaluation
     from kgan.metrics.truncation import TruncationCurve
     from kgan.runs import SavedRun
     from kgan.training import GenerativeModel
+
+
+_CARD = Path("model_card.md")
 
 
 def add(commands: Any) -> None:
@@ -90,6 +95,14 @@ def add(commands: Any) -> None:
     evaluate.add_argument(
         "--report", metavar="DIR", type=argument_types.path, help="also write DIR/report.html"
     )
+    evaluate.add_argument(
+        "--card",
+        metavar="FILE",
+        nargs="?",
+        type=argument_types.path,
+        const=_CARD,
+        help=f"also write a model card in Markdown (default: {_CARD} in the run directory)",
+    )
     evaluate.set_defaults(run=run, needs_backend=True)
 
 
@@ -97,7 +110,8 @@ def run(options: argparse.Namespace) -> int:
     """Prints the results, and writes the report if it is asked for."""
     with without_native_noise():
         from kgan import runs
-    saved = runs.Run.open(options.model, compile=False)
+    # The optimizers, which only the card needs, count the steps.
+    saved = runs.Run.open(options.model, compile=options.card is not None)
     source = inputs.data_source(saved, options)
     history = None if options.report is None else saved.history  # an error shows before the work
     results = _measure(saved.model, source, options)
@@ -105,6 +119,8 @@ def run(options: argparse.Namespace) -> int:
     if options.report is not None:
         page = _report(saved, source, results, history, options)
         print(f"Report: {page}", file=sys.stderr)
+    if options.card is not None:
+        print(f"Card: {_card(saved, source, results, options)}", file=sys.stderr)
     return 0
 
 
@@ -126,9 +142,13 @@ class _Results:
                 found[name] = result.to_dict()
         return found
 
-    def __str__(self) -> str:
+    def all(self) -> list[Printed]:
+        """The results that there are."""
         results = (self.samples, self.truncation, self.likelihood, self.reconstruction)
-        return "\n\n".join(str(result) for result in results if result is not None)
+        return [result for result in results if result is not None]
+
+    def __str__(self) -> str:
+        return "\n\n".join(map(str, self.all()))
 
 
 def _measure(model: GenerativeModel, source: DataSource, options: argparse.Namespace) -> _Results:
@@ -179,6 +199,51 @@ def _measure(model: GenerativeModel, source: DataSource, options: argparse.Names
 
             reconstruction = measure_reconstruction(model, test, training=train, **held_out)
     return _Results(samples, likelihood, reconstruction, truncation)
+
+
+def _card(
+    saved: SavedRun, source: DataSource, results: _Results, options: argparse.Namespace
+) -> Path:
+    from kgan import report, runs
+
+    in_run = options.card is _CARD
+    whole = saved.path.resolve()
+    model = whole.parent if whole.name == runs.MODEL else whole
+    splits = [options.split]
+    if results.likelihood is not None or results.reconstruction is not None:
+        splits.append(options.test_split)
+    return report.write_card(
+        saved.path.parent / _CARD if in_run else options.card,
+        results.all(),
+        model=saved.model,
+        name=model.name,
+        dataset=source.name if saved.config is None else saved.config.data_name,
+        compared_with=f"{source.name} ({', '.join(splits)})",
+        load_from=model.name,
+        facts=_facts(saved),
+    )
+
+
+def _facts(saved: SavedRun) -> dict[str, Any]:
+    """The facts about a run in its files: what is not known is left out."""
+    from kgan import recipes
+
+    config = saved.config
+    if config is None:
+        return {}
+    recipe = recipes.RECIPES.get(config.recipe)
+    return {
+        "class names": config.class_names,
+        "recipe": config.recipe if recipe is None else f"{config.recipe}: {recipe.summary}",
+        "paper": None if recipe is None else recipe.reference or None,
+        "batch size": config.batch_size or (None if recipe is None else recipe.batch_size),
+        "precision": config.dtype_policy,
+        "seed": config.seed,
+        "mirrored images": "at random" if config.horizontal_flip else None,
+        "started from": config.initial,
+        "frozen layers of the discriminator": config.freeze_discriminator or None,
+        "trained with": saved.versions,
+    }
 
 
 def _report(

@@ -11,6 +11,7 @@ from kgan.cli import argument_types
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
     from pathlib import Path
 
     from kgan.data import ImageDataset
@@ -81,6 +82,27 @@ def lacks(path: Path, model: GenerativeModel, capability: str) -> ValueError:
     return ValueError(
         f"Expected a model that {capability}. Received: {path}, which holds a "
         f"{type(model).__name__}."
+    )
+
+
+def label(text: str, names: Sequence[str] | None, argument: str = "--label") -> int:
+    """The number of a class, given by its number or its name.
+
+    Args:
+        text: The number or the name.
+        names: The names of all classes, if they have names.
+        argument: The name of the argument, for the error.
+
+    Raises:
+        ValueError: There is no such class.
+    """
+    if names is not None and text in names:
+        return names.index(text)
+    if text.isdecimal():
+        return int(text)
+    known = "" if names is None else f": {', '.join(names)}"
+    raise ValueError(
+        f"Expected {argument} to give a class by number or name{known}. Received: {text}."
     )
 
 

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     model, names = saved.model, saved.class_names
     if not isinstance(model, Generates):
         raise inputs.lacks(options.model, model, "generates images")
-    label = None if options.label is None else _label(options.label, names)
+    label = None if options.label is None else inputs.label(options.label, names)
     labels = labels_for(model, options.count, label)
     given = as_options(labels)
     chosen = {} if options.truncation is None else {"truncation": options.truncation}
@@ -79,16 +79,6 @@ def run(options: argparse.Namespace) -> int:
         images.save_npz(options.output, images=made, **given)
     say(f"{options.count} images: {options.output}")
     return 0
-
-
-def _label(text: str, names: Sequence[str] | None) -> int:
-    """The number of a class, given by its number or its name."""
-    if names is not None and text in names:
-        return names.index(text)
-    if text.isdecimal():
-        return int(text)
-    known = "" if names is None else f": {', '.join(names)}"
-    raise ValueError(f"Expected --label to be a class, by number or name{known}. Received: {text}.")
 
 
 def _grid(made: Pictures, labels: Labels | None, names: Sequence[str] | None) -> Pictures:

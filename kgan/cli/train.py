@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgan.cli import argument_types
@@ -13,9 +14,9 @@ from kgan.cli.terminal import say, warnings_in_lines, without_native_noise
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from kgan.runs import Run
+    from kgan.runs import Run, SavedRun
 
 
 def add(commands: Any) -> None:
@@ -58,7 +59,25 @@ def add(commands: Any) -> None:
         default=None,
         help="mirror training images at random: for most photographs, not for digits",
     )
-    train.add_argument("--recipe", metavar="NAME", help="see `kgan recipes` (default: dcgan_r1)")
+    train.add_argument(
+        "--recipe",
+        metavar="NAME",
+        help="see `kgan recipes` (default: dcgan_r1, or that of the run in --from)",
+    )
+    train.add_argument(
+        "--from",
+        dest="initial",
+        metavar="RUN",
+        type=argument_types.directory,
+        help="start from the weights of another run, or of a model.keras, for images of the same "
+        "size and as many classes",
+    )
+    train.add_argument(
+        "--freeze-discriminator",
+        metavar="N",
+        type=argument_types.positive,
+        help="with --from, keep the weights of the discriminator's N lower layers (FreezeD)",
+    )
     train.add_argument(
         "--epochs",
         metavar="N",
@@ -146,6 +165,9 @@ def _run_to_train(options: argparse.Namespace) -> Iterator[Run]:
             locks.enter_context(runs.held(options.output))
             yield runs.Run.resume(options.output, *runs.load_data(asked, say))
             return
+        initial = _initial(options)
+        if initial is not None:
+            given |= _inherited(given, initial)
         asked = runs.RunConfig(**{k: v for k, v in given.items() if v is not None})
         if options.output is not None:
             runs.check_is_free(options.output)  # before data are downloaded for it
@@ -153,10 +175,43 @@ def _run_to_train(options: argparse.Namespace) -> Iterator[Run]:
         if options.output is not None:
             options.output.mkdir(parents=True, exist_ok=True)
             locks.enter_context(runs.held(options.output))
-        begun = runs.Run.begin(options.output, config, dataset)
+        model = None if initial is None else initial.model
+        begun = runs.Run.begin(options.output, config, dataset, model)
         if options.output is None:
             locks.enter_context(runs.held(begun.directory))
         yield begun
+
+
+def _initial(options: argparse.Namespace) -> SavedRun | None:
+    """The run of --from."""
+    from kgan import runs
+
+    if options.initial is not None:
+        return runs.Run.open(Path(options.initial), compile=False)
+    if options.freeze_discriminator is not None:
+        raise ValueError(
+            "Expected --from RUN with --freeze-discriminator: random weights need training. "
+            "Received: no --from."
+        )
+    return None
+
+
+def _inherited(given: Mapping[str, Any], initial: SavedRun) -> dict[str, Any]:
+    """The settings that a run takes from the one in --from, where the user gave none."""
+    from kgan import runs
+
+    inherited: dict[str, Any] = {}
+    if given["recipe"] is None:
+        if initial.config is None:
+            raise ValueError(
+                f"Expected --recipe NAME, since there is no config.json next to {initial.path} "
+                "that names the recipe. Received: no --recipe."
+            )
+        inherited["recipe"] = initial.config.recipe
+    if given["dataset"] == runs.FOLDER and given["image_size"] is None:
+        _, height, width, _ = initial.model.batch_spec(training=True).shape
+        inherited["image_size"] = [height, width]
+    return inherited
 
 
 def _train(run: Run, time_limit: float | None) -> int:
@@ -171,6 +226,8 @@ def _train(run: Run, time_limit: float | None) -> int:
         )
         return 0
     begun = run.model.batches_trained
+    if run.config.initial is not None and not (begun or run.model.epochs_trained):
+        say(f"Starting from the weights of {run.config.initial}.")
     if begun and run.model.progress.steps == run.steps_per_epoch:
         say(f"Resuming after batch {begun} of epoch {run.model.epochs_trained + 1}.")
     say(

@@ -154,7 +154,7 @@ class GAN(LatentModel):
                 discriminator update on each part, then one generator update. The batch size must be
                 a multiple of n.
             ema_decay: Float in [0, 1): keep a running average of the generator's weights, of which
-                this share stays in each step (less in the first steps, when there is little to
+                this share stays in each update (less in the first ones, when there is little to
                 average). `generate`, `kgan.evaluate`, sample grids and `export` then use the
                 average. Defaults to none.
             augmentation: A transformation of all images, real and generated, before the

@@ -316,10 +316,10 @@ class LatentModel(GenerativeModel):
         Raises:
             ValueError: As `generate`, or `steps` is less than 2.
 
-        Example: a film of a path between two samples, which loops.
+        Example: a film of a path between two samples. `kgan interpolate RUN` writes one of a run.
         ```python
         (path,) = gan.interpolate(1, steps=24, seed=0)
-        kgan.images.save_gif("path.gif", path)
+        kgan.images.save_gif("path.gif", path, scale=4)
         ```
 
         Reference:

@@ -95,6 +95,8 @@ class Recipe:
         image_shape: Sequence[int] = (28, 28, 1),
         num_classes: int | None = None,
         seed: int | None = None,
+        initial: GenerativeModel | None = None,
+        frozen: Mapping[str, int] | None = None,
         **compile_options: Any,
     ) -> GenerativeModel:
         """Builds the model, compiled and ready for `fit`.
@@ -105,6 +107,10 @@ class Recipe:
                 needs it; the others ignore it.
             seed: Integer, for the weights and the noise; it also becomes the global seed of Python,
                 NumPy and Keras. Defaults to random ones.
+            initial: A trained model of this recipe, from whose weights the new one starts. Defaults
+                to random weights.
+            frozen: The number of lower layers of a network to freeze, by the name of the network:
+                `{"discriminator": 2}`. See `kgan.training.freeze_lower_layers`.
             **compile_options: Arguments for the model's `compile`, instead of the recipe's.
 
         Returns:
@@ -112,7 +118,8 @@ class Recipe:
 
         Raises:
             ValueError: A name or an option in the recipe is unknown, a recipe that needs labels
-                got no `num_classes`, or the networks cannot have that shape.
+                got no `num_classes`, the networks cannot have that shape, or the weights of
+                `initial` do not fit them.
 
         Example:
         ```python
@@ -138,6 +145,8 @@ class Recipe:
         with _global_dtype_policy(self.dtype_policy):
             networks = make_networks(**options)
         model: GenerativeModel = make_model(*networks, seed=seed, **self.model_options)
+        # Before `compile`: averages begin with these weights, and optimizers with what trains.
+        _prepare(model, initial, frozen or {})
         model.compile(**{**self._compile_options(), **compile_options})
         return model
 
@@ -166,6 +175,19 @@ class Recipe:
             **optimizers,
             **{name: _objects(name, value) for name, value in self.compile.items()},
         }
+
+
+def _prepare(
+    model: GenerativeModel, initial: GenerativeModel | None, frozen: Mapping[str, int]
+) -> None:
+    """Gives a new model the weights of another one, and freezes layers."""
+    from kgan.training import copy_weights, freeze_lower_layers  # noqa: PLC0415
+
+    check_names(frozen, model.networks, what=f"a network of {_shown(type(model))}")
+    if initial is not None:
+        copy_weights(initial, model)
+    for name, count in frozen.items():
+        freeze_lower_layers(getattr(model, name), count)
 
 
 def _found(given: Any, module: str, what: str) -> Any:

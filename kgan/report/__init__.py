@@ -1,5 +1,6 @@
 """Reports: the results of an evaluation as a page, with pictures and how training went."""
 
+from kgan.report.card import write_card
 from kgan.report.latent_space import LatentSpace, interpolation, latent_space, path_names
 from kgan.report.page import write_report
 from kgan.report.verdict import Finding, verdict
@@ -11,5 +12,6 @@ __all__ = [
     "latent_space",
     "path_names",
     "verdict",
+    "write_card",
     "write_report",
 ]

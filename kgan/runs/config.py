@@ -17,6 +17,17 @@ from kgan._files import written_whole
 FOLDER = "folder"
 """The name of the data set that is a folder of pictures."""
 
+_KEPT = (
+    "dataset",
+    "image_size",
+    "horizontal_flip",
+    "recipe",
+    "initial",
+    "freeze_discriminator",
+    "seed",
+    "dtype_policy",
+)
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -30,6 +41,10 @@ class RunConfig:
         horizontal_flip: Boolean, whether training images are mirrored at random.
         class_names: List of strings, the names of the classes, if the data set has them.
         recipe: A name out of `kgan.recipes.names()`.
+        initial: The path of the run or the model from whose weights training started. Defaults to
+            random weights.
+        freeze_discriminator: Integer, the number of lower layers of the discriminator that keep
+            their weights.
         epochs: Integer, the total number of epochs, in all sessions together.
         steps_per_epoch: Integer, batches to an epoch. Defaults to one pass through the data, or to
             as many as make `kgan.runs.FEWEST_IMAGES` images, if that is more.
@@ -46,6 +61,8 @@ class RunConfig:
     horizontal_flip: bool = False
     class_names: list[str] | None = None
     recipe: str = recipes.DEFAULT
+    initial: str | None = None
+    freeze_discriminator: int = 0
     epochs: int | None = None
     steps_per_epoch: int | None = None
     batch_size: int | None = None
@@ -61,7 +78,7 @@ class RunConfig:
             ValueError: It would no longer be the same run.
         """
         given = {name: value for name, value in given.items() if value is not None}
-        for name in ("dataset", "image_size", "horizontal_flip", "recipe", "seed", "dtype_policy"):
+        for name in _KEPT:
             if name in given and given[name] != getattr(self, name):
                 raise ValueError(
                     f"A resumed run keeps its {name}. Expected {getattr(self, name)!r}, or no "
@@ -94,6 +111,16 @@ def read_config(path: Path) -> RunConfig:
             f"Expected {path} to be the configuration of a kgan run. Received: {error}."
         ) from error
     return config
+
+
+def read_versions(path: Path) -> dict[str, str]:
+    """Reads the versions that `write_config` wrote, of the packages that trained last.
+
+    Args:
+        path: A `config.json`.
+    """
+    versions = json.loads(path.read_text()).get("versions", {})
+    return {str(name): str(version) for name, version in versions.items()}
 
 
 def _check_types(config: RunConfig) -> None:

@@ -19,6 +19,11 @@ RECONSTRUCTIONS = "reconstructions"
 ANIMATION = "training.gif"
 
 
+def is_unzipped_model(path: Path) -> bool:
+    """Whether a directory is a model that Keras saved with `zipped=False`."""
+    return all((path / name).is_file() for name in ("metadata.json", "model.weights.h5"))
+
+
 def new_directory(root: str | os.PathLike[str], dataset: str, recipe: str) -> Path:
     """Makes the first directory below `root` that no run has taken.
 

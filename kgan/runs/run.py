@@ -16,7 +16,7 @@ from kgan.callbacks.checkpoint import loading
 from kgan.callbacks.loss_history import read_history
 from kgan.metrics.evaluator import FEWEST, default_features
 from kgan.runs import directory as files
-from kgan.runs.config import FOLDER, RunConfig, read_config, write_config
+from kgan.runs.config import FOLDER, RunConfig, read_config, read_versions, write_config
 from kgan.training import GenerativeModel
 from kgan.training.capabilities import Encodes, Generates, classes_of
 
@@ -93,6 +93,15 @@ class SavedRun:
         return read_config(path) if path.is_file() else None
 
     @property
+    def versions(self) -> dict[str, str] | None:
+        """The versions of the packages that trained last, or None if that is not known.
+
+        Raises:
+            ValueError: There is a `config.json` that kgan did not write.
+        """
+        return None if self.config is None else read_versions(self.path.parent / files.CONFIG)
+
+    @property
     def class_names(self) -> list[str] | None:
         """The names of the classes, or None if they have none or another program wrote the file."""
         try:
@@ -131,23 +140,35 @@ class Run:
     _nan_guard: callbacks.TerminateOnNaN = field(default_factory=callbacks.TerminateOnNaN)
 
     @classmethod
-    def begin(cls, directory: Path | None, config: RunConfig, dataset: data.ImageDataset) -> "Run":
+    def begin(
+        cls,
+        directory: Path | None,
+        config: RunConfig,
+        dataset: data.ImageDataset,
+        initial: GenerativeModel | None = None,
+    ) -> "Run":
         """Starts a new run in a directory that has none.
 
         Args:
             directory: The directory of its files, or None for a new one below `runs/`.
             config: Its settings.
             dataset: The training data.
+            initial: The model from whose weights it starts, which `config.initial` names. Defaults
+                to random weights.
 
         Raises:
             FileExistsError: The directory has a run already.
-            ValueError: The recipe cannot be built for such data.
+            ValueError: The recipe cannot be built for such data, or the weights do not fit.
         """
         if directory is not None:
             files.check_is_free(directory)
         recipe = recipes.get(config.recipe)
         model = replace(recipe, dtype_policy=config.dtype_policy).build(
-            dataset.image_shape, num_classes=dataset.num_classes, seed=config.seed
+            dataset.image_shape,
+            num_classes=dataset.num_classes,
+            seed=config.seed,
+            initial=initial,
+            frozen=_frozen(config),
         )
         # As late as possible: an error before leaves no directory behind.
         if directory is None:
@@ -184,7 +205,7 @@ class Run:
         """Loads a model, and finds its run.
 
         Args:
-            path: The directory of a run, or the file of a model.
+            path: The directory of a run, or the file or unzipped folder of a model.
             **options: Arguments for `keras.saving.load_model`.
 
         Returns:
@@ -194,13 +215,14 @@ class Run:
             FileNotFoundError: There is no such file.
             ValueError: The file is damaged, or no model that kgan saved.
         """
-        if path.is_dir() and not (path / files.MODEL).is_file():
-            raise FileNotFoundError(
-                f"Expected a run directory, with a file {files.MODEL}. Received: {path}, a "
-                "directory without it. Give the directory that `kgan train` made."
-            )
-        path = path / files.MODEL if path.is_dir() else path
-        if not path.is_file():
+        if path.is_dir() and not files.is_unzipped_model(path):
+            if not (path / files.MODEL).is_file():
+                raise FileNotFoundError(
+                    f"Expected a run directory, with a file {files.MODEL}. Received: {path}, a "
+                    "directory without it. Give the directory that `kgan train` made."
+                )
+            path = path / files.MODEL
+        if not path.exists():
             raise FileNotFoundError(
                 f"Expected a model saved by kgan. Received: {path}: no such file."
             )
@@ -306,6 +328,11 @@ class Run:
         return chosen
 
 
+def _frozen(config: RunConfig) -> dict[str, int]:
+    count = config.freeze_discriminator
+    return {"discriminator": count} if count else {}
+
+
 def load(path: str | os.PathLike[str], **options: Any) -> GenerativeModel:
     """Loads a trained model from a run directory or a file.
 
@@ -313,7 +340,8 @@ def load(path: str | os.PathLike[str], **options: Any) -> GenerativeModel:
     directory: it takes that for a folder of another format, and fails with an unrelated error.
 
     Args:
-        path: The directory of a run, as `kgan train` makes it, or a file that `model.save` wrote.
+        path: The directory of a run, as `kgan train` makes it, or a file that `model.save` wrote,
+            or a folder that `model.save(folder, zipped=False)` wrote.
         **options: Arguments for `keras.saving.load_model`, such as `compile=False`.
 
     Returns:

@@ -8,6 +8,7 @@ from kgan.training.model import GenerativeModel
 from kgan.training.optimizers import Optimizers, optimizer_argument
 from kgan.training.session import EpochRestartWarning
 from kgan.training.steps import Minimized
+from kgan.training.transfer import copy_weights, freeze_lower_layers
 
 __all__ = [
     "Batch",
@@ -19,5 +20,7 @@ __all__ = [
     "GenerativeModel",
     "Minimized",
     "Optimizers",
+    "copy_weights",
+    "freeze_lower_layers",
     "optimizer_argument",
 ]

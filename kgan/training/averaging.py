@@ -6,13 +6,13 @@ import keras
 from keras import ops
 
 from kgan import _backend
-from kgan._typing import Network
+from kgan._typing import Network, Tensor
 
 
 class AveragedNetwork(keras.layers.Layer):
     """A copy of a network whose weights follow those of the original (EMA).
 
-    After each training step, `average = d * average + (1 - d) * weights`, with
+    After each update of the network, `average = d * average + (1 - d) * weights`, with
     `d = min(decay, (1 + n) / (10 + n))` after n updates: less in the first steps, when there is
     little to average. Weights that are not floats, and the statistics of batch normalisation, are
     averaged with the rest.
@@ -47,11 +47,21 @@ class AveragedNetwork(keras.layers.Layer):
         self.network.set_weights(network.get_weights())
         self.updates.assign(0.0)
 
-    def follow(self, network: Network, decay: float) -> None:
-        """Moves the average by one step towards the network's weights."""
-        self.updates.assign_add(1.0)
+    def follow(self, network: Network, decay: float, has_updated: Tensor | None = None) -> None:
+        """Moves the average by one step towards the network's weights.
+
+        Args:
+            network: The network.
+            decay: Float, the share of the average that stays.
+            has_updated: Boolean scalar, whether there are new weights to follow: gradient
+                accumulation makes an update only every few steps. Defaults to always.
+        """
+        moves = 1.0 if has_updated is None else ops.cast(has_updated, "float32")
+        self.updates.assign_add(moves)
         updates = self.updates.value
         kept = ops.minimum(decay, (1.0 + updates) / (10.0 + updates))
+        if has_updated is not None:
+            kept = ops.where(has_updated, kept, 1.0)
         _backend.average_into(self.network.variables, network.variables, 1.0 - kept)
 
 

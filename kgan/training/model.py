@@ -221,7 +221,12 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
     def follow(self) -> None:
         """Moves the averages of the weights, if `compile` was given an `ema_decay`."""
         for name, average in self._averages.items():
-            average.follow(getattr(self, name), self.ema_decay or 0.0)
+            has_updated = self.optimizer.has_updated(self._role_of(name))
+            average.follow(getattr(self, name), self.ema_decay or 0.0, has_updated)
+
+    def _role_of(self, name: str) -> str:
+        """The role that trains a network."""
+        return next(role for role, names in self.roles.items() if name in names)
 
     def network_in_use(self, name: str, averaged: bool = True) -> Network:
         """The network that samples are made with: its average, if there is one.
@@ -252,7 +257,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
     def _weights_now(self) -> tuple[int, dict[str, int]]:
         """The number of training steps, and checksums of the networks that have an average."""
-        steps_made = int(ops.convert_to_numpy(self.optimizer.iterations)) if self.compiled else 0
+        steps_made = self.optimizer.steps_made() if self.compiled else 0
         return steps_made, {name: fingerprint(getattr(self, name)) for name in self._averages}
 
     @property
@@ -297,7 +302,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
         Args:
             ema_decay: Float in [0, 1): the share of a running average of the weights that stays in
-                each step (less in the first steps). Samples are then made with the average.
+                each update (less in the first ones). Samples are then made with the average.
                 Defaults to no average.
             **options: The optimizers, each a string or a `keras.optimizers.Optimizer`: `optimizer`,
                 or `<role>_optimizer` in a family with several roles; and Keras's `run_eagerly`,

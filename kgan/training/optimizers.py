@@ -6,9 +6,11 @@ from typing import Any
 import keras
 
 from kgan._backend.keras_internals import (
+    has_updated,
     innermost,
     learning_rate_of,
     moving_averages,
+    steps_of,
     trained_variables,
 )
 from kgan._typing import Config, Network, Optimizer, Tensor, Variable
@@ -172,6 +174,18 @@ class Optimizers(keras.optimizers.Optimizer):
     def iterations(self) -> Variable:
         """The number of updates of the first role."""
         return self[self.roles[0]].iterations
+
+    def steps_made(self) -> int:
+        """The number of training steps: with gradient accumulation, not each is an update."""
+        return int(keras.ops.convert_to_numpy(steps_of(self[self.roles[0]])))
+
+    def has_updated(self, role: str) -> Tensor | None:
+        """Whether the last step of a role updated weights: a boolean scalar, or None for always.
+
+        Args:
+            role: String, the role.
+        """
+        return has_updated(self[role])
 
     @property
     def learning_rate(self) -> Tensor:

@@ -135,7 +135,7 @@ class Session(keras.callbacks.Callback):
         self._metrics_before_test: list[np.ndarray] | None = None
         self._kept: Progress | None = None
         self._stock: Progress | None = None
-        self._iterations_before_epoch = 0
+        self._steps_before_epoch = 0
         self._to_take_up = self._left_by_another(model.progress)
         # Not as they were saved: they may have been set since, or the model compiled again.
         self._rates_before = [ops.convert_to_numpy(rate) for rate in self._learning_rates()]
@@ -198,7 +198,7 @@ class Session(keras.callbacks.Callback):
         self.epoch = epoch
         self._metrics_before_test = None
         self.trained.batches_trained = self.first_batch
-        self._iterations_before_epoch = self._iterations() - self.first_batch
+        self._steps_before_epoch = self._steps_made() - self.first_batch
         if self._to_take_up is not None and not self.first_batch:
             self._give_states(self._to_take_up)
             self._to_take_up = None
@@ -292,12 +292,12 @@ class Session(keras.callbacks.Callback):
     def _applied_batches(self) -> int:
         """The batches of the epoch whose updates were made, counted by the optimizer."""
         # Ctrl-C may arrive after a step and before it is counted.
-        since = self._iterations() - self._iterations_before_epoch
+        since = self._steps_made() - self._steps_before_epoch
         return since if self.steps is None else min(since, self.steps)
 
-    def _iterations(self) -> int:
+    def _steps_made(self) -> int:
         optimizer = getattr(self.trained, "optimizer", None)
-        return 0 if optimizer is None else int(ops.convert_to_numpy(optimizer.iterations))
+        return 0 if optimizer is None else optimizer.steps_made()
 
     def _give_states(self, left: Progress) -> None:
         callbacks = [

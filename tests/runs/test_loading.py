@@ -61,3 +61,12 @@ def _file(path, content):
 def _other(path):
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(path)
     return path
+
+
+def test_a_folder_that_keras_saved_unzipped(make_gan, tmp_path):
+    gan = make_gan("mlp")
+    gan.save(tmp_path / "folder", zipped=False)
+    for load in (kgan.load, keras.saving.load_model):
+        found = load(tmp_path / "folder")
+        np.testing.assert_array_equal(found.generate(3, seed=1), gan.generate(3, seed=1))
+        assert found.compiled
