@@ -66,8 +66,8 @@ def read_tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
         except _UNREADABLE as error:
             raise ValueError(
                 f"Expected {path} to be a dictionary of tensors that torch.save wrote. "
-                f"Received: a file that cannot be read so ({error or type(error).__name__}). "
-                "It may be incomplete: download it again."
+                f"Received: another or an incomplete file ({str(error) or type(error).__name__}). "
+                "Download it again."
             ) from error
 
 
@@ -97,10 +97,11 @@ class _View:
     def array(self) -> npt.NDArray[Any]:
         """Returns a copy of the tensor."""
         values = self.storage.values
-        if values is None:
+        if not isinstance(values, np.ndarray):
             raise ValueError("a storage is missing")
+        # A damaged file may hold anything in these places.
         sizes = (self.offset, *self.shape, *self.strides)
-        if len(self.shape) != len(self.strides) or min(sizes) < 0:
+        if not all(isinstance(size, int) and size >= 0 for size in sizes):
             raise ValueError("a tensor has an impossible shape")
         count = math.prod(self.shape)
         steps = zip(self.shape, self.strides, strict=True)
@@ -127,11 +128,6 @@ def _tensors_of(content: Any) -> Mapping[str, _View]:
 def _view(storage: Any, offset: Any, shape: Any, strides: Any, *unused: Any) -> _View:
     """Takes the place of `torch._utils._rebuild_tensor_v2`."""
     del unused  # whether it is trained, and hooks
-    if not isinstance(storage, _Storage):
-        raise pickle.UnpicklingError("a tensor has no storage")
-    numbers = (offset, *shape, *strides)
-    if not all(isinstance(number, int) for number in numbers):
-        raise pickle.UnpicklingError("a tensor has an impossible shape")
     return _View(storage, offset, tuple(shape), tuple(strides))
 
 
@@ -145,7 +141,7 @@ _KNOWN: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): _view,
     ("torch._utils", "_rebuild_parameter"): _parameter,
-    **{("torch", name): np.dtype(code) for name, code in _STORAGES.items()},
+    **{("torch", name): code for name, code in _STORAGES.items()},
 }
 
 
@@ -171,10 +167,10 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, identifier: Any) -> _Storage:
         """Returns the storage of a tensor."""
         kind, dtype, key, _, count, *view = identifier
-        known = isinstance(dtype, np.dtype) and isinstance(count, int) and isinstance(key, str)
+        known = dtype in _STORAGES.values() and isinstance(count, int) and isinstance(key, str)
         if kind != "storage" or not known or count < 0 or view not in ([], [None]):
-            raise pickle.UnpicklingError(f"it has a storage of an unknown kind: {identifier!r}")
-        return self._storage(dtype, key, count)
+            raise pickle.UnpicklingError("it has a storage of an unknown kind")
+        return self._storage(np.dtype(dtype), key, count)
 
 
 def _read_zip(file: BinaryIO) -> Any:
@@ -216,7 +212,8 @@ def _read_old(file: BinaryIO) -> Any:
     file.seek(0)
     storages: dict[str, _Storage] = {}
 
-    def none(dtype: Any, key: str, count: int) -> _Storage:
+    def none(*unexpected: Any) -> _Storage:
+        del unexpected
         raise pickle.UnpicklingError("it has a storage where none is expected")
 
     def storage(dtype: np.dtype[Any], key: str, count: int) -> _Storage:
