@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,11 +36,12 @@ _UNREADABLE = (
     zipfile.BadZipFile,
     struct.error,
     ArithmeticError,
+    AssertionError,
     AttributeError,
     EOFError,
     LookupError,
-    NotImplementedError,
-    RecursionError,
+    MemoryError,
+    RuntimeError,
     TypeError,
     ValueError,
 )
@@ -59,16 +60,17 @@ def read_tensors(path: Path) -> dict[str, npt.NDArray[Any]]:
         OSError: The file cannot be read.
         ValueError: It is not such a file, or holds anything else than tensors.
     """
-    with path.open("rb") as file:
-        try:
-            content = _read_zip(file) if zipfile.is_zipfile(file) else _read_old(file)
-            return {name: tensor.array() for name, tensor in _tensors_of(content).items()}
-        except _UNREADABLE as error:
-            raise ValueError(
-                f"Expected {path} to be a dictionary of tensors that torch.save wrote. "
-                f"Received: another or an incomplete file ({str(error) or type(error).__name__}). "
-                "Download it again."
-            ) from error
+    # All in memory, so that no error of a damaged file is one of the file system.
+    file = io.BytesIO(path.read_bytes())
+    try:
+        content = _read_zip(file) if zipfile.is_zipfile(file) else _read_old(file)
+        return {name: tensor.array() for name, tensor in _tensors_of(content).items()}
+    except _UNREADABLE as error:
+        raise ValueError(
+            f"Expected {path} to be a dictionary of tensors that torch.save wrote. "
+            f"Received: another or an incomplete file ({str(error) or type(error).__name__}). "
+            "Download it again."
+        ) from error
 
 
 @dataclass
@@ -145,7 +147,8 @@ _KNOWN: dict[tuple[str, str], Any] = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+# The one written in Python. That in C takes as much memory as a damaged pickle says.
+class _Unpickler(pickle._Unpickler):
     """Reads a pickle that names nothing but tensors.
 
     Args:
@@ -153,7 +156,7 @@ class _Unpickler(pickle.Unpickler):
         storage: Called with the type, key and number of elements of a storage. Returns it.
     """
 
-    def __init__(self, file: BinaryIO, storage: Callable[[Any, str, int], _Storage]) -> None:
+    def __init__(self, file: io.BytesIO, storage: Callable[[Any, str, int], _Storage]) -> None:
         super().__init__(file)
         self._storage = storage
 
@@ -173,7 +176,7 @@ class _Unpickler(pickle.Unpickler):
         return self._storage(np.dtype(dtype), key, count)
 
 
-def _read_zip(file: BinaryIO) -> Any:
+def _read_zip(file: io.BytesIO) -> Any:
     """Reads the format of PyTorch 1.6 and later: a zip file of a pickle and of storages."""
     with zipfile.ZipFile(file) as archive:
         pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
@@ -206,9 +209,8 @@ def _member(archive: zipfile.ZipFile, name: str, largest: int) -> bytes:
     return archive.read(information)
 
 
-def _read_old(file: BinaryIO) -> Any:
+def _read_old(file: io.BytesIO) -> Any:
     """Reads the format before PyTorch 1.6: pickles, then the bytes of all storages."""
-    size = file.seek(0, io.SEEK_END)
     file.seek(0)
     storages: dict[str, _Storage] = {}
 
@@ -228,8 +230,5 @@ def _read_old(file: BinaryIO) -> Any:
     for key in _Unpickler(file, none).load():
         (count,) = struct.unpack("<q", file.read(8))
         found = storages[key]
-        length = count * found.dtype.itemsize
-        if not 0 <= length <= size:
-            raise ValueError("a storage is larger than the file")
-        found.fill(file.read(length))
+        found.fill(file.read(max(count, 0) * found.dtype.itemsize))
     return content

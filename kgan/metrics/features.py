@@ -445,7 +445,7 @@ def extract(extractor: Extractor, images: Pictures, say: Say = silent) -> Featur
         parts.append(extractor(images[first : first + _CHUNK]))
     if len(parts) == 1:
         return parts[0]
-    joined = {}
+    joined: dict[str, Any] = {}
     for name, array in vars(parts[0]).items():
         arrays = [getattr(part, name) for part in parts]
         joined[name] = None if array is None else np.concatenate(arrays)
