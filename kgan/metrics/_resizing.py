@@ -67,10 +67,11 @@ def resize_clean(images: Pictures, size: Size) -> Images:
     """
     rows = _bicubic_taps(images.shape[1], size[0]).astype("float32")
     columns = _bicubic_taps(images.shape[2], size[1]).astype("float32")
-    channels_first = np.moveaxis(images, 3, 1).astype("float32")
-    resized = rows @ (channels_first @ columns.T)
+    # Two products of large matrices: many small ones make the threads wait for one another.
+    resized = np.tensordot(rows, images.astype("float32"), (1, 1))  # height, n, width, channels
+    resized = np.tensordot(resized, columns, (2, 1))  # height, n, channels, width
     np.clip(resized, 0.0, 255.0, out=resized)
-    return np.ascontiguousarray(np.moveaxis(resized, 1, 3))
+    return np.ascontiguousarray(resized.transpose(1, 0, 3, 2))
 
 
 RESIZES: dict[str, Callable[[Pictures, Size], Images]] = {
