@@ -1,5 +1,9 @@
 """Resizing for networks of features: as the references do, to rounding."""
 
+import runpy
+from pathlib import Path
+
+import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
@@ -64,13 +68,11 @@ def test_tensorflow_is_bilinear_from_the_corner(before, after, seed):
         for y in range(after[0])
     ]
     resized = _resizing.resize_like_tensorflow(images, after)
-    np.testing.assert_allclose(resized[0, ..., 0], expected, atol=5e-4)
+    # Positions are float32, as in TensorFlow 1: 4e-6 of a pixel, times 255, on two axes.
+    np.testing.assert_allclose(resized[0, ..., 0], expected, atol=4e-3)
 
 
 def test_tensorflow_is_that_of_torch_fidelity():
-    import runpy
-    from pathlib import Path
-
     tool = runpy.run_path(str(Path(__file__).parents[2] / "tools" / "record_inception.py"))
     resized = _resizing.resize_like_tensorflow(tool["random_images"](), (299, 299))
     with np.load(tool["OUTPUT"]) as file:
@@ -91,8 +93,6 @@ def test_constant_images_stay_constant(name):
 
 
 def test_an_extractor_resizes_as_it_says():
-    import keras
-
     image = keras.Input((6, 6, 3))
     model = keras.Model(image, keras.layers.Flatten()(image), name="flat")
     images = levels(3, 10, 4, 1)
