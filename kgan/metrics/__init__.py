@@ -16,6 +16,7 @@ from kgan.metrics.features import (
     FeatureExtractor,
     Features,
     PixelFeatures,
+    inception_features,
     mnist_features,
     stacked_mnist_features,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "evaluate",
     "frechet_distance",
     "get_features",
+    "inception_features",
     "inception_score",
     "kernel_distance",
     "likelihood",

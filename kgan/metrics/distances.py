@@ -10,9 +10,10 @@ from kgan.metrics import _checks
 def frechet_distance(real: npt.ArrayLike, fake: npt.ArrayLike) -> float:
     """Computes the Fréchet distance between Gaussians with the features' means and covariances.
 
-    With the features of InceptionV3 it is the FID. With those of kgan's classifier of digits it is
-    called FCD here. It has a bias that is in inverse proportion to N, and larger for more features.
-    So compare distances of the same N only, and with the floor: the distance between real images.
+    With the features of `kgan.metrics.inception_features` it is the FID. With those of kgan's
+    classifier of digits it is called FCD here. It has a bias that is in inverse proportion to N,
+    and larger for more features. So compare distances of the same N only, and with the floor: the
+    distance between real images.
 
     Args:
         real: Features, float `(N, D)`.

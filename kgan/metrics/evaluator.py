@@ -80,8 +80,8 @@ def evaluate(
         features: The features in which distances are measured, see `kgan.metrics.get_features`.
             Defaults to kgan's classifier of digits for grey images and for Stacked-MNIST. On grey
             images that are not digits, its distances say little and its classes nothing. If the
-            labels of the data set show that, no score uses its classes. Photographs need a model
-            such as InceptionV3, in a `kgan.metrics.FeatureExtractor`.
+            labels of the data set show that, no score uses its classes. Other images need
+            `"inception"`, the features of FID, or a model in a `kgan.metrics.FeatureExtractor`.
         bootstrap: Integer, the number of resamples for 95% intervals, or 0 for no intervals.
         say: Called with a line of text about each step of the work. Defaults to writing a line to
             standard error every five seconds at most: nothing about quick work.
@@ -165,7 +165,7 @@ class Evaluator:
         self._images = to_uint8(images, self.dataset.value_range)
         self._labels = labels
         self.say(f"features of {self.count:,} real images")
-        self.real = cached_features(self.extractor, self._images[: self.count])
+        self.real = cached_features(self.extractor, self._images[: self.count], self.say)
         self._training = all_pictures(self.dataset, seed) if thorough else None
         seen = self.real.classes
         if seen is None or labels is None:
@@ -241,7 +241,7 @@ class Evaluator:
             )
         self._check_range(images)
         pictures = to_uint8(as_floats(images, self.dataset.value_range), self.dataset.value_range)
-        return pictures, labels, self.extractor(pictures)
+        return pictures, labels, extractors.extract(self.extractor, pictures, self.say)
 
     def check(self, model: SampleSource) -> None:
         """Generates two samples, to find what does not fit before any work.
@@ -308,7 +308,8 @@ class Evaluator:
         """The scores of real images in place of the samples."""
         if len(self._images) == 2 * self.count:
             first = self.count
-            real, others = self.real, cached_features(self.extractor, self._images[first:])
+            real = self.real
+            others = cached_features(self.extractor, self._images[first:], self.say)
         else:
             first = self.count // 2
             real, others = _rows(self.real, 0, first), _rows(self.real, first, 2 * first)
@@ -336,9 +337,8 @@ def _extractor(features: Any, dataset: Drawable) -> Extractor:
         features = default_features(dataset)
     if features is None:
         raise ValueError(
-            "kgan's own features are of handwritten digits. Expected `features` for other images, "
-            "such as kgan.metrics.FeatureExtractor(keras.applications.InceptionV3"
-            "(include_top=False, pooling='avg'), image_size=(299, 299)), or 'pixels'. "
+            "Expected `features` for images that are not grey digits: "
+            "'inception' (the features of FID), 'pixels', or a kgan.metrics.FeatureExtractor. "
             f"Received: features=None for images of shape {dataset.image_shape}."
         )
     return extractors.get(features)

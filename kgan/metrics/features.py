@@ -1,8 +1,10 @@
 """Features of images. Most metrics compare the features of two sets of images."""
 
+import functools
 import hashlib
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import keras
@@ -11,9 +13,15 @@ import numpy.typing as npt
 from keras import ops
 
 from kgan import _backend
-from kgan._registry import did_you_mean
-from kgan._typing import Network, Pictures, Tensor
+from kgan._registry import did_you_mean, find_name
+from kgan._typing import Network, Pictures, Say, Tensor
+from kgan.metrics import inception
+from kgan.metrics._progress import silent
+from kgan.metrics._resizing import RESIZES
 from kgan.metrics.mnist_classifier import load_mnist_classifier
+
+# Images between two reports of progress: a multiple of the usual sizes of batches.
+_CHUNK = 1024
 
 
 @dataclass(frozen=True)
@@ -61,10 +69,13 @@ class FeatureExtractor:
         image_size: Two integers, height and width. Defaults to those of the model's input.
         name: String, printed in reports. Defaults to the model's name.
         batch_size: Integer, images at a time.
+        resize: String, how images of another size are resized: `"antialias"`, bilinear with
+            antialiasing; `"tensorflow"`, as TensorFlow 1 and the first papers with FID; `"clean"`,
+            as clean-fid.
 
     Raises:
-        ValueError: The model's input has no fixed size and `image_size` is not given, or its
-            output has another form.
+        ValueError: The model's input has no fixed size and `image_size` is not given, its output
+            has another form, or `resize` is unknown.
 
     Example:
     ```python
@@ -76,12 +87,13 @@ class FeatureExtractor:
     assert extractor(photographs).vectors.shape == (4, 8)
     ```
 
-    The usual features of photographs:
+    Features of another network for photographs (those of FID are
+    `kgan.metrics.inception_features()`):
 
     ```python
     # downloads the weights
-    inception = keras.applications.InceptionV3(include_top=False, pooling="avg")
-    features = kgan.metrics.FeatureExtractor(inception, value_range=(-1, 1), image_size=(299, 299))
+    network = keras.applications.EfficientNetV2B0(include_top=False, pooling="avg")
+    features = kgan.metrics.FeatureExtractor(network, value_range=(0, 255), image_size=(224, 224))
     ```
     """
 
@@ -92,6 +104,7 @@ class FeatureExtractor:
         image_size: tuple[int, int] | None = None,
         name: str | None = None,
         batch_size: int = 256,
+        resize: str = "antialias",
     ) -> None:
         self.model = model
         self.value_range = value_range
@@ -103,7 +116,9 @@ class FeatureExtractor:
                 f"Received: inputs of shape {model.input_shape}."
             )
         height, width, self.channels = model.input_shape[1:]
-        self.image_size = image_size or (height, width)
+        self.image_size = tuple(image_size or (height, width))
+        self.resize = resize
+        self._resized = find_name(resize, RESIZES, what="a way to resize", argument="resize")
         if None in self.image_size:
             raise ValueError(
                 f"Expected {self.name} to have an input of a fixed size. "
@@ -117,7 +132,8 @@ class FeatureExtractor:
                 f"logits (batch, K). Received: outputs of shape {model.output_shape}. "
                 "keras.applications return features with include_top=False, pooling='avg'."
             )
-        self.num_classes: int | None = shapes[1][1] if len(shapes) == 2 else None
+        self._has_logits = len(shapes) == 2
+        self.num_classes: int | None = shapes[1][1] if self._has_logits else None
 
     def __call__(self, images: Pictures) -> Features:
         """Returns the features of uint8 images `(N, H, W, C)`."""
@@ -126,7 +142,7 @@ class FeatureExtractor:
             batch = images[first : first + self.batch_size]
             outputs = self._run(self._prepared(batch))
             vectors.append(outputs[0][: len(batch)])
-            if self.num_classes is not None:
+            if self._has_logits:
                 logits.append(outputs[1][: len(batch)])
         if not logits:
             return Features(np.concatenate(vectors))
@@ -138,26 +154,24 @@ class FeatureExtractor:
         return [np.asarray(output, "float32") for output in outputs]
 
     def _prepared(self, batch: Pictures) -> npt.NDArray[np.float32]:
-        low, high = self.value_range
-        x = batch.astype("float32") * np.float32((high - low) / 255.0) + np.float32(low)
-        if x.shape[3] != self.channels:
-            if x.shape[3] != 1:
-                raise ValueError(
-                    f"Expected images of {self.channels} channels for {self.name}, or grey images. "
-                    f"Received: images of shape {batch.shape[1:]}."
-                )
-            x = np.repeat(x, self.channels, axis=3)
-        if x.shape[1:3] != tuple(self.image_size):
-            x = ops.convert_to_numpy(
-                ops.image.resize(x, self.image_size, antialias=True, data_format="channels_last")
+        if batch.shape[3] not in {1, self.channels}:
+            raise ValueError(
+                f"Expected images of {self.channels} channels for {self.name}, or grey images. "
+                f"Received: images of shape {batch.shape[1:]}."
             )
+        low, high = self.value_range
+        x = self._resized(batch, self.image_size)
+        x = x * np.float32((high - low) / 255.0) + np.float32(low)
+        if x.shape[3] != self.channels:
+            x = np.repeat(x, self.channels, axis=3)
         # All batches have one size, since each other size would be compiled.
         missing = self.batch_size - len(x)
         return np.pad(x, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else x
 
     def fingerprint(self) -> str:
         """Returns a hexadecimal digest of everything that determines the features."""
-        digest = hashlib.sha256(repr((self.name, self.value_range, self.image_size)).encode())
+        settings = (self.name, self.value_range, self.image_size, self.resize)
+        digest = hashlib.sha256(repr(settings).encode())
         for variable in self.model.weights:
             digest.update(np.ascontiguousarray(ops.convert_to_numpy(variable)).tobytes())
         # Models of the same weights can differ: outputs for a fixed image tell them apart.
@@ -213,6 +227,38 @@ class ChannelFeatures:
         return f"{self.extractor.fingerprint()}x{self.channels}"
 
 
+class _InceptionFeatures(FeatureExtractor):
+    """The features of FID. The classes are not those of any other data set, so none are counted.
+
+    Args:
+        weights: See `inception_features`, as for the other arguments.
+        resize: String.
+        batch_size: Integer.
+    """
+
+    def __init__(
+        self, weights: str | os.PathLike[str] | None, resize: str, batch_size: int
+    ) -> None:
+        find_name(resize, _INCEPTION_NAMES, what="a way to resize for FID", argument="resize")
+        network, self._digest = inception.load_inception(weights)
+        name = _INCEPTION_NAMES[resize]
+        if self._digest != inception.WEIGHTS_SHA256:
+            name = f"{name}, weights {self._digest[:8]}"
+        super().__init__(network, inception.VALUE_RANGE, None, name, batch_size, resize)
+        self.num_classes = None
+
+    def __call__(self, images: Pictures) -> Features:
+        """Returns the features of uint8 images `(N, H, W, C)`."""
+        return replace(super().__call__(images), classes=None)
+
+    def fingerprint(self) -> str:
+        """Returns a hexadecimal digest of everything that determines the features.
+
+        The file determines them, so every backend has the same one, and can use the same cache.
+        """
+        return hashlib.sha256(repr(("inception 1", self.resize, self._digest)).encode()).hexdigest()
+
+
 class PixelFeatures:
     """Uses the pixels as features. They suit any images, but distances ignore the content.
 
@@ -261,9 +307,63 @@ def stacked_mnist_features(stack: int = 3) -> ChannelFeatures:
     return ChannelFeatures(mnist_features(), stack)
 
 
+# The names of the extractors, by how they resize.
+_INCEPTION_NAMES = {
+    "tensorflow": inception.NETWORK_NAME,
+    "clean": f"{inception.NETWORK_NAME}_clean",
+}
+
+
+def inception_features(
+    weights: str | os.PathLike[str] | None = None,
+    resize: str = "tensorflow",
+    batch_size: int = 32,
+) -> FeatureExtractor:
+    """Returns the features of FID: 2,048 features of Inception, with the weights of papers.
+
+    With them, `kgan.evaluate` reports the FID as papers do, and the inception score. Images have
+    any size, grey or in colour; grey ones are repeated for each channel.
+
+    The weights are those of `pt_inception-2015-12-05-6726825d.pth`, 96 MB. kgan looks for this file
+    in the directory in `KGAN_DATA_DIR`, then in its cache, and otherwise downloads it. Its SHA-256
+    is checked.
+
+    Args:
+        weights: Path of the file. The name of the extractor says so if it is another file, and the
+            distance is then not called FID.
+        resize: String, how images are resized to 299 x 299. `"tensorflow"` is the bilinear resizing
+            of TensorFlow 1, as in the original code and torch-fidelity. `"clean"` is the bicubic
+            resizing with antialiasing of clean-fid.
+        batch_size: Integer, images at a time. 32 need about 2 GB.
+
+    Returns:
+        A `FeatureExtractor`.
+
+    Raises:
+        ConnectionError: The weights cannot be downloaded.
+        OSError: The file cannot be read.
+        ValueError: The file does not hold these weights, or `resize` is unknown.
+
+    Example:
+    ```python
+    # downloads the weights
+    features = kgan.metrics.inception_features()
+    evaluation = kgan.evaluate(gan, train, count=50_000, features=features)
+    print(evaluation.title("fcd"), evaluation["fcd"])  # FID
+    ```
+
+    Reference:
+        [Heusel et al., 2017](https://arxiv.org/abs/1706.08500), [Parmar et al.,
+        2022](https://arxiv.org/abs/2104.11222).
+    """
+    return _InceptionFeatures(weights, resize, batch_size)
+
+
 EXTRACTORS: dict[str, Callable[[], Extractor]] = {
     "mnist": mnist_features,
     "stacked_mnist": stacked_mnist_features,
+    "inception": inception_features,
+    "inception_clean": functools.partial(inception_features, resize="clean"),
     "pixels": PixelFeatures,
 }
 
@@ -275,6 +375,7 @@ def get(features: Any) -> Extractor:
         features: One of:
 
             - `"mnist"`, kgan's classifier of digits; `"stacked_mnist"`, the same for each channel;
+              `"inception"` and `"inception_clean"`, the network of FID, see `inception_features`;
               `"pixels"`, the pixels themselves;
             - a `keras.Model` for images in [-1, 1], see `FeatureExtractor`;
             - an `Extractor`, which is returned as it is.
@@ -309,6 +410,31 @@ def get(features: Any) -> Extractor:
         )
     extractor: Extractor = features
     return extractor
+
+
+def extract(extractor: Extractor, images: Pictures, say: Say = silent) -> Features:
+    """Computes features in parts, and reports the progress.
+
+    Args:
+        extractor: See `get`.
+        images: uint8 `(N, H, W, C)`.
+        say: Called with a line of text after every part but the last.
+
+    Returns:
+        `extractor(images)`.
+    """
+    parts: list[Features] = []
+    for first in range(0, max(len(images), 1), _CHUNK):
+        if first:
+            say(f"features: {first:,} of {len(images):,} images")
+        parts.append(extractor(images[first : first + _CHUNK]))
+    if len(parts) == 1:
+        return parts[0]
+    joined: dict[str, Any] = {}
+    for name, array in vars(parts[0]).items():
+        arrays = [getattr(part, name) for part in parts]
+        joined[name] = None if array is None else np.concatenate(arrays)
+    return Features(**joined)
 
 
 def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -19,6 +19,8 @@ from kgan.metrics.neighbours import compare_neighbours, duplicate_distance, supp
 _KID_SUBSETS = 100
 _KID_SUBSET_SIZE = 1000
 _HALVES = 40  # they give a standard deviation to within a ninth
+# By the names of the extractors with the published weights. Others are no FID.
+_FID_TITLES = {"inception": "FID", "inception_clean": "FID (clean)"}
 # More classes than this are modes: too many to list, and with shares among the real images that are
 # mostly chance.
 FEW_CLASSES = 100
@@ -154,6 +156,8 @@ def title_of(name: str, features: str) -> str:
     title = MEASURES[name].title
     if name != "fcd":
         return title
+    if features in _FID_TITLES:
+        return _FID_TITLES[features]
     if features.startswith(CLASSIFIER_NAME):
         return "Fréchet classifier distance"  # FCD
     return f"{title} ({features})"

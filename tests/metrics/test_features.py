@@ -92,8 +92,8 @@ def test_names_models_and_extractors():
     extractor = metrics.get_features(flatten_model((4, 4, 1)))
     assert isinstance(extractor, metrics.FeatureExtractor)
     assert metrics.get_features(extractor) is extractor
-    with pytest.raises(ValueError, match="one of 'mnist', 'stacked_mnist', 'pixels'"):
-        metrics.get_features("inception")
+    with pytest.raises(ValueError, match=r"one of 'mnist', .*Did you mean 'inception'"):
+        metrics.get_features("inceptoin")
 
 
 def test_the_channels_of_stacked_digits_are_judged_one_by_one():
