@@ -103,8 +103,8 @@ def test_an_extractor_resizes_as_it_says():
         np.testing.assert_allclose(extractor(images).vectors, expected, rtol=1e-5, atol=1e-4)
         prints.add(extractor.fingerprint())
     assert len(prints) == 3
-    with pytest.raises(ValueError, match=r"way to resize.*Received: resize='claen'.*'clean'"):
-        metrics.FeatureExtractor(model, resize="claen")
+    with pytest.raises(ValueError, match=r"way to resize.*Received: resize='cleaned'.*'clean'"):
+        metrics.FeatureExtractor(model, resize="cleaned")
 
 
 def test_parts_are_joined_and_reported():
