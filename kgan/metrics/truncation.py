@@ -90,7 +90,7 @@ def truncation_curve(
     count: int = 10_000,
     seed: int = 0,
     features: Any = None,
-    collect: bool = True,
+    collect: bool = False,
     say: Say | None = None,
 ) -> TruncationCurve:
     """Measures samples at several truncations: precision rises and recall falls as they shrink.
@@ -103,8 +103,9 @@ def truncation_curve(
         count: Integer, samples at each truncation.
         seed: Integer.
         features: As for `kgan.evaluate`.
-        collect: Whether batch normalisation in the network gets the statistics of truncated
-            latents, by `collect_statistics`. Models without it are measured as they are.
+        collect: Boolean, whether batch normalisation in the network gets the statistics of
+            truncated latents, by `collect_statistics`. Where it follows a linear function of the
+            latents, as in `dcgan`, this undoes the truncation. Defaults to `False`.
         say: As for `kgan.evaluate`.
 
     Returns:

@@ -125,9 +125,8 @@ class LatentModel(GenerativeModel):
                 `draw_latents(n, seed)` returns those of `generate(n, seed=seed)`. Defaults to
                 random latents.
             truncation: Float t above 0: the normal values of latents that are not between -t and t
-                are drawn again. Smaller values give more typical and less varied images. If the
-                network has batch normalisation, call `collect_statistics` first for small values.
-                Defaults to `None`: the latents of training.
+                are drawn again. Smaller values give more typical and less varied images. Defaults
+                to `None`: the latents of training.
 
         Returns:
             Float32 array `(n, height, width, channels)`, in [-1, 1] for a generator that ends in
@@ -168,6 +167,9 @@ class LatentModel(GenerativeModel):
         lag behind the weights, and are not those of truncated latents. This computes the mean and
         variance of `batches * batch_size` samples exactly, in the network that `generate` uses:
         "standing statistics". Training does not use them.
+
+        With truncated latents, where batch normalisation follows a linear function of them, as in
+        `dcgan`, this undoes the truncation: values get the variance of training again.
 
         Args:
             batches: Integer, how many batches.

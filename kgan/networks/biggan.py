@@ -36,7 +36,7 @@ def biggan(
 
     Use it with `loss="hinge"`, Adam with `beta_1=0`, two or more updates of the discriminator for
     each of the generator, and an average of the weights. `generate(truncation=...)` exchanges
-    variety for quality; call `collect_statistics` with the same truncation first.
+    variety for quality.
 
     Args:
         image_shape: Three integers, `(height, width, channels)`, the larger side at least 5.

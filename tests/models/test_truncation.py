@@ -145,7 +145,7 @@ def test_the_curve_of_quality_and_variety(tmp_path):
     gan = kgan.GAN(*kgan.networks.dcgan(latent_dim=4, width=4), seed=1)
     weights = [np.array(each) for each in gan.get_weights()]
     options = {"count": 60, "features": "pixels", "seed": 2}
-    curve = kgan.metrics.truncation_curve(gan, digits, (math.inf, 0.5), **options)
+    curve = kgan.metrics.truncation_curve(gan, digits, (math.inf, 0.5), collect=True, **options)
     assert curve.truncations == (0.5, math.inf)
     assert curve.collected
     for before, after in zip(weights, gan.get_weights(), strict=True):
@@ -167,7 +167,7 @@ def test_a_curve_of_a_model_without_batch_normalisation():
     digits = kgan.data.load_digits("train", batch_size=32)
     gan = kgan.GAN(*kgan.networks.mlp(latent_dim=4, width=8), seed=1)
     options = {"count": 40, "features": "pixels"}
-    curve = kgan.metrics.truncation_curve(gan, digits, (0.5,), **options)
+    curve = kgan.metrics.truncation_curve(gan, digits, (0.5,), collect=True, **options)
     assert not curve.collected
     assert curve.to_dict()["truncations"] == [0.5]
     with pytest.raises(ValueError, match="`truncations` above 0, at least one"):
