@@ -117,7 +117,7 @@ def accumulate(sums: Variable, values: Sequence[Tensor | float], weight: Tensor)
 
 def losses(networks: Sequence[Layer]) -> list[Tensor]:
     """The regularisation losses of networks. See `kgan._backend`."""
-    return [loss for each in networks if run.has_losses(each) for loss in each.losses]
+    return [loss for each in networks if _runner.has_losses(each) for loss in each.losses]
 
 
 def global_norm(tensors: Sequence[Tensor]) -> Tensor:
@@ -139,7 +139,7 @@ def apply(
 
 # ---- networks ------------------------------------------------------------------------------------
 
-run = Runner(shortcut)
+_runner = run = Runner(shortcut)
 
 
 # ---- one device ----------------------------------------------------------------------------------
