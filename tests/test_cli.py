@@ -900,9 +900,9 @@ def test_evaluate_needs_to_know_the_images(command, run_dir, tmp_path):
     (tmp_path / "history.csv").write_text("of,somebody\n1,2\n")
     code, _, err = command("evaluate", alone, "--dataset", "digits", "--count", 60)
     assert code == 0, err
-    code, _, err = command("evaluate", alone, "--dataset", "digits", "--features", "inception")
+    code, _, err = command("evaluate", alone, "--dataset", "digits", "--features", "imagenet")
     assert code == 1
-    assert "one of 'mnist', 'stacked_mnist', 'pixels'" in err
+    assert "Expected features by name, one of 'mnist', 'stacked_mnist'" in err
 
 
 @pytest.mark.backend_free

@@ -10,7 +10,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from PIL import Image
 
 import kgan
 
@@ -110,32 +109,6 @@ def snippet(page):
 
 
 @pytest.mark.backend_free
-def test_images_of_your_own(tmp_path):
-    generator = np.random.default_rng(0)
-    for name in ("cats", "dogs"):
-        (tmp_path / "pictures" / name).mkdir(parents=True)
-        for number in range(20):
-            pixels = generator.integers(0, 256, (20, 24, 3), dtype="uint8")
-            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{number}.png")
-    code = snippet("howto/images_of_your_own.md")
-    for as_printed, quicker in (("(32, 32)", "(16, 16)"), ("epochs=20", "epochs=2")):
-        assert as_printed in code
-        code = code.replace(as_printed, quicker)
-    code += "print(train.images.shape, gan.num_classes, np.bincount(labels), gan.epochs_trained)\n"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "(40, 16, 16, 3) 2 [20 20] 2"
-    assert "Features: pixels" in done.stdout
-    assert (tmp_path / "samples" / "epoch_0002.png").exists()
-
-
 def test_losses_and_penalties_of_your_own(make_gan, dataset, tmp_path):
     mine = {}
     exec(compile(snippet("howto/custom_losses.md"), "custom_losses.md", "exec"), mine)

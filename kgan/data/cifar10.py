@@ -71,7 +71,7 @@ def load_cifar10(
 
     Example:
     ```python
-    train = kgan.data.load_cifar10("train", batch_size=64, horizontal_flip=True)
+    train = kgan.data.load_cifar10("train", horizontal_flip=True)  # downloads 170 MB
     ```
 
     Reference:

@@ -36,7 +36,7 @@ def test_directory_reaches_the_loader(tmp_path, name):
 
 
 def test_unknown_name_gives_the_choices_and_the_nearest():
-    with pytest.raises(ValueError, match=r"'digits' or 'tfds:NAME'.*'minst'.*Did you mean 'mnist'"):
+    with pytest.raises(ValueError, match=r"'folder' or 'tfds:NAME'.*'minst'.*Did you mean 'mnist'"):
         kgan.data.load_dataset("minst")
 
 
