@@ -14,7 +14,7 @@ from sklearn.mixture import GaussianMixture
 
 from kgan._arguments import integer
 from kgan._typing import Array, Images, Labels
-from kgan.models.latent_model import LatentModel
+from kgan.models.latent_model import LatentModel, check_truncation
 from kgan.models.vae import VAE, Posterior
 
 __all__ = ["GaussianMixtureSampler", "PriorSampler", "Sampler", "TruncatedSampler", "VampSampler"]
@@ -126,7 +126,7 @@ class TruncatedSampler(Sampler):
 
     def __init__(self, model: LatentModel, truncation: float) -> None:
         super().__init__(model)
-        model.draw_latents(1, truncation=truncation)  # checks it
+        check_truncation(truncation)
         self.truncation = float(truncation)
 
     def _latents(self, n: int, labels: Labels | None, seed: int | None) -> Array:

@@ -71,6 +71,12 @@ class DataSource:
             return data.load_dataset(self.name, split, data_dir=self.data_dir, **self.options)
 
 
+def check_names_one(options: argparse.Namespace) -> None:
+    """Raises a ValueError if the options name a folder of pictures and another data set."""
+    if options.data is not None and (options.dataset is not None or options.data_dir is not None):
+        raise ValueError("Expected --data, or --dataset and --data-dir. Received: both.")
+
+
 def lacks(path: Path, model: GenerativeModel, capability: str) -> ValueError:
     """The error about a model that cannot do what a subcommand needs.
 
@@ -114,8 +120,7 @@ def data_source(saved: SavedRun, options: argparse.Namespace) -> DataSource:
     """
     from kgan import runs
 
-    if options.data is not None and (options.dataset or options.data_dir):
-        raise ValueError("Expected --data, or --dataset and --data-dir. Received: both.")
+    check_names_one(options)
     asked = options.dataset if options.data is None else runs.FOLDER
     config = _config(saved, is_needed=asked is None)
     name = asked or config.dataset
@@ -129,7 +134,6 @@ def data_source(saved: SavedRun, options: argparse.Namespace) -> DataSource:
     )
     # Images are drawn, not batched: a small data set need not fill a batch.
     given = {**runs.dataset_options(config), "drop_remainder": False}
-    given.pop("image_size", None)
     if name == runs.FOLDER:
         given |= _of_pictures(saved.model, config)
     if options.binarize is not None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgan.cli import argument_types
+from kgan.cli import argument_types, inputs
 from kgan.cli.terminal import say, warnings_in_lines, without_native_noise
 
 if TYPE_CHECKING:
@@ -152,9 +152,8 @@ def _run_to_train(options: argparse.Namespace) -> Iterator[Run]:
     given = {
         each.name: getattr(options, each.name, None) for each in dataclasses.fields(runs.RunConfig)
     }
+    inputs.check_names_one(options)
     if options.data is not None:
-        if options.dataset is not None or options.data_dir is not None:
-            raise ValueError("Expected --data, or --dataset and --data-dir. Received: both.")
         given |= {"dataset": runs.FOLDER, "data_dir": options.data}
     with contextlib.ExitStack() as locks:
         if options.resume:

@@ -9,6 +9,9 @@ from kgan.data._decoding import header_size
 from kgan.data.image_dataset import ImageDataset
 from kgan.data.image_folder import list_pictures, load_image_folder
 
+FOLDER = "folder"
+"""The name of this data set."""
+
 LARGEST_SIZE = 64
 """The side of images, in pixels, if no size is given and the pictures are larger."""
 
@@ -19,7 +22,7 @@ _SPLITS = {_TRAIN, _TEST, "val", "valid", "validation"}
 def load_folder(
     split: str = _TRAIN,
     *,
-    data_dir: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
     image_size: int | tuple[int, int] | None = None,
     class_names: Sequence[str] | None = None,
     **options: Any,
@@ -31,7 +34,7 @@ def load_folder(
 
     Args:
         split: String, the name of a split. Defaults to `"train"`.
-        data_dir: Path of the folder.
+        data_dir: Path of the folder. It has no default.
         image_size: Integer, or pair of integers `(height, width)`. Defaults to `None`: the size of
             the first picture for training, or 64 if one of its sides is longer.
         class_names: As for `kgan.data.load_image_folder`. Defaults to `None`: the folders for
@@ -43,8 +46,12 @@ def load_folder(
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: The folder has no such split.
+        ValueError: There is no `data_dir`, or the folder has no such split.
     """
+    if data_dir is None:
+        raise ValueError(
+            "Expected the folder of pictures as data_dir (--data DIR). Received: none."
+        )
     folder = Path(data_dir).expanduser()
     splits = _splits(folder)
     if splits:

@@ -539,9 +539,11 @@ class ImageDataset(keras.utils.PyDataset):
             )
         return random_order(random_generator(seed), len(self._images))[:count]
 
+    _native_gather = staticmethod(_core.gather)
+
     def _gather(self, rows: Rows, binarize: str | None, key: int, windows: Windows) -> Images:
         """Makes the images of a batch; the other arguments are those of `_core.gather`."""
-        return _core.gather(
+        return self._native_gather(
             self._images,
             rows,
             self._levels,

@@ -12,7 +12,7 @@ from typing import Any
 from kgan._registry import did_you_mean
 from kgan.data.cifar10 import load_cifar10
 from kgan.data.digits import load_digits
-from kgan.data.folder_splits import load_folder
+from kgan.data.folder_splits import FOLDER, load_folder
 from kgan.data.image_dataset import ImageDataset
 from kgan.data.mnist import load_fashion_mnist, load_kmnist, load_mnist, load_stacked_mnist
 from kgan.data.tfds import from_tfds
@@ -24,7 +24,7 @@ DATASETS: dict[str, Callable[..., ImageDataset]] = {
     "stacked_mnist": load_stacked_mnist,
     "cifar10": load_cifar10,
     "digits": load_digits,
-    "folder": load_folder,
+    FOLDER: load_folder,
 }
 
 TFDS_PREFIX = "tfds:"
@@ -80,10 +80,6 @@ def load_dataset(
             f"image_size={options['image_size']!r}. Leave image_size (--image-size) out."
         )
     if data_dir is None:
-        if name == "folder":
-            raise ValueError(
-                "Expected the folder of pictures as data_dir (--data DIR). Received: none."
-            )
         return loader(split, **options)
     if "data_dir" not in parameters:
         raise ValueError(

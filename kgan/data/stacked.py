@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from kgan._typing import Images, Labels
-    from kgan.data.image_dataset import Rows, Windows
+    from kgan.data.image_dataset import Rows
 
 
 class StackedImageDataset(ImageDataset):
@@ -135,16 +135,7 @@ class StackedImageDataset(ImageDataset):
             rows[:, channel] = np.concatenate(orders)[:count]
         return rows
 
-    def _gather(self, rows: Rows, binarize: str | None, key: int, windows: Windows) -> Images:
-        return _core.gather_stacked(
-            self._images,
-            rows,
-            self._levels,
-            pad_to=self._pad_to,
-            binarize=binarize,
-            key=key,
-            **windows,
-        )
+    _native_gather = staticmethod(_core.gather_stacked)
 
     def _labels_at(self, rows: Rows) -> Labels | None:
         labels = super()._labels_at(rows)

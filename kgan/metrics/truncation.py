@@ -137,7 +137,8 @@ def truncation_curve(
     evaluator = Evaluator(dataset, integer("count", count), seed, features, thorough=False, say=say)
     network = model.network_in_use(model.decoder_name)
     collected = collect and model.has_batch_normalization
-    before = [(v, keras.ops.convert_to_numpy(v).copy()) for v in network.non_trainable_variables]
+    changed = network.non_trainable_variables if collected else []
+    before = [(v, keras.ops.convert_to_numpy(v).copy()) for v in changed]
     found = []
     try:
         for value in values:

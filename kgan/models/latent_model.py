@@ -414,16 +414,21 @@ def as_input(labels: Tensor, network: Network) -> Tensor:
 
 def truncate(random: np.random.Generator, latents: Array, truncation: float) -> None:
     """Draws normal values again, in place, until all are between -truncation and truncation."""
-    if not 0 < truncation < math.inf:
-        raise ValueError(
-            f"Expected `truncation` to be above 0 and finite. Received: truncation={truncation!r}."
-        )
+    check_truncation(truncation)
     places = np.nonzero(np.abs(latents) > truncation)
     while len(places[0]):
         values = random.standard_normal(len(places[0]), "float32")
         latents[places] = values
         outside = np.abs(values) > truncation
         places = places[0][outside], places[1][outside]
+
+
+def check_truncation(truncation: float) -> None:
+    """Raises a ValueError if it is not above 0 and finite."""
+    if not 0 < truncation < math.inf:
+        raise ValueError(
+            f"Expected `truncation` to be above 0 and finite. Received: truncation={truncation!r}."
+        )
 
 
 def arcs(start: Array, end: Array, steps: int) -> Array:

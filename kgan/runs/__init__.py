@@ -9,7 +9,8 @@ losses.png       the plot of losses
 config.json      the settings of the run, and the versions of its packages
 """
 
-from kgan.runs.config import FOLDER, RunConfig, read_config
+from kgan.data.folder_splits import FOLDER
+from kgan.runs.config import RunConfig, read_config
 from kgan.runs.directory import (
     CONFIG,
     HISTORY,

@@ -13,9 +13,7 @@ import keras
 from kgan import recipes
 from kgan._core import __version__
 from kgan._files import written_whole
-
-FOLDER = "folder"
-"""The name of the data set that is a folder of pictures."""
+from kgan.data.folder_splits import FOLDER
 
 _KEPT = (
     "dataset",

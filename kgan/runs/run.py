@@ -14,9 +14,10 @@ from kgan._environment import register_classes
 from kgan._typing import Say
 from kgan.callbacks.checkpoint import loading
 from kgan.callbacks.loss_history import read_history
+from kgan.data.folder_splits import FOLDER
 from kgan.metrics.evaluator import FEWEST, default_features
 from kgan.runs import directory as files
-from kgan.runs.config import FOLDER, RunConfig, read_config, read_versions, write_config
+from kgan.runs.config import RunConfig, read_config, read_versions, write_config
 from kgan.training import GenerativeModel
 from kgan.training.capabilities import Encodes, Generates, classes_of
 
@@ -45,7 +46,7 @@ def load_data(config: RunConfig, say: Say) -> tuple[RunConfig, data.ImageDataset
             data_dir=config.data_dir,
             batch_size=config.batch_size or recipe.batch_size,
             seed=config.seed,
-            **({"horizontal_flip": True} if config.horizontal_flip else {}),
+            **_own_options(config),
             **dataset_options(config),
         )
 
@@ -59,6 +60,16 @@ def load_data(config: RunConfig, say: Say) -> tuple[RunConfig, data.ImageDataset
             raise
         say(f"MNIST is not available: {error}\nTraining on scikit-learn's digits instead.")
         return replace(config, dataset="digits"), load("digits")
+
+
+def _own_options(config: RunConfig) -> dict[str, Any]:
+    """The options for the training data that the run was given, and not by its recipe."""
+    options: dict[str, Any] = {}
+    if config.image_size is not None:
+        options["image_size"] = tuple(config.image_size)
+    if config.horizontal_flip:
+        options["horizontal_flip"] = True
+    return options
 
 
 def _resolved(config: RunConfig, dataset: data.ImageDataset) -> RunConfig:
@@ -368,10 +379,9 @@ def load(path: str | os.PathLike[str], **options: Any) -> GenerativeModel:
 
 
 def dataset_options(config: RunConfig) -> Mapping[str, Any]:
-    """The arguments for `kgan.data.load_dataset` that decide the images of a run.
+    """The arguments for `kgan.data.load_dataset` that the recipe of a run states.
 
-    Those of the recipe are missing if it is not one of this version of kgan.
+    They are empty if the recipe is not one of this version of kgan.
     """
     recipe = recipes.RECIPES.get(config.recipe)
-    size = {} if config.image_size is None else {"image_size": tuple(config.image_size)}
-    return {**size, **({} if recipe is None else recipe.data)}
+    return {} if recipe is None else recipe.data
