@@ -39,6 +39,15 @@ def test_layers_are_found_at_any_depth():
     assert not internals.takes_training(keras.layers.LeakyReLU())
 
 
+def test_layers_and_metrics_that_are_attributes_are_found():
+    model = keras.Model()
+    model.network = network()
+    model.mean = keras.metrics.Mean()
+    assert list(internals.sublayers(model)) == [model.network]
+    assert list(internals.own_metrics(model)) == [model.mean]
+    assert list(internals.own_metrics(model.network)) == []
+
+
 def test_the_kept_kernel_is_the_kernel():
     layer = keras.layers.Dense(3)
     layer.build((None, 2))

@@ -22,6 +22,7 @@ Everything else in kgan uses `keras.ops`. The module of each backend defines:
 - `accumulate(sums, values, weight)`: in a step, adds each of the scalars, times a scalar weight, to
   the element of a float32 variable `(len(values),)` in its place.
 - `losses(networks) -> losses`: in a step, the regularisation losses of networks.
+- `may_have_metrics(layer) -> bool`: whether a layer, or one inside it, may have metrics.
 - `run(network, tensors, training) -> tensor`: the output of a network, or the list of its outputs
   if it has several, for one tensor per input. It gives what Keras's own call gives, up to
   rounding, but faster where a backend allows that.
@@ -85,6 +86,7 @@ now_and_then = _module.now_and_then
 average_into = _module.average_into
 accumulate = _module.accumulate
 losses = _module.losses
+may_have_metrics = _module.may_have_metrics
 run = _module.run
 global_norm = _module.global_norm
 apply = _module.apply
@@ -133,6 +135,7 @@ __all__ = [
     "input_gradient",
     "is_chief",
     "losses",
+    "may_have_metrics",
     "multiple_steps",
     "now_and_then",
     "predict",

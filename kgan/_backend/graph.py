@@ -63,6 +63,7 @@ class _Plan(NamedTuple):
     graph: weakref.ref[Network] | None  # the plan must not keep the network alive
     policies: list[tuple[Layer, Any]]
     weights: list[Variable] | None  # those that may be regularised, if nothing else can add a loss
+    is_of_keras: bool  # whether all of its layers are
 
     def holds(self, network: Network) -> bool:
         """Whether the network still computes in the same way.
@@ -120,6 +121,10 @@ class Runner:
         weights = self._present_plan(part).weights
         return weights is None or any(weight.regularizer is not None for weight in weights)
 
+    def may_have_metrics(self, part: Layer) -> bool:
+        """Whether a layer of a part may have metrics: not in a network of Keras's own layers."""
+        return not isinstance(part, keras.Model) or not self._present_plan(part).is_of_keras
+
     def _present_plan(self, network: Network) -> _Plan:
         plan = self._plans.get(network)
         if plan is None or not plan.holds(network):
@@ -137,6 +142,7 @@ class Runner:
             None if graph is None else weakref.ref(graph),
             policies,
             None if adds_losses else list(network.weights),
+            _is_of_keras(network) and all(map(_is_of_keras, layers)),
         )
 
     def _steps(self, network: Network) -> list[_Step]:

@@ -47,6 +47,16 @@ def seed_dtype() -> str:
 # ---- layers and networks -------------------------------------------------------------------------
 
 
+def own_metrics(layer: Layer) -> Sequence[keras.metrics.Metric]:
+    """The metrics that are attributes of a layer, without those of layers inside it."""
+    return layer._metrics
+
+
+def sublayers(layer: Layer) -> Sequence[Layer]:
+    """The layers that are attributes of a layer."""
+    return layer._layers
+
+
 def layers_of(network: Layer, include_self: bool = True) -> list[Layer]:
     """All layers of a network or layer, including those of networks inside it.
 

@@ -117,6 +117,7 @@ def average_into(
 
 accumulate = functions.accumulate
 losses = functions.losses
+may_have_metrics = functions.may_have_metrics
 
 
 def global_norm(tensors: Sequence[Tensor]) -> Tensor:

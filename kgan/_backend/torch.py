@@ -120,6 +120,11 @@ def losses(networks: Sequence[Layer]) -> list[Tensor]:
     return [loss for each in networks if _runner.has_losses(each) for loss in each.losses]
 
 
+def may_have_metrics(layer: Layer) -> bool:
+    """Whether a layer, or one inside it, may have metrics. It takes long to search them all."""
+    return _runner.may_have_metrics(layer)
+
+
 def global_norm(tensors: Sequence[Tensor]) -> Tensor:
     """The Euclidean length of all tensors together."""
     if not tensors:

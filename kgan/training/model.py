@@ -14,7 +14,7 @@ from keras import ops
 
 from kgan import _backend, _interrupts
 from kgan._backend import graph
-from kgan._backend.keras_internals import untrack
+from kgan._backend.keras_internals import layers_of, own_metrics, sublayers, untrack
 from kgan._files import written_whole
 from kgan._typing import (
     Batch,
@@ -446,8 +446,14 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         """The running means behind the logs, and what a subclass adds."""
-        # Keras's own `loss` would be in every log without ever being updated.
-        return [metric for metric in super().metrics if metric.name != "loss"]
+        # Not Keras's list: its own `loss` would be in every log without ever being updated, and it
+        # searches all layers at every step on PyTorch.
+        metrics = list(own_metrics(self))
+        for part in sublayers(self):
+            if _backend.may_have_metrics(part):
+                layers = (each for each in layers_of(part) if not isinstance(each, keras.Model))
+                metrics += [metric for layer in layers for metric in own_metrics(layer)]
+        return metrics
 
     # ---- data ------------------------------------------------------------------------------------
 
