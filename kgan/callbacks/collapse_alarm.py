@@ -2,7 +2,7 @@
 
 import statistics
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,12 +10,13 @@ import numpy as np
 
 from kgan._arguments import integer
 from kgan.metrics.classes import class_shares
-from kgan.metrics.datasets import as_dataset
+from kgan.metrics.datasets import as_dataset, class_names_of
 from kgan.metrics.evaluator import DivergedError, Evaluator, default_features
 from kgan.metrics.features import Features
 from kgan.metrics.neighbours import duplicate_distance, support_size
 from kgan.training.callback import Callback
 from kgan.training.capabilities import Generates
+from kgan.training.labels import names_of
 from kgan.training.log_names import HELD_OUT, Gradient, describe
 
 # Healthy runs of kgan's recipes on MNIST stay well within these; see docs/explanation/metrics.md.
@@ -153,7 +154,8 @@ class CollapseAlarm(Callback):
             yield "diverged", str(error)
             return
         real = self._evaluator.real
-        yield from signs_in_features(real, fake, self._evaluator.num_classes)
+        names = class_names_of(self._evaluator.dataset)
+        yield from signs_in_features(real, fake, self._evaluator.num_classes, names)
 
     def _signs_in_logs(self, logs: Mapping[str, Any]) -> Signs:
         for name, value in logs.items():
@@ -171,13 +173,19 @@ class CollapseAlarm(Callback):
                     earlier.append(value)
 
 
-def signs_in_features(real: Features, fake: Features, num_classes: int | None) -> Signs:
+def signs_in_features(
+    real: Features,
+    fake: Features,
+    num_classes: int | None,
+    class_names: Sequence[str] | None = None,
+) -> Signs:
     """Looks for signs of collapse in the features of as many samples as real images.
 
     Args:
         real: Features of real images.
         fake: Features of samples.
         num_classes: Integer, the number of classes that the features distinguish, or None.
+        class_names: Strings, the names of these classes, or None.
 
     Yields:
         `(sign, message)`.
@@ -199,9 +207,10 @@ def signs_in_features(real: Features, fake: Features, num_classes: int | None) -
         if len(missing):
             yield (
                 "missing_classes",
-                f"samples of {_listed(missing)} are nearly absent: the model has lost these modes, "
-                "or has not found them yet. What helps: a lower learning rate, larger batches, or "
-                "a conditional model; for a GAN also a gradient penalty or the relativistic loss.",
+                f"samples of {_listed(missing, class_names)} are nearly absent: the model has lost "
+                "these modes, or has not found them yet. What helps: a lower learning rate, larger "
+                "batches, or a conditional model; for a GAN also a gradient penalty or the "
+                "relativistic loss.",
             )
     same = duplicate_distance(real.vectors)
     # Fainter samples are closer to each other without being the same, by the root of `spread`.
@@ -248,8 +257,8 @@ def signs_in_gradient(gradient: Gradient, norm: float, earlier: list[float]) -> 
         )
 
 
-def _listed(classes: np.ndarray) -> str:
-    names = ", ".join(map(str, classes[:10]))
+def _listed(classes: np.ndarray, class_names: Sequence[str] | None) -> str:
+    names = ", ".join(names_of(classes[:10], class_names))
     return f"{'class' if len(classes) == 1 else 'classes'} {names}" + (
         ", ..." if len(classes) > 10 else ""
     )

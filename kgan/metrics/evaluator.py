@@ -23,7 +23,15 @@ from kgan.metrics._sources import (
 )
 from kgan.metrics.cache import cached_features
 from kgan.metrics.classes import class_shares
-from kgan.metrics.datasets import Data, Drawable, Stacked, all_pictures, as_dataset, available
+from kgan.metrics.datasets import (
+    Data,
+    Drawable,
+    Stacked,
+    all_pictures,
+    as_dataset,
+    available,
+    class_names_of,
+)
 from kgan.metrics.evaluation import Evaluation
 from kgan.metrics.features import Extractor, Features
 from kgan.metrics.figures import MEASURES, Figure, compare, support_figure
@@ -212,6 +220,7 @@ class Evaluator:
             neighbours=nearest,
             sample_shares=shares,
             real_shares=self._shares(self.real),
+            class_names=class_names_of(self.dataset),
         )
 
     def sample(self, model: SampleSource) -> tuple[Pictures, Labels | None, Features]:

@@ -353,6 +353,8 @@ def test_signs_name_the_classes_that_are_missing():
     ((sign, message),) = signs_in_features(real, fake, 5)
     assert sign == "missing_classes"
     assert "samples of class 1 are nearly absent" in message
+    ((_, named),) = signs_in_features(real, fake, 5, ("cat", "dog", "fox", "hen", "owl"))
+    assert "samples of class dog are nearly absent" in named
 
 
 def test_images_without_features_of_their_own_are_seen_as_pixels():
