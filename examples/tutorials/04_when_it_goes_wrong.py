@@ -31,9 +31,9 @@ def build(rate, **options):
 # %% [markdown]
 # ## A collapse
 #
-# A learning rate of 0.02 is a hundred times the usual one. `CollapseAlarm` looks at samples and logs
-# after every epoch. Some signs count only after 3,000 training steps, since every model shows them at
-# first. This training has 900, so `warm_up=0`:
+# A learning rate of 0.02 is a hundred times the usual one. `CollapseAlarm` looks at samples and
+# logs after every epoch. Some signs count only after 3,000 training steps, since every model shows
+# them at first. This training has 900, so `warm_up=0`:
 
 # %%
 keras.utils.set_random_seed(0)
