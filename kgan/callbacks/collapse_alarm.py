@@ -74,9 +74,9 @@ class CollapseAlarm(Callback):
     - `vanished_gradient of the generator`, `exploded_gradient of the discriminator` and so on:
       relative to earlier epochs, or below 1e-6 or above 1e4 in any case.
 
-    A model that has only begun to learn also shows some of these signs. `spread`,
+    A model that has only begun to learn also shows some of these signs. So `spread`,
     `missing_classes`, `discriminator_certain`, `discriminator_fooled` and `posterior_collapse`
-    therefore count only after `warm_up` training steps. The other signs always count.
+    count only after `warm_up` training steps. The other signs always count.
 
     Works in `fit`, and in a custom loop through `keras.callbacks.CallbackList`.
 
