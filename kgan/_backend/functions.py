@@ -152,6 +152,31 @@ def losses(networks: Sequence[Layer]) -> list[Tensor]:
     return [loss for network in networks for loss in network.losses]
 
 
+def normalised(kernel: Variable, u: Variable, iterations: int, update: bool) -> Tensor:
+    """A kernel divided by its largest singular value. See `kgan._backend`."""
+    ops = keras.ops
+    value = ops.cast(kernel.value, u.dtype)
+    matrix = ops.reshape(value, (-1, value.shape[-1]))
+    # The paper treats both vectors as constants: s(W) = v W u has the gradient v u.
+    constant = ops.stop_gradient(matrix)
+    new = u.value
+    for _ in range(iterations):
+        v = _unit(ops.matmul(new, ops.transpose(constant)))
+        new = _unit(ops.matmul(v, constant))
+    if update:
+        # A kernel of zeros has no singular direction.
+        new = ops.where(ops.any(new != 0), new, u.value)
+        u.assign(new)
+    sigma = ops.sum(ops.matmul(v, matrix) * new)
+    return value / ops.where(sigma > 0, sigma, 1.0)
+
+
+def _unit(vector: Tensor) -> Tensor:
+    """A vector of length 1 in the same direction. Zeros stay zeros."""
+    length = keras.ops.sqrt(keras.ops.sum(keras.ops.square(vector)))
+    return vector / keras.ops.where(length > 0, length, 1.0)
+
+
 def to_numpy(outputs: Any) -> Any:
     """A structure of tensors, as NumPy arrays."""
     return keras.tree.map_structure(

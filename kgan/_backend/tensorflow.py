@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from kgan._backend import functions
-from kgan._backend.graph import call
+from kgan._backend.graph import call, call_layer
 from kgan._backend.keras_internals import reduce_gradients_with
 from kgan._typing import Data, Layer, Logs, Optimizer, Tensor, Variable
 
@@ -117,6 +117,7 @@ def average_into(
 
 accumulate = functions.accumulate
 losses = functions.losses
+normalised = functions.normalised
 
 
 def global_norm(tensors: Sequence[Tensor]) -> Tensor:
@@ -137,6 +138,7 @@ def apply(
     optimizer.apply(list(gradient), list(variables))
 
 
+run_layer = call_layer
 run = call  # compiled into a graph, so the cost of Keras's calls is paid only once
 
 

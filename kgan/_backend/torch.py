@@ -6,11 +6,12 @@ from typing import Any, TypeVar
 
 import keras
 import torch
+from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kgan._backend import functions, torch_adam
 from kgan._backend.graph import Runner
-from kgan._backend.keras_internals import tensor_of
+from kgan._backend.keras_internals import has_own_values, tensor_of
 from kgan._backend.torch_layers import shortcut
 from kgan._typing import Data, Layer, Logs, Noise, Optimizer, Tensor, Variable
 
@@ -120,6 +121,37 @@ def losses(networks: Sequence[Layer]) -> list[Tensor]:
     return [loss for each in networks if _runner.has_losses(each) for loss in each.losses]
 
 
+def normalised(kernel: Variable, u: Variable, iterations: int, update: bool) -> Tensor:
+    """A kernel divided by its largest singular value. See `kgan._backend`."""
+    value, known = tensor_of(kernel), tensor_of(u)
+    if value.dtype != known.dtype or not has_own_values():
+        return functions.normalised(kernel, u, iterations, update)
+    matrix = _as_matrix(value)
+    with torch.no_grad():
+        new = known
+        for _ in range(iterations):
+            # Zeros stay zeros.
+            v = functional.normalize(torch.mm(new, matrix.T), eps=_TINY)
+            new = functional.normalize(torch.mm(v, matrix), eps=_TINY)
+        # A kernel of zeros has no singular direction.
+        new = torch.where(new.any(), new, known)
+        if update:
+            known.copy_(new)
+    # The paper treats both vectors as constants: s(W) = v W u has the gradient v u.
+    sigma = torch.sum(torch.mm(v, matrix) * new)
+    return value / torch.where(sigma > 0, sigma, 1.0)
+
+
+_TINY = torch.finfo(torch.float32).tiny
+
+
+def _as_matrix(kernel: Tensor) -> Tensor:
+    """A kernel as a matrix `(other axes, last axis)`, without a copy."""
+    if kernel.is_contiguous():
+        return kernel.view(-1, kernel.shape[-1])
+    return kernel.movedim(-1, 0).flatten(1).T  # the layout of `torch_layers`
+
+
 def global_norm(tensors: Sequence[Tensor]) -> Tensor:
     """The Euclidean length of all tensors together."""
     if not tensors:
@@ -140,6 +172,7 @@ def apply(
 # ---- networks ------------------------------------------------------------------------------------
 
 _runner = run = Runner(shortcut)
+run_layer = _runner.layer
 
 
 # ---- one device ----------------------------------------------------------------------------------
