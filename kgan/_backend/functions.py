@@ -163,12 +163,11 @@ def normalised(kernel: Variable, u: Variable, iterations: int, update: bool) -> 
     for _ in range(iterations):
         v = _unit(ops.matmul(new, ops.transpose(constant)))
         new = _unit(ops.matmul(v, constant))
-    if update:
-        # A kernel of zeros has no singular direction.
-        new = ops.where(ops.any(new != 0), new, u.value)
-        u.assign(new)
     sigma = ops.sum(ops.matmul(v, matrix) * new)
-    return value / ops.where(sigma > 0, sigma, 1.0)
+    has_direction = sigma > 0  # not of a kernel of zeros
+    if update:
+        u.assign(ops.where(has_direction, new, u.value))
+    return value / ops.where(has_direction, sigma, 1.0)
 
 
 def _unit(vector: Tensor) -> Tensor:

@@ -63,6 +63,7 @@ class _Step(NamedTuple):
     is_told: bool  # whether the function takes `training`
     arguments: Callable[[dict[int, Any]], tuple[tuple[Any, ...], dict[str, Any]]]
     outputs: list[int]
+    used_up: list[int]  # the tensors that no later step reads: their memory is free again
 
 
 class _Plan(NamedTuple):
@@ -119,7 +120,7 @@ class Runner:
             id(reference): keras.ops.convert_to_tensor(tensor, dtype=reference.dtype)
             for reference, tensor in zip(network.inputs, tensors, strict=True)
         }
-        for function, is_told, arguments, outputs in plan.steps:
+        for function, is_told, arguments, outputs, used_up in plan.steps:
             args, kwargs = arguments(values)
             if is_told:
                 kwargs["training"] = training
@@ -128,6 +129,8 @@ class Runner:
                 values[outputs[0]] = result
             else:
                 values.update(zip(outputs, keras.tree.flatten(result), strict=True))
+            for tensor in used_up:
+                del values[tensor]
         outputs = [values[id(output)] for output in network.outputs]
         return outputs if len(outputs) > 1 else outputs[0]
 
@@ -180,9 +183,8 @@ class Runner:
     def _steps(self, network: Network) -> list[_Step]:
         steps = []
         shortcuts = 0
-        for node in nodes_of(graph_of(network)):
-            if node.is_input:
-                continue
+        nodes = [node for node in nodes_of(graph_of(network)) if not node.is_input]
+        for node, used_up in zip(nodes, _used_up(nodes, network.outputs), strict=True):
             operation = node.operation
             is_layer = isinstance(operation, keras.Layer)
             function = None
@@ -196,9 +198,21 @@ class Runner:
                     is_layer if function is None else takes_training(operation),
                     _filled_in(node.arguments),
                     [id(output) for output in node.outputs],
+                    used_up,
                 )
             )
         return steps if shortcuts else []
+
+
+def _used_up(nodes: Sequence[Any], outputs: Sequence[keras.KerasTensor]) -> list[list[int]]:
+    """For each node, the tensors that it is the last one to read."""
+    seen = {id(output) for output in outputs}
+    used_up = []
+    for node in reversed(nodes):
+        read = {id(tensor) for tensor in node.input_tensors}
+        used_up.append(sorted(read - seen))
+        seen |= read
+    return used_up[::-1]
 
 
 def _fit(tensors: Sequence[Any], inputs: Sequence[keras.KerasTensor]) -> bool:

@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 import keras
 import torch
-from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kgan._backend import functions, torch_adam
@@ -23,7 +22,8 @@ class ImperativeSteps(functions.FreshFunctions):
 
     def train_step(self: Any, data: Any) -> Logs:
         """Trains on a batch and returns the logs."""
-        with _random_numbers_after(self.training_noise):
+        # Only `gradients` records operations: most passes through networks need no gradient.
+        with torch.no_grad(), _random_numbers_after(self.training_noise):
             return self.training_step(self.unpack(data, training=True))
 
     def test_step(self: Any, data: Any) -> Logs:
@@ -130,16 +130,20 @@ def normalised(kernel: Variable, u: Variable, iterations: int, update: bool) -> 
     with torch.no_grad():
         new = known
         for _ in range(iterations):
-            # Zeros stay zeros.
-            v = functional.normalize(torch.mm(new, matrix.T), eps=_TINY)
-            new = functional.normalize(torch.mm(v, matrix), eps=_TINY)
-        # A kernel of zeros has no singular direction.
-        new = torch.where(new.any(), new, known)
-        if update:
-            known.copy_(new)
+            v = _unit(torch.mm(new, matrix.T))
+            new = _unit(torch.mm(v, matrix))
     # The paper treats both vectors as constants: s(W) = v W u has the gradient v u.
-    sigma = torch.sum(torch.mm(v, matrix) * new)
-    return value / torch.where(sigma > 0, sigma, 1.0)
+    sigma = torch.mm(torch.mm(v, matrix), new.T)
+    has_direction = sigma > 0  # not of a kernel of zeros
+    if update:
+        with torch.no_grad():
+            known.copy_(torch.where(has_direction, new, known))
+    return value / torch.where(has_direction, sigma, 1.0)
+
+
+def _unit(vector: Tensor) -> Tensor:
+    """A vector of length 1 in the same direction. Zeros stay zeros."""
+    return vector / torch.linalg.vector_norm(vector).clamp_min(_TINY)
 
 
 _TINY = torch.finfo(torch.float32).tiny

@@ -267,19 +267,38 @@ def _reshape(layer: Layer, input_shape: Shape) -> Call | None:
 
 def _add(layer: Layer, input_shapes: Sequence[Shape]) -> Call | None:
     del layer
-    return _reduced(torch.add, input_shapes)
+    return _reduced(torch.add, torch.Tensor.add_, input_shapes)
 
 
 def _multiply(layer: Layer, input_shapes: Sequence[Shape]) -> Call | None:
     del layer
-    return _reduced(torch.mul, input_shapes)
+    return _reduced(torch.mul, torch.mul, input_shapes)
 
 
-def _reduced(merge: Callable[..., Tensor], input_shapes: Sequence[Shape]) -> Call | None:
+def _reduced(
+    merge: Callable[..., Tensor], further: Callable[..., Tensor], input_shapes: Sequence[Shape]
+) -> Call | None:
+    """Merges two tensors, and the result with each of the others: in place, if it has the shape."""
     # Tensors of fewer axes get more of them, after the first.
     if len({len(shape) for shape in input_shapes}) > 1:
         return None
-    return lambda tensors: functools.reduce(merge, tensors)
+    is_full = len({shape[0] for shape in input_shapes}) == 1 and (
+        input_shapes[0][1:] == _broadcast(input_shapes)
+    )
+
+    def call(tensors: Sequence[Tensor]) -> Tensor:
+        first, *others = tensors
+        if not others:
+            return first
+        second, *others = others
+        return functools.reduce(further if is_full else merge, others, merge(first, second))
+
+    return call
+
+
+def _broadcast(shapes: Sequence[Shape]) -> tuple[int | None, ...]:
+    """The largest size of each axis after that of the batch."""
+    return tuple(max(size or 0 for size in sizes) for sizes in zip(*shapes, strict=True))[1:]
 
 
 def _concatenate(layer: Layer, input_shapes: Sequence[Shape]) -> Call:
