@@ -2,7 +2,7 @@
 
 `PlainBigGAN` computes what `kgan.GAN` computes with these networks, the hinge loss, two updates of
 the discriminator for each of the generator, and an average of the generator's weights. Its
-interface is that of the other loops, see `loops`, but for these differences:
+interface is that of the other loops, see `loops`, with these differences:
 
 - its networks are for square images whose side is 4 times a power of 2, and conditional;
 - `place` and `step` take `(images, labels)`, and `train` batches of such pairs;

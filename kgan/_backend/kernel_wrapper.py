@@ -33,7 +33,7 @@ class KernelWrapper(keras.layers.Wrapper):
         object.__setattr__(self, "kernel", kernel)
 
     def new_kernel(self, training: bool) -> Tensor:
-        """The kernel that the layer gets, of the shape of its own."""
+        """The kernel that the layer gets, in the shape of `kernel`."""
         raise NotImplementedError
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
