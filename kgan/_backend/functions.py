@@ -158,6 +158,30 @@ def may_have_metrics(layer: Layer) -> bool:
     return True
 
 
+def normalised(kernel: Variable, u: Variable, iterations: int, update: bool) -> Tensor:
+    """A kernel divided by its largest singular value. See `kgan._backend`."""
+    ops = keras.ops
+    value = ops.cast(kernel.value, u.dtype)
+    matrix = ops.reshape(value, (-1, value.shape[-1]))
+    # The paper treats both vectors as constants: s(W) = v W u has the gradient v u.
+    constant = ops.stop_gradient(matrix)
+    new = u.value
+    for _ in range(iterations):
+        v = _unit(ops.matmul(new, ops.transpose(constant)))
+        new = _unit(ops.matmul(v, constant))
+    sigma = ops.sum(ops.matmul(v, matrix) * new)
+    has_direction = sigma > 0  # not of a kernel of zeros
+    if update:
+        u.assign(ops.where(has_direction, new, u.value))
+    return value / ops.where(has_direction, sigma, 1.0)
+
+
+def _unit(vector: Tensor) -> Tensor:
+    """A vector of length 1 in the same direction. Zeros stay zeros."""
+    length = keras.ops.sqrt(keras.ops.sum(keras.ops.square(vector)))
+    return vector / keras.ops.where(length > 0, length, 1.0)
+
+
 def to_numpy(outputs: Any) -> Any:
     """A structure of tensors, as NumPy arrays."""
     return keras.tree.map_structure(

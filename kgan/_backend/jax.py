@@ -198,6 +198,7 @@ def average_into(
 accumulate = functions.accumulate
 losses = functions.losses
 may_have_metrics = functions.may_have_metrics
+normalised = functions.normalised
 
 
 def global_norm(tensors: Sequence[Tensor]) -> Tensor:
@@ -257,6 +258,7 @@ def _shortcut(layer: Layer, inputs: graph.Inputs) -> Callable[..., Any] | None:
     """
     if (
         not isinstance(inputs, keras.KerasTensor)
+        or inputs.dtype != "float32"
         or type(layer) is not keras.layers.Conv2DTranspose
         or jax.default_backend() != "cpu"
         or layer.output_padding is not None
@@ -295,6 +297,7 @@ def _shortcut(layer: Layer, inputs: graph.Inputs) -> Callable[..., Any] | None:
 
 
 _runner = graph.Runner(_shortcut)
+run_layer = graph.call_layer
 
 
 # ---- several devices -----------------------------------------------------------------------------
