@@ -84,7 +84,8 @@ def check_growing_networks(generator: Network, discriminator: Network) -> None:
         _check_is_built(role, network)
         _check_regularizers(role, network)
     _check_shares_nothing({"generator": generator, "discriminator": discriminator})
-    counts = [len(each) for each in (generator.outputs, discriminator.inputs, discriminator.outputs)]
+    made, taken, judged = generator.outputs, discriminator.inputs, discriminator.outputs
+    counts = [len(each) for each in (made, taken, judged)]
     if len(generator.inputs) != 1 or counts[0] < 2 or len(set(counts)) > 1:
         raise ValueError(
             "Expected a generator from latents to a list of images of at least two sizes, and a "
@@ -93,23 +94,21 @@ def check_growing_networks(generator: Network, discriminator: Network) -> None:
             f"with {counts[1]} inputs and {counts[2]} outputs."
         )
     _check_latents(generator)
-    _check_sizes([output.shape for output in generator.outputs])
-    for made, taken, logits in zip(
-        generator.outputs, discriminator.inputs, discriminator.outputs, strict=True
-    ):
-        if not fits(made.shape, taken.shape):
+    _check_sizes([images.shape for images in made])
+    for images, expected, logits in zip(made, taken, judged, strict=True):
+        if not fits(images.shape, expected.shape):
             raise ValueError(
                 "Expected a discriminator that takes the generator's images, the full size first. "
-                f"Received: images of shape {shown(made.shape)} for an input of shape "
-                f"{shown(taken.shape)}. Were the two networks swapped?"
+                f"Received: images of shape {shown(images.shape)} for an input of shape "
+                f"{shown(expected.shape)}."
             )
-        _check_depends_on(taken, logits)
+        _check_depends_on(expected, logits)
         _check_gives_logits(logits)
 
 
 def _check_sizes(shapes: Sequence[Shape]) -> None:
     sizes = [shape[1:3] for shape in shapes]
-    halves = [tuple((side + 1) // 2 for side in size) for size in sizes[:-1] if None not in size]
+    halves = [tuple(((side or 0) + 1) // 2 for side in size) for size in sizes[:-1]]
     if sizes[1:] != halves or any(len(shape) != 4 for shape in shapes):
         raise ValueError(
             "Expected a generator whose outputs are images, the full size first, each half as "

@@ -75,7 +75,7 @@ class ProgressiveGAN(GAN):
 
     arguments = ()
     compile_arguments: ClassVar = {
-        **GAN.compile_arguments,
+        **{k: v for k, v in GAN.compile_arguments.items() if k != "auxiliary_weight"},
         "fade_images": "fade_images",
         "stable_images": "stable_images",
     }
@@ -114,7 +114,7 @@ class ProgressiveGAN(GAN):
 
     # ---- compile ---------------------------------------------------------------------------------
 
-    def compile(
+    def compile(  # type: ignore[override]  # with the schedule, without a second output
         self,
         generator_optimizer: str | Optimizer | None = None,
         discriminator_optimizer: str | Optimizer | None = None,

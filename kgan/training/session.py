@@ -297,7 +297,7 @@ class Session(keras.callbacks.Callback):
         return since if self.steps is None else min(since, self.steps)
 
     def _steps_made(self) -> int:
-        return self.trained.steps_made()  # type: ignore[no-any-return]
+        return self.trained.steps_made()
 
     def _give_states(self, left: Progress) -> None:
         callbacks = [
