@@ -7,7 +7,7 @@ import keras
 from keras import layers
 
 from kgan._arguments import integer
-from kgan._typing import Network, Tensor
+from kgan._typing import Layer, Network, Tensor
 from kgan.layers import (
     EqualizedConv2D,
     EqualizedDense,
@@ -90,34 +90,42 @@ def _generator(
     latent = keras.Input((latent_dim,), name="latent")
     height, width = sizes[-1]
     # The authors' gain for this layer, which sums over few inputs.
-    first = EqualizedDense(height * width * widths[-1], gain=math.sqrt(2.0) / 4)
+    units = height * width * widths[-1]
+    first = EqualizedDense(units, gain=math.sqrt(2.0) / 4, name="stage_0_dense")
     x = layers.Reshape((height, width, widths[-1]))(first(PixelNormalization()(latent)))
     x = PixelNormalization()(layers.LeakyReLU(negative_slope=_SLOPE)(x))
-    x = _normalised_convolution(x, widths[-1])
-    images = [_to_image(x, image_channels)]
-    previous = images[0]
-    for level in reversed(range(len(sizes) - 1)):
-        x = pyramid.doubled(x, sizes[level])
-        for _ in range(2):
-            x = _normalised_convolution(x, widths[level])
-        new = _to_image(x, image_channels)
-        images.insert(0, FadeIn(dtype="float32")([pyramid.doubled(previous, sizes[level]), new]))
+    x = PixelNormalization()(_convolution(widths[-1], "stage_0_convolution")(x))
+    images = [previous := _to_image(image_channels, 0)(x)]
+    for stage, size in enumerate(reversed(sizes[:-1]), start=1):
+        x = pyramid.doubled(x, size)
+        for number in range(2):
+            layer = _convolution(widths[-1 - stage], f"stage_{stage}_convolution_{number}")
+            x = PixelNormalization()(layer(x))
+        new = _to_image(image_channels, stage)(x)
+        fade = FadeIn(dtype="float32", name=f"stage_{stage}_fade")
+        images.insert(0, fade([pyramid.doubled(previous, size), new]))
         previous = new
     return keras.Model(latent, images, name="generator")
 
 
-def _normalised_convolution(x: Tensor, channels: int) -> Tensor:
-    return PixelNormalization()(_convolution(x, channels))
-
-
-def _to_image(x: Tensor, channels: int) -> Tensor:
+def _to_image(channels: int, stage: int) -> Layer:
     # float32 whatever the policy, as images are.
-    return EqualizedConv2D(channels, 1, gain=1.0, dtype="float32")(x)
+    name = f"stage_{stage}_to_image"
+    return EqualizedConv2D(channels, 1, gain=1.0, dtype="float32", name=name)
 
 
-def _convolution(x: Tensor, channels: int, kernel_size: int = 3) -> Tensor:
-    x = EqualizedConv2D(channels, kernel_size, padding="same")(x)
-    return layers.LeakyReLU(negative_slope=_SLOPE)(x)
+class _Active:
+    """A layer followed by a leaky ReLU. It can be used several times."""
+
+    def __init__(self, layer: Layer) -> None:
+        self._layer = layer
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return layers.LeakyReLU(negative_slope=_SLOPE)(self._layer(x))
+
+
+def _convolution(channels: int, name: str, kernel_size: int = 3) -> _Active:
+    return _Active(EqualizedConv2D(channels, kernel_size, padding="same", name=name))
 
 
 def _discriminator(
@@ -125,57 +133,47 @@ def _discriminator(
 ) -> Network:
     """The discriminator; sizes and widths come with the full size first.
 
-    It is built once for each size, of the same layers.
+    The layers of a stage are called once for that stage and once for each later one.
     """
-    blocks = [_Block(widths[level], widths[level + 1]) for level in range(len(sizes) - 1)]
-    last = _LastBlock(widths[-1], group_size)
-    from_image = [_Active(EqualizedConv2D(width, 1)) for width in widths]
-    images = [keras.Input((*size, image_channels), name=f"image_{size[0]}") for size in sizes]
+    last = len(sizes) - 1
+    from_image = [
+        _convolution(widths[last - stage], f"stage_{stage}_from_image", 1)
+        for stage in range(last + 1)
+    ]
+    blocks = [
+        [
+            _convolution(widths[last - stage + number], f"stage_{stage}_convolution_{number}")
+            for number in range(2)
+        ]
+        for stage in range(1, last + 1)
+    ]
+    to_logits = _ToLogits(widths[-1], group_size)
+    images = [
+        keras.Input((*size, image_channels), name=f"stage_{last - level}_image")
+        for level, size in enumerate(sizes)
+    ]
     logits = []
-    for level, image in enumerate(images):
-        x = from_image[level](image)
-        for below in range(level, len(blocks)):
-            x = pyramid.halved_maps(blocks[below](x))
-            if below == level:
-                old = from_image[level + 1](pyramid.halved_maps(image))
-                x = FadeIn()([old, x])
-        logits.append(last(x))
+    for stage, image in zip(range(last, -1, -1), images, strict=True):
+        x = from_image[stage](image)
+        for below in range(stage, 0, -1):
+            for layer in blocks[below - 1]:
+                x = layer(x)
+            x = pyramid.halved_maps(x)
+            if below == stage:
+                old = from_image[stage - 1](pyramid.halved_maps(image))
+                x = FadeIn(name=f"stage_{stage}_fade")([old, x])
+        logits.append(to_logits(x))
     return keras.Model(images, logits, name="discriminator")
 
 
-class _Active:
-    """A layer followed by a leaky ReLU, which can be used several times."""
-
-    def __init__(self, layer: keras.layers.Layer) -> None:
-        self._layer = layer
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return layers.LeakyReLU(negative_slope=_SLOPE)(self._layer(x))
-
-
-class _Block:
-    """Two convolutions of the discriminator."""
-
-    def __init__(self, channels: int, channels_below: int) -> None:
-        self._convolutions = [
-            _Active(EqualizedConv2D(width, 3, padding="same"))
-            for width in (channels, channels_below)
-        ]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        for convolution in self._convolutions:
-            x = convolution(x)
-        return x
-
-
-class _LastBlock:
+class _ToLogits:
     """The layers from the smallest maps to logits."""
 
     def __init__(self, channels: int, group_size: int | None) -> None:
         self._deviation = group_size and MinibatchStandardDeviation(group_size)
-        self._convolution = _Active(EqualizedConv2D(channels, 3, padding="same"))
-        self._dense = _Active(EqualizedDense(channels))
-        self._logits = EqualizedDense(1, gain=1.0, dtype="float32")
+        self._convolution = _convolution(channels, "stage_0_convolution")
+        self._dense = _Active(EqualizedDense(channels, name="stage_0_dense"))
+        self._logits = EqualizedDense(1, gain=1.0, dtype="float32", name="stage_0_logits")
 
     def __call__(self, x: Tensor) -> Tensor:
         if self._deviation:

@@ -17,6 +17,8 @@ def make(shape=(13, 9, 1), stable_images=30, fade_images=60, **options):
     keras.utils.set_random_seed(2)
     networks = kgan.networks.progressive(shape, latent_dim=5, width=3, max_width=8)
     gan = kgan.ProgressiveGAN(*networks, seed=4)
+    # For so few steps, compiling each stage would take longer.
+    options = {"run_eagerly": True, **options}
     gan.compile(stable_images=stable_images, fade_images=fade_images, **options)
     return gan
 
@@ -96,7 +98,7 @@ def test_without_a_fade_new_blocks_count_at_once():
 
 @pytest.mark.parametrize("partial", [False, True])
 def test_stages_follow_the_images_also_within_epochs_and_with_partial_batches(partial):
-    gan, watch = make(), Watch()
+    gan, watch = make(run_eagerly=partial), Watch()
     count = 43 if partial else 48
     dataset = data(count, drop_remainder=False) if partial else data(count)
     history = gan.fit(dataset, epochs=6, verbose=0, callbacks=watch).history
@@ -139,10 +141,11 @@ def test_batches_of_other_sizes_end_a_stage_in_time():
 
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras runs one step at a time")
 def test_several_steps_in_one_execution_end_a_stage_after_it():
-    gan, watch = make(steps_per_execution=2), Watch()
-    gan.fit(data(), epochs=1, verbose=0, callbacks=watch)
+    gan, watch = make(shape=(8, 8, 1), run_eagerly=False, steps_per_execution=2), Watch()
+    dataset = data(shape=(8, 8, 1))
+    gan.fit(dataset, epochs=1, verbose=0, callbacks=watch)
     assert [each[:2] for each in watch.seen] == [(24, 0), (48, 0)]
-    gan.train_on_batch(data()[0])
+    gan.fit(dataset, epochs=2, initial_epoch=1, steps_per_epoch=2, verbose=0)
     assert gan.stage == 1
 
 
@@ -159,7 +162,11 @@ def test_generated_images_fade_from_the_smaller_ones_enlarged_to_those_of_the_ne
         new = array(small[stage](latents))
         assert new.shape == (4, *sizes[2 - stage], 2)
         # At 1, the layers of the smaller image have no say.
-        to_image = [layer for layer in generator.layers if layer.name.startswith("equalized_conv")]
+        to_image = [
+            layer
+            for layer in generator.layers
+            if "convolution" in layer.name or "image" in layer.name
+        ]
         before = [layer.get_weights() for layer in to_image]
         old_output = array(small[stage - 1](latents))
         set_alpha(generator, 0.0)
@@ -188,7 +195,7 @@ def test_a_new_stage_begins_exactly_where_the_last_one_ended():
 
 
 def test_real_images_are_shrunk_and_faded_as_generated_ones_are():
-    gan = make(run_eagerly=True)
+    gan = make()
     images = numbers(4, 13, 9, 1)
     batch = kgan.training.Batch(ops.convert_to_tensor(images))
     for seen, stage, alpha in ((0, 0, None), (30, 1, 0.0), (75, 1, 0.75), (119, 1, 1.0)):
@@ -244,7 +251,7 @@ def test_an_early_stage_trains_its_layers_and_no_others():
 
 
 def test_an_early_stage_runs_no_later_layers():
-    gan = make(run_eagerly=True)
+    gan = make()
     called = []
     for network in (gan.generator, gan.discriminator):
         later = set(network.layers) - set(stages.part_of(network, 0).layers)
@@ -363,7 +370,7 @@ def test_the_average_fades_and_grows_with_the_generator():
         [float(array(fade.alpha)) for fade in stages.fades_of(stages.part_of(each, gan.stage))]
         for each in (average, gan.generator)
     ]
-    assert alphas[0] == alphas[1] == pytest.approx([66 / 60 if False else 1.0])
+    assert alphas[0] == alphas[1] == [1.0]
     different = gan.generate(3, seed=1) - gan.generate(3, seed=1, averaged=False)
     assert np.abs(different).max() > 0
 
