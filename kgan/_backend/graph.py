@@ -227,13 +227,13 @@ def _is_of_keras(layer: Layer) -> bool:
 
 def _adds_no_loss(layer: Layer) -> bool:
     """Whether a layer has no losses but those of its weights' regularizers."""
-    return _is_of_keras(layer) and layer.activity_regularizer is None
+    return (_is_of_keras(layer) or _is_leaf(layer)) and layer.activity_regularizer is None
 
 
 def _is_leaf(layer: Layer) -> bool:
-    """Whether `Layer.__call__` adds nothing to `layer.call`, in one of Keras's own layers."""
+    """Whether `Layer.__call__` adds nothing to `layer.call`, in a layer of Keras or of kgan."""
     return (
-        type(layer).__module__.startswith("keras.src.layers.")
+        type(layer).__module__.startswith(("keras.src.layers.", "kgan.layers."))
         and not has_sublayers(layer)
         and layer.activity_regularizer is None
         and not is_rematerialised(layer)

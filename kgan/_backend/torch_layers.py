@@ -16,6 +16,9 @@ from torch.nn import functional
 from kgan._backend.graph import Inputs
 from kgan._backend.keras_internals import kept_kernel, tensor_of
 from kgan._typing import Layer, Shape, Tensor, Variable
+from kgan.layers.equalized import EqualizedConv2D, EqualizedDense
+from kgan.layers.fade_in import FadeIn
+from kgan.layers.pixel_normalization import PixelNormalization
 
 Call = Callable[..., Any]
 
@@ -67,6 +70,11 @@ def _lay_out_kernel(layer: Layer) -> None:
         value.data = value.data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
 
 
+def _scale(layer: Layer) -> float | None:
+    """The factor of the kernel in a layer with an equalised learning rate."""
+    return layer.scale if isinstance(layer, EqualizedConv2D | EqualizedDense) else None
+
+
 def _convolution(layer: Layer, input_shape: Shape) -> Call | None:
     if layer.data_format != "channels_last" or layer.padding not in {"same", "valid"}:
         return None
@@ -83,6 +91,7 @@ def _convolution(layer: Layer, input_shape: Shape) -> Call | None:
     even = all(before == after for before, after in pads)
     within = [before for before, _ in pads] if even else 0
     _lay_out_kernel(layer)
+    scale = _scale(layer)
 
     def call(x: Tensor) -> Tensor:
         x, kernel = _operands(layer, x)
@@ -90,7 +99,7 @@ def _convolution(layer: Layer, input_shape: Shape) -> Call | None:
             x = functional.pad(x, [*pads[1], *pads[0]])
         y = functional.conv2d(
             x,
-            kernel,
+            kernel if scale is None else kernel * scale,
             _value(layer.bias),
             layer.strides,
             within,
@@ -135,9 +144,13 @@ def _dense(layer: Layer, input_shape: Shape) -> Call | None:
     if len(input_shape) != 2:
         return None
 
+    scale = _scale(layer)
+
     def call(x: Tensor, training: bool | None = None) -> Tensor:
         del training
         kernel = tensor_of(kept_kernel(layer)) if not layer.lora_enabled else layer.kernel
+        if scale is not None:
+            kernel = kernel * scale
         bias = _value(layer.bias)
         return _activated(layer, x @ kernel if bias is None else torch.addmm(bias, x, kernel))
 
@@ -204,6 +217,51 @@ def _add(layer: Layer, input_shapes: Sequence[Shape]) -> Call | None:
     return lambda tensors: functools.reduce(torch.add, tensors)
 
 
+def _average_pooling(layer: Layer, input_shape: Shape) -> Call | None:
+    if layer.data_format != "channels_last" or layer.strides != layer.pool_size:
+        return None
+    # Windows at the end that are not whole: left out, or means of the pixels that there are. Keras
+    # would share the missing pixels between both ends.
+    sides = list(zip(input_shape[1:3], layer.pool_size, strict=True))
+    if layer.padding == "same" and any(side is None or -side % pool > 1 for side, pool in sides):
+        return None
+    size, is_same = tuple(layer.pool_size), layer.padding == "same"
+
+    def call(x: Tensor) -> Tensor:
+        x = x.permute(0, 3, 1, 2)
+        return functional.avg_pool2d(x, size, ceil_mode=is_same).permute(0, 2, 3, 1)
+
+    return call
+
+
+def _up_sampling(layer: Layer, input_shape: Shape) -> Call | None:
+    del input_shape
+    if layer.data_format != "channels_last" or layer.interpolation != "nearest":
+        return None
+    size = tuple(float(factor) for factor in layer.size)
+
+    def call(x: Tensor) -> Tensor:
+        x = functional.interpolate(x.permute(0, 3, 1, 2), scale_factor=size, mode="nearest")
+        return x.permute(0, 2, 3, 1)
+
+    return call
+
+
+def _pixel_normalization(layer: Layer, input_shape: Shape) -> Call:
+    del input_shape
+    return lambda x: x * torch.rsqrt(x.square().mean(-1, keepdim=True) + layer.epsilon)
+
+
+def _fade_in(layer: Layer, input_shapes: Sequence[Shape]) -> Call:
+    del input_shapes
+
+    def call(tensors: Sequence[Tensor]) -> Tensor:
+        alpha = tensor_of(layer.alpha)
+        return alpha * tensors[1] + (1.0 - alpha) * tensors[0]
+
+    return call
+
+
 _FASTER_ACTIVATIONS: dict[Callable[..., Any], Callable[[Tensor], Tensor]] = {
     keras.activations.silu: functional.silu,
     keras.activations.relu: functional.relu,
@@ -219,8 +277,14 @@ _FASTER: dict[type, Callable[[Any, Shape], Call | None]] = {
     keras.layers.ReLU: _relu,
     keras.layers.Flatten: _flatten,
     keras.layers.Reshape: _reshape,
+    keras.layers.AveragePooling2D: _average_pooling,
+    keras.layers.UpSampling2D: _up_sampling,
+    EqualizedConv2D: _convolution,
+    EqualizedDense: _dense,
+    PixelNormalization: _pixel_normalization,
 }
 
 _FASTER_MERGES: dict[type, Callable[[Any, Sequence[Shape]], Call | None]] = {
     keras.layers.Add: _add,
+    FadeIn: _fade_in,
 }
