@@ -13,9 +13,9 @@ from kgan._typing import Shape, Tensor
 class FadeIn(keras.layers.Layer):
     """Mixes two tensors of the same shape: `alpha * new + (1 - alpha) * old`.
 
-    `alpha` is a weight that does not train. It starts at 0, and whoever grows the network assigns
-    to it, as `kgan.ProgressiveGAN` does in every step. At 0 the output is exactly `old`, at 1
-    exactly `new`.
+    `alpha` is a weight that does not train. It starts at 0, and the model that grows the network
+    assigns to it, as `kgan.ProgressiveGAN` does in every step. At 0 the output is exactly `old`, at
+    1 exactly `new`.
 
     Its arguments are those of every Keras layer: `name`, `trainable` and `dtype`.
 

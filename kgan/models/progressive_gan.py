@@ -127,7 +127,7 @@ class ProgressiveGAN(GAN):
         augmentation: str | Layer | None = None,
         **kwargs: Any,
     ) -> None:
-        """Configures the training. The defaults are those of the paper, but for the schedule.
+        """Configures the training. The defaults are those of the paper, except the schedule.
 
         The last of `s` stages begins after `stable_images + (s - 2) * (fade_images +
         stable_images)` images: with the defaults and images of 28 x 28, which have 4 stages, after

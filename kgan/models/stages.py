@@ -19,7 +19,7 @@ class Schedule:
     """The stages of training, by the number of images seen.
 
     Stage 0 has the smallest images, for `stable_images`. In each later stage the new blocks fade in
-    over `fade_images`, then training goes on for `stable_images`. The last stage has no end.
+    over `fade_images`, then training continues for `stable_images`. The last stage has no end.
 
     Args:
         stages: Integer, their number.

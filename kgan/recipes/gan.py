@@ -146,7 +146,7 @@ RECIPES: dict[str, Recipe] = {
             "ema_decay": 0.999,
         },
         batch_size=32,
-        epochs=7,
+        epochs=6,
     ),
     "first_gan": Recipe(
         summary="the first GAN of most courses: two multilayer perceptrons",
