@@ -251,6 +251,14 @@ IMAGE_LAYERS = {
     "Reshape": lambda: layers.Reshape((-1, 2)),
     "RepeatVector": lambda: layers.Reshape((64,)),
     "SpectralNormalization": lambda: kgan.layers.SpectralNormalization(layers.Conv2D(3, 3)),
+    "AveragePooling2D-same": lambda: layers.AveragePooling2D(2, padding="same"),
+    "AveragePooling2D-odd": lambda: layers.AveragePooling2D(3, padding="same"),
+    "AveragePooling2D-overlapping": lambda: layers.AveragePooling2D(3, strides=2, padding="same"),
+    "UpSampling2D-uneven": lambda: layers.UpSampling2D((2, 3)),
+    "UpSampling2D-bilinear": lambda: layers.UpSampling2D(2, interpolation="bilinear"),
+    "EqualizedConv2D": lambda: kgan.layers.EqualizedConv2D(3, 3, padding="same"),
+    "EqualizedConv2D-valid": lambda: kgan.layers.EqualizedConv2D(3, 2, gain=0.5),
+    "PixelNormalization": kgan.layers.PixelNormalization,
     "SelfAttention": kgan.layers.SelfAttention,
     "PixelShuffle": kgan.layers.PixelShuffle,
     "MinibatchStandardDeviation": kgan.layers.MinibatchStandardDeviation,
@@ -349,6 +357,24 @@ def test_networks_with_two_inputs(name):
             results.append([output, *network.get_weights()])
         for found, expected in zip(*results, strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 4)])
+def test_dense_layers_with_an_equalised_learning_rate(shape):
+    network = network_of(kgan.layers.EqualizedDense(3, activation="tanh"), shape)
+    assert_alike(network, numbers((2, *shape)), training=True)
+
+
+@torch_only
+@pytest.mark.parametrize("part", ["generator", "discriminator"])
+def test_growing_networks(part):
+    """Sizes of 7 and 4, whose halves are rounded up, within a fade."""
+    pair = kgan.networks.progressive((13, 7, 2), latent_dim=4, width=3)
+    network = getattr(pair, part)
+    network = keras.Model(network.inputs[0], network.outputs[0])
+    for variable in network.non_trainable_variables:
+        variable.assign(0.3)
+    assert_alike(network, numbers((4, *network.inputs[0].shape[1:])), training=True)
 
 
 @torch_only

@@ -32,11 +32,13 @@ Everything else in kgan uses `keras.ops`. The module of each backend defines:
   rounding, but faster where a backend allows that.
 - `run_layer(layer, x, training) -> tensor`: the output of a layer inside another one for a tensor.
   It gives what Keras's own call gives, up to rounding, but faster where a backend allows that.
-- `apply(optimizer, gradients, variables)`: updates variables with a built optimizer.
+- `apply(optimizer, gradients, variables)`: updates variables with a built optimizer: all that it
+  was built for, or some of them.
 - `predict(model, method, *tensors, **options)`: the result of a method of the model, or of one of
   its layers, as a structure of NumPy arrays. `method` is a bound method, or a function without a
   closure, which is called as `method(model, *tensors, **options)`. It is compiled once, and again
-  after a network, layer or variable of the model is replaced, or the model is compiled. Tensors are
+  after a network, layer or variable of the model is replaced, its `python_state()` changes, or the
+  model is compiled. Tensors are
   arrays, None, or structures of these. Options are hashable constants; each combination is compiled
   separately. The method may read only variables of the model, and its assignments to variables may
   be lost. It runs on one device without the other processes. Several threads may call it at once,

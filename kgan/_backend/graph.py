@@ -303,9 +303,9 @@ def _is_transparent(layer: Layer) -> bool:
 
 
 def _is_leaf(layer: Layer) -> bool:
-    """Whether `Layer.__call__` adds nothing to `layer.call`, in one of Keras's own layers."""
+    """Whether `Layer.__call__` adds nothing to `layer.call`, in a layer of Keras or of kgan."""
     return (
-        type(layer).__module__.startswith("keras.src.layers.")
+        type(layer).__module__.startswith(("keras.src.layers.", "kgan.layers."))
         and not has_sublayers(layer)
         and layer.activity_regularizer is None
         and not is_rematerialised(layer)

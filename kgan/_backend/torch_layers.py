@@ -17,6 +17,9 @@ from kgan._backend.graph import Inputs
 from kgan._backend.keras_internals import has_sublayers, kept_kernel, tensor_of
 from kgan._backend.kernel_wrapper import KernelWrapper
 from kgan._typing import Layer, Shape, Tensor, Variable
+from kgan.layers.equalized import EqualizedConv2D, EqualizedDense
+from kgan.layers.fade_in import FadeIn
+from kgan.layers.pixel_normalization import PixelNormalization
 
 Call = Callable[..., Any]
 
@@ -79,6 +82,11 @@ def _lay_out_kernel(layer: Layer) -> None:
         value.data = value.data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
 
 
+def _scale(layer: Layer) -> float | None:
+    """The factor of the kernel in a layer with an equalised learning rate."""
+    return layer.scale if isinstance(layer, EqualizedConv2D | EqualizedDense) else None
+
+
 def _convolution(layer: Layer, input_shape: Shape) -> Call | None:
     if layer.data_format != "channels_last" or layer.padding not in {"same", "valid"}:
         return None
@@ -95,6 +103,7 @@ def _convolution(layer: Layer, input_shape: Shape) -> Call | None:
     even = all(before == after for before, after in pads)
     within = [before for before, _ in pads] if even else 0
     _lay_out_kernel(layer)
+    scale = _scale(layer)
 
     def call(x: Tensor, kernel: Tensor | None = None) -> Tensor:
         x, kernel = _operands(layer, x, kernel)
@@ -102,7 +111,7 @@ def _convolution(layer: Layer, input_shape: Shape) -> Call | None:
             x = functional.pad(x, [*pads[1], *pads[0]])
         y = functional.conv2d(
             x,
-            kernel,
+            kernel if scale is None else kernel * scale,
             _value(layer.bias),
             layer.strides,
             within,
@@ -147,10 +156,14 @@ def _dense(layer: Layer, input_shape: Shape) -> Call | None:
     if len(input_shape) != 2:
         return None
 
+    scale = _scale(layer)
+
     def call(x: Tensor, kernel: Tensor | None = None, training: bool | None = None) -> Tensor:
         del training
         if kernel is None:
             kernel = layer.kernel if layer.lora_enabled else tensor_of(kept_kernel(layer))
+        if scale is not None:
+            kernel = kernel * scale
         bias = _value(layer.bias)
         return _activated(layer, x @ kernel if bias is None else torch.addmm(bias, x, kernel))
 
@@ -228,15 +241,16 @@ def _max_pooling(layer: Layer, input_shape: Shape) -> Call | None:
 
 
 def _pooling(pool: Callable[..., Tensor], layer: Layer, input_shape: Shape) -> Call | None:
-    # Others are padded, or leave out the border.
-    is_divided = all(
-        size is not None and size % part == 0
-        for size, part in zip(input_shape[1:3], layer.pool_size, strict=True)
-    )
-    is_plain = layer.data_format == "channels_last" and layer.strides == layer.pool_size
-    if not (is_divided and is_plain):
+    if layer.data_format != "channels_last" or layer.strides != layer.pool_size:
         return None
-    return lambda x: pool(x.permute(0, 3, 1, 2), layer.pool_size).permute(0, 2, 3, 1)
+    # Windows at the end that are not whole: left out, or of the pixels that there are. Keras would
+    # share the missing pixels between both ends.
+    sides = list(zip(input_shape[1:3], layer.pool_size, strict=True))
+    is_same = layer.padding == "same"
+    if is_same and any(side is None or -side % part > 1 for side, part in sides):
+        return None
+    size = tuple(layer.pool_size)
+    return lambda x: pool(x.permute(0, 3, 1, 2), size, ceil_mode=is_same).permute(0, 2, 3, 1)
 
 
 def _up_sampling(layer: Layer, input_shape: Shape) -> Call | None:
@@ -312,6 +326,21 @@ def _dot(layer: Layer, input_shapes: Sequence[Shape]) -> Call | None:
     return lambda tensors: torch.sum(tensors[0] * tensors[1], 1, keepdim=True)
 
 
+def _pixel_normalization(layer: Layer, input_shape: Shape) -> Call:
+    del input_shape
+    return lambda x: x * torch.rsqrt(x.square().mean(-1, keepdim=True) + layer.epsilon)
+
+
+def _fade_in(layer: Layer, input_shapes: Sequence[Shape]) -> Call:
+    del input_shapes
+
+    def call(tensors: Sequence[Tensor]) -> Tensor:
+        alpha = tensor_of(layer.alpha)
+        return alpha * tensors[1] + (1.0 - alpha) * tensors[0]
+
+    return call
+
+
 _FASTER_ACTIVATIONS: dict[Callable[..., Any], Callable[[Tensor], Tensor]] = {
     keras.activations.silu: functional.silu,
     keras.activations.relu: functional.relu,
@@ -330,10 +359,14 @@ _FASTER: dict[type, Callable[[Any, Shape], Call | None]] = {
     keras.layers.ReLU: _relu,
     keras.layers.Flatten: _flatten,
     keras.layers.Reshape: _reshape,
+    EqualizedConv2D: _convolution,
+    EqualizedDense: _dense,
+    PixelNormalization: _pixel_normalization,
 }
 
 _FASTER_MERGES: dict[type, Callable[[Any, Sequence[Shape]], Call | None]] = {
     keras.layers.Add: _add,
+    FadeIn: _fade_in,
     keras.layers.Multiply: _multiply,
     keras.layers.Concatenate: _concatenate,
     keras.layers.Dot: _dot,
