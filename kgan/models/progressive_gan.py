@@ -65,7 +65,7 @@ class ProgressiveGAN(GAN):
     gan = kgan.ProgressiveGAN(*kgan.networks.progressive((28, 28, 1), width=8))
     gan.compile(fade_images=30_000, stable_images=30_000, ema_decay=0.999)
     gan.fit(train, epochs=6)
-    assert gan.resolution == (28, 28)
+    print(gan.stage, gan.resolution)
     images = gan.generate(64, seed=1)
     ```
 
