@@ -79,8 +79,12 @@ def make_model(case: Case, epsilon: float = 1e-7) -> Any:
             variable.assign(0.5)  # at its start, 0, most gradients of the attention would be 0
     model = kgan.GAN(*networks, seed=0)
     rate, betas = plain.ADAM.learning_rate, plain.ADAM.betas
+    generator, discriminator = (
+        keras.optimizers.Adam(rate, *betas, epsilon=epsilon) for _ in range(2)
+    )
     model.compile(
-        *(keras.optimizers.Adam(rate, *betas, epsilon=epsilon) for _ in range(2)),
+        generator,
+        discriminator,
         loss="hinge",
         discriminator_steps=plain.PARTS,
         ema_decay=plain.DECAY,

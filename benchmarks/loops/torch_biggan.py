@@ -265,7 +265,9 @@ class PlainBigGAN(PlainLoop):
             for average, (_, axes) in zip(self.averages, tensors, strict=True)
         ]
 
-    def place(self, batch: tuple[np.ndarray, np.ndarray]) -> tuple[Any, Any]:
+    def place(  # type: ignore[override]  # with their labels
+        self, batch: tuple[np.ndarray, np.ndarray]
+    ) -> tuple[Any, Any]:
         """Puts float images, NHWC, and their labels where the steps run."""
         images, labels = batch
         return super().place(images), torch.from_numpy(labels).to(self.device).long()
