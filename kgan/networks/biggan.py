@@ -175,14 +175,12 @@ class _Generator:
 
     def _block(self, x: Tensor, condition: Tensor, channels: int, size: tuple[int, int]) -> Tensor:
         """A residual block that doubles the maps, up to a size."""
-
-        def doubled(x: Tensor) -> Tensor:
-            return pyramid.cropped(layers.UpSampling2D(2)(x), size)
-
-        y = self._convolution(doubled(_active(x, condition)), channels, 3)
+        y = pyramid.doubled(_active(x, condition), size)
+        y = self._convolution(y, channels, 3)
         y = self._convolution(_active(y, condition), channels, 3)
         # A 1x1 convolution before the pixels are repeated gives the same at a quarter of the cost.
-        return layers.Add()([doubled(self._convolution(x, channels, 1)), y])
+        around = pyramid.doubled(self._convolution(x, channels, 1), size)
+        return layers.Add()([around, y])
 
     def _convolution(self, x: Tensor, channels: int, kernel_size: int) -> Tensor:
         return spectral.convolution(x, channels, kernel_size, self._regularizer)

@@ -7,7 +7,7 @@ from keras import layers, ops
 
 from kgan._typing import Layer, Network, Tensor
 from kgan.layers import SelfAttention, SpectralNormalization
-from kgan.networks import conditioning
+from kgan.networks import conditioning, pyramid
 
 # All singular values of an orthogonal kernel are the same, so the power iteration is right after
 # one step from any start.
@@ -89,9 +89,9 @@ def discriminator(
         y = layers.ReLU()(convolution(y, channels, 3))
         y = convolution(y, channels, 3)
         if level < halvings:
-            y = _halved(y)
+            y = pyramid.halved_maps(y)
             # A 1x1 convolution after the mean gives the same at a quarter of the cost.
-            around = convolution(_halved(around), channels, 1)
+            around = convolution(pyramid.halved_maps(around), channels, 1)
         x = attend(layers.Add()([around, y]))
     features = ops.sum(layers.ReLU()(x), axis=(1, 2))
     head = layers.Dense(1, kernel_initializer=ORTHOGONAL, dtype="float32")
@@ -101,7 +101,3 @@ def discriminator(
     label = conditioning.label_input()
     logits = conditioning.project(logits, features, label, num_classes, wrap=normalised)
     return keras.Model([image, label], logits, name="discriminator")
-
-
-def _halved(x: Tensor) -> Tensor:
-    return layers.AveragePooling2D(2, padding="same")(x)
