@@ -12,7 +12,7 @@ from kgan._typing import Network, Tensor
 from kgan.metrics._classifiers import convolution, pooling, shipped
 
 WEIGHTS = Path(__file__).with_name("cifar10_classifier.npz")
-WEIGHTS_SHA256 = "70379bbd6415ba769d97ee662fb1d60dd042db6aa7e65cc06319feeb90ca0c6e"
+WEIGHTS_SHA256 = "b9cbe4ce96680e000a653df5964293fa3d0a43e74775ad4ae15d109534f17fef"
 
 CLASSIFIER_NAME = "cifar10_classifier"
 IMAGE_SIZE = (32, 32)
