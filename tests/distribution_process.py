@@ -84,6 +84,20 @@ def make_gan(case):
     return gan
 
 
+def accumulating_gan():
+    """A GAN whose optimizers make an update every two and every three steps."""
+    keras.utils.set_random_seed(1)
+    gan = kgan.GAN(*plain_networks(), seed=3)
+    gan.compile(
+        generator_optimizer=keras.optimizers.SGD(0.1, gradient_accumulation_steps=2),
+        discriminator_optimizer=keras.optimizers.Adam(
+            1e-2, epsilon=1e-3, gradient_accumulation_steps=3
+        ),
+        ema_decay=0.9,
+    )
+    return gan
+
+
 def state(gan):
     return {
         f"{number}": keras.ops.convert_to_numpy(variable)
@@ -188,6 +202,10 @@ def devices(job, folder):
         gan = keras.saving.load_model(folder / "files" / "gan.keras")
     gan.fit(dataset(), epochs=3, initial_epoch=2, verbose=0)
     write(folder, "resumed-state", **state(gan))
+    if BACKEND == "jax":
+        gan = accumulating_gan()
+        gan.fit(dataset(), epochs=1, verbose=0)
+        write(folder, "accumulating-state", **state(gan))
     (folder / "errors.json").write_text(json.dumps(errors(scope)))
     write(folder, "statistics", **statistics(scope))
 
@@ -221,6 +239,8 @@ def errors(scope):
         with scope():
             other = kgan.GAN(*networks)
         attempt("networks", other.compile)
+        with scope():
+            attempt("accumulating", accumulating_gan)
     return said
 
 

@@ -279,6 +279,17 @@ def test_what_was_made_outside_the_scope_is_refused(two_devices, case, received)
     assert f"Received: {received}, made elsewhere" in said
 
 
+def test_gradients_accumulate_on_two_devices_as_on_one(two_devices):
+    if BACKEND == "tensorflow":  # Keras's own `fit` fails there
+        said = json.loads((two_devices / "errors.json").read_text())["accumulating"]
+        assert "gradient_accumulation_steps for the generator and the discriminator" in said
+        return
+    gan = script.accumulating_gan()
+    gan.fit(script.dataset(), epochs=1, verbose=0)
+    assert_same(load(two_devices, "accumulating-state"), script.state(gan))
+    assert int(gan.optimizer["generator"].iterations) == 3
+
+
 def test_moving_averages_are_the_same_on_both_devices_after_an_epoch(two_devices):
     one, other = load(two_devices, "statistics").values()
     assert np.abs(one).max() > 0

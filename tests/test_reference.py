@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import pkgutil
 import runpy
 from pathlib import Path
 
@@ -32,6 +33,12 @@ def test_the_generated_pages_are_up_to_date(tool):
 
 def test_there_is_no_page_of_a_module_that_is_gone(tool):
     assert set((ROOT / "docs/reference/api").glob("*.md")) <= set(tool["pages"]())
+
+
+def test_every_public_module_has_a_page(tool):
+    found = {each.name for each in pkgutil.iter_modules(kgan.__path__)}
+    public = {name for name in found if not name.startswith("_")} - {"cli"}
+    assert public <= set(tool["modules"]())
 
 
 def test_every_page_is_in_the_navigation():

@@ -3,6 +3,7 @@
 import base64
 import html.parser
 import io
+import json
 import math
 from dataclasses import replace
 
@@ -246,6 +247,19 @@ def test_shares_of_the_classes(tmp_path, whole):
     assert "--value: 40.0%; --floor: 100.0%" in styles
 
 
+def test_classes_have_the_names_of_the_data_set(tmp_path, whole):
+    named = replace(whole[0], class_names=("cat", "<dog>"))
+    page = write(tmp_path, named)
+    assert [cell for cell in page.cells if cell.startswith("Class ")] == [
+        "Class cat 50.0%, real 20.0%",
+        "Class <dog> 30.0%, real 30.0%",
+        "Class 2 20.0%, real 50.0%",  # the classifier knows a class more
+    ]
+    rows = "".join(f"<li>{name}</li>" for name in ("cat", "&lt;dog&gt;", "2"))
+    assert rows in page.source
+    assert json.loads(json.dumps(named.to_dict()))["class_names"] == ["cat", "<dog>"]
+
+
 def test_shares_of_a_thousand_modes_are_a_curve(tmp_path):
     shares = np.arange(1000) / 499_500
     evaluation = evaluated(sample_shares=shares[::-1], real_shares=np.full(1000, 0.001))
@@ -404,10 +418,11 @@ def test_verdict_does_not_speak_of_chance():
     assert [finding.tone for finding in report.verdict(evaluated(far))] == ["fair"]
 
 
-def verdict_on_shares(fake, real, count=10_000):
+def verdict_on_shares(fake, real, count=10_000, names=None):
     figures = {"modes": Figure(len(fake), count)}
     shares = {"sample_shares": np.array(fake), "real_shares": np.array(real)}
-    return [finding.text for finding in report.verdict(evaluated(figures, **shares))]
+    evaluation = evaluated(figures, class_names=names, **shares)
+    return [finding.text for finding in report.verdict(evaluation)]
 
 
 def test_verdict_on_classes():
@@ -421,6 +436,11 @@ def test_verdict_on_classes():
     assert verdict_on_shares([0.0, 0.01, 0.5, 0.24, 0.25], even) == [
         "Classes 0 and 1 are missing or nearly missing.",
         "Class 2 is over-produced: 2.50 times its share among real images.",
+    ]
+    names = ("cat", "dog", "fox", "hen", "owl")
+    assert verdict_on_shares([0.0, 0.01, 0.5, 0.24, 0.25], even, names=names) == [
+        "Classes cat and dog are missing or nearly missing.",
+        "Class fox is over-produced: 2.50 times its share among real images.",
     ]
     # The same shares among few samples may be chance.
     assert verdict_on_shares([0.1, 0.15, 0.25, 0.25, 0.25], even, count=100) == []
@@ -663,9 +683,9 @@ class Flat:
         return np.repeat(halves[:, :, None], 8, axis=2)[..., None]
 
 
-def held_out(count=60, classes=3):
+def held_out(count=60, classes=3, names=None):
     labels = None if classes is None else np.arange(count) % classes
-    return ImageDataset(pictures(count), labels, batch_size=4)
+    return ImageDataset(pictures(count), labels, batch_size=4, class_names=names)
 
 
 def test_two_latents_are_shown_as_they_are_with_all_that_they_decode_to(tmp_path):
@@ -689,6 +709,8 @@ def test_two_latents_are_shown_as_they_are_with_all_that_they_decode_to(tmp_path
     dots = [a["d"].count("M") for tag, a in page.tags if tag == "path" and "class" in a]
     assert dots == [20, 20, 20]
     assert "principal components" not in page.source
+    named = report.latent_space(Flat(), held_out(names=["cat", "dog", "fox"]), seed=3)
+    assert named.class_names == ("cat", "dog", "fox")
 
 
 def test_more_latents_are_projected_on_two_components(tmp_path):
@@ -719,6 +741,10 @@ def test_dots_stay_in_the_square_and_keep_their_proportions():
     assert group.path == "M10.0 260.0h0M410.0 160.0h0M210.0 210.0h0"
     (one,) = scatter_plot(LatentSpace(points[:1], None, 2, 1.0))
     assert one.path == "M210.0 210.0h0"
+    labelled = LatentSpace(points, np.array([1, 0, 1]), 2, 1.0)
+    assert [group.name for group in scatter_plot(labelled)] == ["0", "1"]
+    named = scatter_plot(replace(labelled, class_names=("cat", "dog")))
+    assert [(group.name, group.kind) for group in named] == [("cat", 0), ("dog", 1)]
     many = LatentSpace(points, np.array([0, 10, 3]), 2, 1.0)
     assert [group.name for group in scatter_plot(many)] == [""]
 
@@ -758,6 +784,7 @@ def test_paths_of_a_conditional_model_have_the_names_of_their_classes(tmp_path):
 
     names = report.path_names(Paths())
     assert names == ["0", "1", "2", "0", "1", "2", "0", "1"]
+    assert report.path_names(Paths(), ["cat", "dog", "fox"])[1:4] == ["dog", "fox", "cat"]
     page = report.write_report(
         tmp_path,
         model="m",

@@ -41,6 +41,7 @@ Everything else in kgan uses `keras.ops`. The module of each backend defines:
   every batch, and with a method `ends_of_pass()`, which returns two batches that have the same
   shape if all batches have.
 - `multiple_steps(model)`: whether Keras's trainer can run several steps in one call.
+- `can_accumulate(model)`: whether its optimizers can accumulate gradients over several steps.
 
 A model may be trained on several devices, in one process or several: by the `tf.distribute`
 strategy that it was made in, or by `keras.distribution` on JAX. Each device then computes an equal
@@ -101,6 +102,7 @@ alone = _module.alone
 average_statistics = _module.average_statistics
 dealt_out = _module.dealt_out
 multiple_steps = _module.multiple_steps
+can_accumulate = _module.can_accumulate
 
 
 def predict_on_batch(model: Layer, x: Any) -> Any:
@@ -128,6 +130,7 @@ __all__ = [
     "average_into",
     "average_statistics",
     "belongs",
+    "can_accumulate",
     "dealt_out",
     "devices",
     "global_norm",

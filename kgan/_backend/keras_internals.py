@@ -154,6 +154,11 @@ def steps_of(optimizer: Optimizer) -> Variable:
     return innermost(optimizer)._iterations
 
 
+def accumulates(optimizer: Optimizer) -> bool:
+    """Whether an optimizer accumulates gradients over several steps."""
+    return bool(innermost(optimizer).gradient_accumulation_steps)
+
+
 def has_updated(optimizer: Optimizer) -> Tensor | None:
     """Whether the optimizer's last step updated weights: a boolean scalar, or None for always."""
     steps = innermost(optimizer).gradient_accumulation_steps

@@ -159,6 +159,11 @@ def multiple_steps(model: Layer) -> bool:
     return devices(model) == 1  # on several devices, Keras's graph does not run
 
 
+def can_accumulate(model: Layer) -> bool:
+    """Whether optimizers of the model can accumulate gradients over several steps."""
+    return devices(model) == 1  # Keras sums over devices within a condition, which fails
+
+
 def is_chief(model: Layer) -> bool:
     """Whether this process writes files."""
     return bool(_strategy(model).extended.should_checkpoint)

@@ -162,6 +162,12 @@ def multiple_steps(model: Layer) -> bool:
     return False
 
 
+def can_accumulate(model: Layer) -> bool:
+    """Whether optimizers of the model can accumulate gradients over several steps."""
+    del model
+    return True
+
+
 def is_chief(model: Layer) -> bool:
     """Whether this process writes files."""
     del model

@@ -2,7 +2,7 @@
 
 import statistics
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,19 +10,23 @@ import numpy as np
 
 from kgan._arguments import integer
 from kgan.metrics.classes import class_shares
-from kgan.metrics.datasets import as_dataset
+from kgan.metrics.datasets import as_dataset, class_names_of
 from kgan.metrics.evaluator import DivergedError, Evaluator, default_features
 from kgan.metrics.features import Features
 from kgan.metrics.neighbours import duplicate_distance, support_size
 from kgan.training.callback import Callback
 from kgan.training.capabilities import Generates
+from kgan.training.labels import names_of
 from kgan.training.log_names import HELD_OUT, Gradient, describe
+from kgan.training.optimizers import Optimizers
 
 # Healthy runs of kgan's recipes on MNIST stay well within these; see docs/explanation/metrics.md.
 _LEAST_SPREAD = 0.25  # relative to real images
 _LEAST_CLASS_SHARE = 0.2  # relative to real images
 _LEAST_EXPECTED = 20  # samples of a class, so that its absence is not chance
 _LEAST_SUPPORT = 0.1  # relative to real images
+# Signs in the samples of a model that has only begun to learn. Its logs may be beyond any limit.
+_EARLY = frozenset({"spread", "missing_classes"})
 _GRADIENT_FACTOR = 100.0  # relative to the median of earlier epochs
 _GRADIENT_RANGE = (1e-6, 1e4)
 
@@ -70,6 +74,10 @@ class CollapseAlarm(Callback):
     - `vanished_gradient of the generator`, `exploded_gradient of the discriminator` and so on:
       relative to earlier epochs, or below 1e-6 or above 1e4 in any case.
 
+    A model that has only begun to learn also shows some of these signs. So `spread`,
+    `missing_classes`, `discriminator_certain`, `discriminator_fooled` and `posterior_collapse`
+    count only after `warm_up` training steps. The other signs always count.
+
     Works in `fit`, and in a custom loop through `keras.callbacks.CallbackList`.
 
     Args:
@@ -80,11 +88,14 @@ class CollapseAlarm(Callback):
         patience: Integer, the number of epochs in a row that show the sign before the warning.
         stop: Whether a warning ends training.
         seed: Integer, chooses latents and real images.
+        warm_up: Integer, the number of training steps before signs of a model that has not learned
+            yet count. Lower it to watch a short training. A resumed training continues the
+            warm-up. A model that is not of kgan has none. Defaults to `3000`.
 
     `alarms` holds each `Alarm` of the training so far.
 
     Raises:
-        ValueError: `count` or `patience` is out of range.
+        ValueError: `count`, `patience` or `warm_up` is out of range.
 
     Example:
     ```python
@@ -100,8 +111,10 @@ class CollapseAlarm(Callback):
         patience: int = 1,
         stop: bool = False,
         seed: int = 0,
+        warm_up: int = 3000,
     ) -> None:
         super().__init__()
+        self.warm_up = integer("warm_up", warm_up, least=0)
         self.patience = integer("patience", patience)
         self.stop = stop
         self.alarms: list[Alarm] = []
@@ -134,6 +147,9 @@ class CollapseAlarm(Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Looks for the signs."""
         found = {**dict(self._signs_in_samples()), **dict(self._signs_in_logs(logs or {}))}
+        if self._is_warming_up():
+            early = _EARLY | {limit.sign for name in logs or {} for limit in describe(name).limits}
+            found = {sign: text for sign, text in found.items() if sign not in early}
         self._seen = {sign: self._seen.get(sign, 0) + 1 for sign in found}
         for sign, epochs in self._seen.items():
             # Reported when it appears, and again only if it was gone meanwhile.
@@ -144,6 +160,10 @@ class CollapseAlarm(Callback):
                 if self.stop:
                     self.model.stop_training = True
 
+    def _is_warming_up(self) -> bool:
+        optimizer = getattr(self.model, "optimizer", None)
+        return isinstance(optimizer, Optimizers) and optimizer.steps_made() < self.warm_up
+
     def _signs_in_samples(self) -> Signs:
         if not isinstance(self.model, Generates):
             return
@@ -153,7 +173,8 @@ class CollapseAlarm(Callback):
             yield "diverged", str(error)
             return
         real = self._evaluator.real
-        yield from signs_in_features(real, fake, self._evaluator.num_classes)
+        names = class_names_of(self._evaluator.dataset)
+        yield from signs_in_features(real, fake, self._evaluator.num_classes, names)
 
     def _signs_in_logs(self, logs: Mapping[str, Any]) -> Signs:
         for name, value in logs.items():
@@ -171,13 +192,19 @@ class CollapseAlarm(Callback):
                     earlier.append(value)
 
 
-def signs_in_features(real: Features, fake: Features, num_classes: int | None) -> Signs:
+def signs_in_features(
+    real: Features,
+    fake: Features,
+    num_classes: int | None,
+    class_names: Sequence[str] | None = None,
+) -> Signs:
     """Looks for signs of collapse in the features of as many samples as real images.
 
     Args:
         real: Features of real images.
         fake: Features of samples.
         num_classes: Integer, the number of classes that the features distinguish, or None.
+        class_names: Strings, the names of these classes, or None.
 
     Yields:
         `(sign, message)`.
@@ -199,9 +226,10 @@ def signs_in_features(real: Features, fake: Features, num_classes: int | None) -
         if len(missing):
             yield (
                 "missing_classes",
-                f"samples of {_listed(missing)} are nearly absent: the model has lost these modes, "
-                "or has not found them yet. What helps: a lower learning rate, larger batches, or "
-                "a conditional model; for a GAN also a gradient penalty or the relativistic loss.",
+                f"samples of {_listed(missing, class_names)} are nearly absent: the model has lost "
+                "these modes, or has not found them yet. What helps: a lower learning rate, larger "
+                "batches, or a conditional model; for a GAN also a gradient penalty or the "
+                "relativistic loss.",
             )
     same = duplicate_distance(real.vectors)
     # Fainter samples are closer to each other without being the same, by the root of `spread`.
@@ -248,8 +276,8 @@ def signs_in_gradient(gradient: Gradient, norm: float, earlier: list[float]) -> 
         )
 
 
-def _listed(classes: np.ndarray) -> str:
-    names = ", ".join(map(str, classes[:10]))
+def _listed(classes: np.ndarray, class_names: Sequence[str] | None) -> str:
+    names = ", ".join(names_of(classes[:10], class_names))
     return f"{'class' if len(classes) == 1 else 'classes'} {names}" + (
         ", ..." if len(classes) > 10 else ""
     )

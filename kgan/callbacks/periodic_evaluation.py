@@ -9,6 +9,7 @@ import numpy as np
 from kgan._arguments import integer
 from kgan._typing import Pictures
 from kgan.metrics import MEASURES, Evaluation, Evaluator, Figure
+from kgan.metrics.datasets import class_names_of
 from kgan.metrics.evaluator import DivergedError
 from kgan.training.callback import Callback
 from kgan.training.log_names import hide
@@ -112,6 +113,7 @@ class PeriodicEvaluation(Callback):
                 samples=self._no_pictures(),
                 sample_shares=sample_shares,
                 real_shares=real_shares,
+                class_names=class_names_of(evaluator.dataset),
             )
 
     def _no_pictures(self) -> Pictures:

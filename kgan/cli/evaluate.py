@@ -268,7 +268,7 @@ def _report(
         dataset=f"{source.name} ({options.split})",
         history=history,
         interpolation=report.interpolation(saved.model, options.seed),
-        path_names=report.path_names(saved.model),
+        path_names=report.path_names(saved.model, saved.class_names),
         likelihood=results.likelihood,
         reconstruction=results.reconstruction,
         latents=latents,

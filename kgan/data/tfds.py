@@ -48,8 +48,8 @@ def from_tfds(
 
     Returns:
         A `kgan.data.ImageDataset` of uint8 images `(N, H, W, C)` in the order of
-        tensorflow-datasets, with int32 labels `(N,)`. It has no labels if the data set has none or
-        all are unknown (-1).
+        tensorflow-datasets, with int32 labels `(N,)` and the names of its classes. It has no labels
+        if the data set has none or all are unknown (-1).
 
     Raises:
         ImportError: tensorflow-datasets is not installed.
@@ -89,7 +89,17 @@ def from_tfds(
         return ImageDataset(columns[image_key], **dataset_options)
     num_classes = getattr(features[label_key], "num_classes", None)
     dataset_options.setdefault("num_classes", num_classes)
+    if dataset_options["num_classes"] == num_classes:
+        dataset_options.setdefault("class_names", _class_names(features[label_key]))
     return ImageDataset(columns[image_key], labels, **dataset_options)
+
+
+def _class_names(feature: Any) -> list[str] | None:
+    """Returns the names of the classes, or None if they are only numbers, as for digits."""
+    if not getattr(feature, "num_classes", None):
+        return None
+    names = list(feature.names)
+    return None if names == [str(number) for number in range(len(names))] else names
 
 
 def _import_tfds() -> ModuleType:

@@ -43,6 +43,8 @@ def as_source(samples: SampleSource) -> Source:
             - a function from an integer n to n images;
             - an array of images `(n, height, width, channels)`.
 
+            Grey images need no axis for the channel.
+
     Raises:
         TypeError: It is none of these.
         ValueError: It is a network with other inputs.
@@ -123,6 +125,15 @@ class _Array(Source):
         return self._array[:count]
 
 
+def with_channel(images: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
+    """Returns grey samples `(n, height, width)` with an axis for their channel.
+
+    Other samples are returned as they are, so `check_samples` can report what is wrong with them.
+    """
+    is_without = images.ndim == 3 and (*images.shape[1:], 1) == tuple(image_shape)
+    return images[..., np.newaxis] if is_without else images
+
+
 def check_samples(
     images: np.ndarray, count: int, image_shape: tuple[int, ...], value_range: tuple[float, float]
 ) -> None:
@@ -137,8 +148,8 @@ def check_samples(
         return
     if images.shape == expected:
         advice = "Convert them: images.astype('uint8'), if pixels are from 0 to 255."
-    elif (*images.shape, 1) == expected:
-        advice = "Add an axis for the channel: images[..., np.newaxis]."
+    elif images.shape == expected[:-1]:
+        advice = f"The real images have {image_shape[-1]} channels: give the samples as many."
     elif images.shape[1:] == expected[1:]:
         advice = f"Return as many images as you are asked for: here n = {count}."
     else:

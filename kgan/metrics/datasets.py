@@ -1,5 +1,6 @@
 """The data sets that metrics accept."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -51,6 +52,15 @@ class Cropped(Protocol):
     crop: tuple[int, int] | None
 
 
+@runtime_checkable
+class Named(Protocol):
+    """A data set that knows the names of its classes, or None if they have none."""
+
+    @property
+    def class_names(self) -> Sequence[str] | None:
+        """The names of all classes, in order."""
+
+
 Data: TypeAlias = Any
 """A data set as users give it: a `Drawable`, or an array of uint8 images."""
 
@@ -78,6 +88,12 @@ def as_dataset(images: Data) -> Drawable:
 def binarization(dataset: Drawable) -> str | None:
     """Returns how a data set binarises its images, or None if it does not."""
     return dataset.binarize if isinstance(dataset, Binarized) else None
+
+
+def class_names_of(dataset: Drawable) -> tuple[str, ...] | None:
+    """Returns the names of the classes of a data set, or None if it knows none."""
+    names = dataset.class_names if isinstance(dataset, Named) else None
+    return None if names is None else tuple(names)
 
 
 def available(dataset: Drawable, wanted: int) -> int:

@@ -9,6 +9,7 @@ from kgan._typing import Config, Pictures
 from kgan.metrics._json import plain
 from kgan.metrics._printing import Printed, Table
 from kgan.metrics.figures import MEASURES, Figure, notes_on, title_of
+from kgan.training.labels import name_of
 
 
 @dataclass(frozen=True, repr=False)
@@ -29,6 +30,7 @@ class Evaluation(Printed):
             samples in pixels, or None.
         sample_shares: Float `(K,)`, the share of each class among all samples, or None.
         real_shares: Float `(K,)`, the share of each class among the real images, or None.
+        class_names: Strings, the names of the data set's classes, or None if they have none.
 
     Example:
     ```python
@@ -49,6 +51,7 @@ class Evaluation(Printed):
     neighbours: Pictures | None = None
     sample_shares: npt.NDArray[np.floating] | None = None
     real_shares: npt.NDArray[np.floating] | None = None
+    class_names: tuple[str, ...] | None = None
 
     def __getitem__(self, name: str) -> float:
         return self.figures[name].value
@@ -57,14 +60,19 @@ class Evaluation(Printed):
         """Returns the printed title of a score, which names the features where it matters."""
         return title_of(name, self.features)
 
+    def class_name(self, number: int) -> str:
+        """Returns the name of a class, or its number if it has no name."""
+        return name_of(number, self.class_names)
+
     def to_dict(self) -> Config:
-        """Returns the scores and shares, without the images, as JSON takes them."""
+        """Returns the scores, shares and class names, without the images, as JSON takes them."""
         return {
             "features": self.features,
             "seed": self.seed,
             "figures": {name: plain(asdict(figure)) for name, figure in self.figures.items()},
             "sample_shares": plain(self.sample_shares),
             "real_shares": plain(self.real_shares),
+            "class_names": None if self.class_names is None else list(self.class_names),
         }
 
     def _table(self) -> Table:

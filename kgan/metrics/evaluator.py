@@ -20,11 +20,20 @@ from kgan.metrics._sources import (
     as_source,
     check_samples,
     range_problem,
+    with_channel,
 )
 from kgan.metrics.cache import cached_features
 from kgan.metrics.cifar10_classifier import IMAGE_SIZE as CIFAR10_SIZE
 from kgan.metrics.classes import class_shares
-from kgan.metrics.datasets import Data, Drawable, Stacked, all_pictures, as_dataset, available
+from kgan.metrics.datasets import (
+    Data,
+    Drawable,
+    Stacked,
+    all_pictures,
+    as_dataset,
+    available,
+    class_names_of,
+)
 from kgan.metrics.evaluation import Evaluation
 from kgan.metrics.features import Extractor, Features
 from kgan.metrics.figures import MEASURES, Figure, compare, support_figure
@@ -65,7 +74,7 @@ def evaluate(
 
     Args:
         model: Where the samples come from, float images `(n, H, W, C)` in the data set's
-            `value_range` or uint8 images. One of:
+            `value_range` or uint8 images; grey ones may be `(n, H, W)`. One of:
 
             - an object with `generate(n, seed=...)`, such as every kgan model. If it is conditional
               (`num_classes` is not None, or `is_conditional` is true), it gets the classes of the
@@ -214,6 +223,7 @@ class Evaluator:
             neighbours=nearest,
             sample_shares=shares,
             real_shares=self._shares(self.real),
+            class_names=class_names_of(self.dataset),
         )
 
     def sample(self, model: SampleSource) -> tuple[Pictures, Labels | None, Features]:
@@ -351,7 +361,7 @@ def _extractor(features: Any, dataset: Drawable) -> Extractor:
 def _samples(
     source: Source, dataset: Drawable, count: int, labels: Labels | None, seed: int
 ) -> np.ndarray:
-    images = source.samples(count, labels, seed)
+    images = with_channel(source.samples(count, labels, seed), dataset.image_shape)
     check_samples(images, count, dataset.image_shape, dataset.value_range)
     return images
 

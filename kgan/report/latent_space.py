@@ -12,7 +12,7 @@ from kgan._typing import Array, Labels, Pictures
 from kgan.data import ImageDataset
 from kgan.images import to_uint8
 from kgan.training.capabilities import Encodes, Interpolates, Latent, is_conditional
-from kgan.training.labels import as_options, labels_for, labels_of, names_of
+from kgan.training.labels import as_options, labels_for, labels_of, name_of, names_of
 
 _POINTS = 2000
 _GRID = 15
@@ -30,6 +30,7 @@ class LatentSpace:
         explained: Float, the share of the variance of all latents that the two dimensions keep.
         grid: uint8 `(rows, columns, height, width, channels)`, the images that latents on a grid
             decode to, or None if there are more than two dimensions.
+        class_names: Strings, the names of the classes, or None if they have none.
     """
 
     points: Array
@@ -37,6 +38,7 @@ class LatentSpace:
     dimensions: int
     explained: float
     grid: Pictures | None = None
+    class_names: tuple[str, ...] | None = None
 
 
 def latent_space(model: Encodes, dataset: ImageDataset, seed: int = 0) -> LatentSpace:
@@ -62,7 +64,14 @@ def latent_space(model: Encodes, dataset: ImageDataset, seed: int = 0) -> Latent
     options = as_options(labels_of(model, labels))
     latents = np.asarray(model.encode(images, **options), "float32").reshape(len(images), -1)
     points, explained = _projected(latents)
-    return LatentSpace(points, labels, latents.shape[1], explained, _decoded_grid(model, dataset))
+    return LatentSpace(
+        points,
+        labels,
+        latents.shape[1],
+        explained,
+        _decoded_grid(model, dataset),
+        dataset.class_names,
+    )
 
 
 def _projected(latents: Array) -> tuple[Array, float]:
@@ -111,11 +120,12 @@ def interpolation(model: Any, seed: int = 0) -> Pictures | None:
     return to_uint8(model.interpolate(_PATHS, steps=_STEPS, seed=seed))
 
 
-def path_names(model: Any) -> list[str]:
+def path_names(model: Any, class_names: Sequence[str] | None = None) -> list[str]:
     """The names of the rows of `interpolation(model)`: the classes of its paths.
 
     Args:
         model: Any model.
+        class_names: Strings, the names of the model's classes. Defaults to `None`: their numbers.
 
     Returns:
         Strings, one for each path; none if the model is unconditional or has no `interpolate`.
@@ -128,7 +138,7 @@ def path_names(model: Any) -> list[str]:
     ```
     """
     labels = labels_for(model, _PATHS) if isinstance(model, Interpolates) else None
-    return [] if labels is None else names_of(labels)
+    return [] if labels is None else names_of(labels, class_names)
 
 
 SIZE = 420
@@ -168,7 +178,8 @@ def scatter_plot(space: LatentSpace, most_classes: int = 10) -> Sequence[Group]:
     if labels is None or labels.max() >= most_classes:
         return [Group("", 0, _dots(places))]
     return [
-        Group(str(label), int(label), _dots(places[labels == label])) for label in np.unique(labels)
+        Group(name_of(label, space.class_names), label, _dots(places[labels == label]))
+        for label in np.unique(labels).tolist()
     ]
 
 

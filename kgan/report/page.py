@@ -389,7 +389,8 @@ def _class_panels(evaluation: Evaluation) -> list[Panel]:
     if len(shown) < total:
         caption += f" The first {len(shown)} of {total} classes."
     picture = class_grid(evaluation.samples[places], classes[places], shown, gap=1)
-    return [Panel("By class", caption, picture, [str(number) for number in shown])]
+    names = [evaluation.class_name(number) for number in shown]
+    return [Panel("By class", caption, picture, names)]
 
 
 def _shares(evaluation: Evaluation | None) -> list[dict[str, Any]]:
@@ -402,7 +403,7 @@ def _shares(evaluation: Evaluation | None) -> list[dict[str, Any]]:
     longest = max(fake.max(), real.max())
     return [
         {
-            "name": number,
+            "name": evaluation.class_name(number),
             "fake": f"{share:.1%}",
             "real": f"{real_share:.1%}",
             "bar": (round(100 * share / longest, 2), round(100 * real_share / longest, 2)),

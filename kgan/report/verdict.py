@@ -183,12 +183,13 @@ def _of_classes(evaluation: Evaluation) -> Iterator[Finding]:
     few = np.flatnonzero(sure & (ratios >= 0.2) & (ratios < 0.8))
     many = np.flatnonzero(sure & there & (ratios > 1.25))
     if len(missing):
-        yield Finding("bad", f"{_classes(missing)} missing or nearly missing.")
+        yield Finding("bad", f"{_classes(missing, evaluation)} missing or nearly missing.")
     for places, word, worst in ((few, "under-produced", np.min), (many, "over-produced", np.max)):
         if len(places):
             ratio = f"{worst(ratios[places]):.2f} times"
             how = f"{ratio} its" if len(places) == 1 else f"at worst {ratio} their"
-            yield Finding("fair", f"{_classes(places)} {word}: {how} share among real images.")
+            which = _classes(places, evaluation)
+            yield Finding("fair", f"{which} {word}: {how} share among real images.")
     if ((ratios >= 0.8) & (ratios <= 1.25)).all():
         yield Finding(
             "good", f"All {there.sum()} classes occur, about as often as among real images."
@@ -252,8 +253,8 @@ def _against(name: str, figure: Figure) -> str:
     return f"{title} {value}, real images {floor}"
 
 
-def _classes(places: Iterable[int]) -> str:
-    names = [str(place) for place in places]
+def _classes(places: Iterable[int], evaluation: Evaluation) -> str:
+    names = [evaluation.class_name(place) for place in places]
     if len(names) == 1:
         return f"Class {names[0]} is"
     if len(names) > 10:

@@ -1,12 +1,18 @@
-"""A training run in its own directory, which can be stopped and resumed.
+"""Training runs: each in its own directory, which can be stopped and resumed.
 
-model.keras      the model, from which training resumes with the next batch
-samples/         a grid of samples after every epoch, of models that generate
-reconstructions/ a grid of reconstructions after every epoch, of models that encode
-training.gif     the grids of samples as an animation
-history.csv      the logs of every epoch, with the metrics of its samples
-losses.png       the plot of losses
-config.json      the settings of the run, and the versions of its packages
+`kgan train` trains one. The page on the run directory lists its files.
+
+Example: a run in Python, with the callbacks of the command.
+```python
+config = kgan.runs.RunConfig(
+    dataset="digits", recipe="first_gan", epochs=1, steps_per_epoch=2, evaluation_count=100
+)
+config, dataset = kgan.runs.load_data(config)
+run = kgan.runs.Run.begin("runs/mine", config, dataset)
+with kgan.runs.held(run.directory):
+    run.train(verbose=0)
+print(kgan.runs.Run.open("runs/mine").history)
+```
 """
 
 from kgan.data.folder_splits import FOLDER

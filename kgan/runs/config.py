@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -29,7 +30,7 @@ _KEPT = (
 
 @dataclass(frozen=True)
 class RunConfig:
-    """The settings of a run. None leaves a setting to the recipe or to the data.
+    """The settings of a run, as in its `config.json`. None leaves one to the recipe or the data.
 
     Args:
         dataset: A name that `kgan.data.load_dataset` takes. Defaults to MNIST if it is available,
@@ -70,10 +71,13 @@ class RunConfig:
     dtype_policy: str = "float32"
 
     def updated(self, given: Mapping[str, Any]) -> "RunConfig":
-        """This configuration with the `given` values that are not None.
+        """Returns this configuration with the `given` values that are not None.
+
+        Args:
+            given: New values, by the names of settings.
 
         Raises:
-            ValueError: It would no longer be the same run.
+            ValueError: A setting would change that a resumed run keeps, such as the recipe.
         """
         given = {name: value for name, value in given.items() if value is not None}
         for name in _KEPT:
@@ -92,17 +96,28 @@ class RunConfig:
         return self.dataset or "digits"
 
 
-def read_config(path: Path) -> RunConfig:
-    """Reads a configuration.
+def read_config(path: str | os.PathLike[str]) -> RunConfig:
+    """Reads the configuration of a run.
 
     Args:
-        path: A `config.json` that `write_config` wrote.
+        path: The `config.json` of the run.
+
+    Returns:
+        A `RunConfig`.
 
     Raises:
+        FileNotFoundError: There is no such file.
         ValueError: The file is not the configuration of a run.
+
+    Example:
+    ```python
+    config, dataset = kgan.runs.load_data(kgan.runs.RunConfig(dataset="digits"))
+    run = kgan.runs.Run.begin("runs/read", config, dataset)
+    assert kgan.runs.read_config("runs/read/config.json") == config
+    ```
     """
     try:
-        config = RunConfig(**json.loads(path.read_text())["run"])
+        config = RunConfig(**json.loads(Path(path).read_text())["run"])
         _check_types(config)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(

@@ -25,7 +25,7 @@ def is_unzipped_model(path: Path) -> bool:
 
 
 def new_directory(root: str | os.PathLike[str], dataset: str, recipe: str) -> Path:
-    """Makes the first directory below `root` that no run has taken.
+    """Makes a new directory for a run: the first below `root` that no run has taken.
 
     Args:
         root: The directory of all runs.
@@ -33,7 +33,13 @@ def new_directory(root: str | os.PathLike[str], dataset: str, recipe: str) -> Pa
         recipe: String, the name of the recipe.
 
     Returns:
-        `<root>/<dataset>-<recipe>-<number>`.
+        The path `<root>/<dataset>-<recipe>-<number>`.
+
+    Example:
+    ```python
+    directory = kgan.runs.new_directory("runs", "digits", "vae")
+    assert directory.name == "digits-vae-001"
+    ```
     """
     name = re.sub(r"[^\w.-]+", "-", dataset)
     Path(root).mkdir(parents=True, exist_ok=True)
@@ -48,12 +54,28 @@ def new_directory(root: str | os.PathLike[str], dataset: str, recipe: str) -> Pa
 
 
 @contextlib.contextmanager
-def held(directory: Path) -> Iterator[None]:
-    """A context that locks the directory, as `kgan._files.held`: two processes would mix files.
+def held(directory: str | os.PathLike[str]) -> Iterator[None]:
+    """Locks the directory of a run, so that no other process trains in it at the same time.
+
+    There is no lock on Windows and on file systems without locks.
+
+    Args:
+        directory: The directory, which exists.
+
+    Returns:
+        A context manager.
 
     Raises:
         BlockingIOError: Another process has the lock.
+
+    Example:
+    ```python
+    directory = kgan.runs.new_directory("runs", "digits", "dcgan_r1")
+    with kgan.runs.held(directory):
+        print(f"no other process trains in {directory}")
+    ```
     """
+    directory = Path(directory)
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(_held(directory))
@@ -65,12 +87,21 @@ def held(directory: Path) -> Iterator[None]:
         yield
 
 
-def check_is_free(directory: Path) -> None:
+def check_is_free(directory: str | os.PathLike[str]) -> None:
     """Checks that a directory has no run yet.
+
+    Args:
+        directory: The directory, which need not exist.
 
     Raises:
         FileExistsError: It has one, or it is a file.
+
+    Example:
+    ```python
+    kgan.runs.check_is_free("runs/new")
+    ```
     """
+    directory = Path(directory)
     if directory.exists() and not directory.is_dir():
         raise FileExistsError(f"Expected a directory for the run. Received: {directory}, a file.")
     if (directory / MODEL).exists():
@@ -80,12 +111,24 @@ def check_is_free(directory: Path) -> None:
         )
 
 
-def check_has_run(directory: Path) -> None:
+def check_has_run(directory: str | os.PathLike[str]) -> None:
     """Checks that a directory has a run.
+
+    Args:
+        directory: The directory.
 
     Raises:
         FileNotFoundError: Its model or its configuration is missing.
+
+    Example:
+    ```python
+    try:
+        kgan.runs.check_has_run("runs/new")
+    except FileNotFoundError as error:
+        print(error)
+    ```
     """
+    directory = Path(directory)
     for name in (CONFIG, MODEL):
         if not (directory / name).is_file():
             raise FileNotFoundError(

@@ -26,16 +26,27 @@ FEWEST_IMAGES = 32_000
 _RECONSTRUCTED = 32
 
 
-def load_data(config: RunConfig, say: Say) -> tuple[RunConfig, data.ImageDataset]:
-    """Loads the training data, and chooses them if the configuration names none.
+def load_data(config: RunConfig, say: Say = print) -> tuple[RunConfig, data.ImageDataset]:
+    """Loads the training data of a run, and chooses them if the configuration names none.
 
     Args:
         config: The configuration.
-        say: Called with a line of text if MNIST is not available.
+        say: Called with a line of text if MNIST is not available. Defaults to `print`.
 
     Returns:
         The configuration with the name of its data set, the size of its images and the names of its
         classes, and the data set.
+
+    Raises:
+        OSError: The data set is not available.
+        ValueError: The recipe or the data set is unknown, or an option does not fit the data set.
+
+    Example:
+    ```python
+    config = kgan.runs.RunConfig(dataset="digits", recipe="vae", batch_size=8)
+    config, dataset = kgan.runs.load_data(config)
+    assert (dataset.batch_size, dataset.binarize) == (8, "dynamic")  # as the recipe needs them
+    ```
     """
     recipe = recipes.get(config.recipe)
 
@@ -83,7 +94,7 @@ def _resolved(config: RunConfig, dataset: data.ImageDataset) -> RunConfig:
 
 @dataclass(frozen=True)
 class SavedRun:
-    """A model from a file, with what is known about its run.
+    """A saved model, and the files of its run. `Run.open` returns one.
 
     Args:
         path: The file of the model.
@@ -135,7 +146,8 @@ class SavedRun:
 class Run:
     """A run that is ready to train.
 
-    `Run.begin` starts one, `Run.resume` continues one, and `Run.open` loads the model of one.
+    `Run.begin` starts a run, `Run.resume` continues one, and `Run.open` loads the model of one.
+    A run trains with the callbacks of `kgan train`, which write the files of its directory.
 
     Args:
         directory: The directory of its files.
@@ -153,7 +165,7 @@ class Run:
     @classmethod
     def begin(
         cls,
-        directory: Path | None,
+        directory: str | os.PathLike[str] | None,
         config: RunConfig,
         dataset: data.ImageDataset,
         initial: GenerativeModel | None = None,
@@ -162,16 +174,20 @@ class Run:
 
         Args:
             directory: The directory of its files, or None for a new one below `runs/`.
-            config: Its settings.
+            config: Its settings, as `load_data` returns them.
             dataset: The training data.
             initial: The model from whose weights it starts, which `config.initial` names. Defaults
                 to random weights.
+
+        Returns:
+            The `Run`, whose model is saved and not yet trained.
 
         Raises:
             FileExistsError: The directory has a run already.
             ValueError: The recipe cannot be built for such data, or the weights do not fit.
         """
         if directory is not None:
+            directory = Path(directory)
             files.check_is_free(directory)
         recipe = recipes.get(config.recipe)
         model = replace(recipe, dtype_policy=config.dtype_policy).build(
@@ -193,7 +209,9 @@ class Run:
         return run
 
     @classmethod
-    def resume(cls, directory: Path, config: RunConfig, dataset: data.ImageDataset) -> "Run":
+    def resume(
+        cls, directory: str | os.PathLike[str], config: RunConfig, dataset: data.ImageDataset
+    ) -> "Run":
         """Continues the run in a directory.
 
         Args:
@@ -201,10 +219,14 @@ class Run:
             config: Its settings from now on.
             dataset: The training data.
 
+        Returns:
+            The `Run`, with the model as it was saved last.
+
         Raises:
             FileNotFoundError: The directory has no model.
             ValueError: The model is damaged.
         """
+        directory = Path(directory)
         model = cls.open(directory).model
         files.remove_unfinished(directory)
         run = cls(directory, config, dataset, model)
@@ -212,8 +234,8 @@ class Run:
         return run
 
     @staticmethod
-    def open(path: Path, **options: Any) -> SavedRun:
-        """Loads a model, and finds its run.
+    def open(path: str | os.PathLike[str], **options: Any) -> SavedRun:
+        """Loads a model, and finds the files of its run.
 
         Args:
             path: The directory of a run, or the file or unzipped folder of a model.
@@ -226,6 +248,7 @@ class Run:
             FileNotFoundError: There is no such file.
             ValueError: The file is damaged, or no model that kgan saved.
         """
+        path = Path(path)
         if path.is_dir() and not files.is_unzipped_model(path):
             if not (path / files.MODEL).is_file():
                 raise FileNotFoundError(
@@ -375,13 +398,22 @@ def load(path: str | os.PathLike[str], **options: Any) -> GenerativeModel:
             "Expected the path of a run directory or of a file in .keras. "
             f"Received: path={path!r}, a {type(path).__name__}."
         )
-    return Run.open(Path(path), **options).model
+    return Run.open(path, **options).model
 
 
 def dataset_options(config: RunConfig) -> Mapping[str, Any]:
-    """The arguments for `kgan.data.load_dataset` that the recipe of a run states.
+    """Returns the arguments for `kgan.data.load_dataset` that the recipe of a run states.
 
-    They are empty if the recipe is not one of this version of kgan.
+    Args:
+        config: The settings of the run.
+
+    Returns:
+        A mapping, empty if the recipe is not one of this version of kgan.
+
+    Example:
+    ```python
+    assert kgan.runs.dataset_options(kgan.runs.RunConfig(recipe="vae")) == {"binarize": "dynamic"}
+    ```
     """
     recipe = recipes.RECIPES.get(config.recipe)
     return {} if recipe is None else recipe.data

@@ -75,7 +75,9 @@ def fingerprint(network: Network) -> int:
 
 def _copy(network: Network, name: str) -> Network:
     try:
-        copy = keras.models.clone_model(network)
+        # So that weights of the two have different paths, by which TensorBoard names histograms.
+        with keras.name_scope(name):
+            copy = keras.models.clone_model(network)
         copy.set_weights(network.get_weights())
     except (TypeError, ValueError) as error:
         raise ValueError(

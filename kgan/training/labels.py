@@ -101,4 +101,16 @@ def names_of(labels: Labels, class_names: Sequence[str] | None = None) -> list[s
     Returns:
         n strings.
     """
-    return [str(label) if class_names is None else class_names[label] for label in labels.tolist()]
+    return [name_of(label, class_names) for label in labels.tolist()]
+
+
+def name_of(label: int, class_names: Sequence[str] | None = None) -> str:
+    """Returns the name of a class, or its number if it has no name.
+
+    Args:
+        label: Integer, the number of the class.
+        class_names: The names of the first classes or of all, or None.
+    """
+    if class_names is None or label >= len(class_names):
+        return str(label)
+    return class_names[label]

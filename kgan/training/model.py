@@ -14,7 +14,13 @@ from keras import ops
 
 from kgan import _backend, _interrupts
 from kgan._backend import graph
-from kgan._backend.keras_internals import layers_of, own_metrics, sublayers, untrack
+from kgan._backend.keras_internals import (
+    accumulates,
+    layers_of,
+    own_metrics,
+    sublayers,
+    untrack,
+)
 from kgan._files import written_whole
 from kgan._typing import (
     Batch,
@@ -431,6 +437,14 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
                 "of them in one `with strategy.scope():` on TensorFlow, all of them after "
                 "keras.distribution.set_distribution(...) on JAX. "
                 f"Received: {' and '.join(others)}, made elsewhere than the model."
+            )
+        accumulating = [role for role, each in optimizers.items() if accumulates(each)]
+        if accumulating and not _backend.can_accumulate(self):
+            raise ValueError(
+                "Expected optimizers without gradient_accumulation_steps: in Keras, they do not "
+                "work on several devices of TensorFlow. "
+                f"Received: gradient_accumulation_steps for the {' and the '.join(accumulating)}. "
+                "Use a smaller batch and more devices, or train on JAX."
             )
 
     def _check_trains(self) -> None:

@@ -229,6 +229,46 @@ def test_tensorboard(gan_of_two_rates, dataset, tmp_path):
         assert np.prod(kernel.shape) in [counts[:, 2].sum() for counts in histograms]
 
 
+def test_tensorboard_histograms_and_images_of_the_weights(make_gan, dataset, tmp_path):
+    pytest.importorskip("tensorflow")
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from tensorboard.util import tensor_util
+
+    gan = make_gan(ema_decay=0.9)
+    board = keras.callbacks.TensorBoard(tmp_path, histogram_freq=1, write_images=True)
+    gan.fit(dataset, epochs=2, verbose=0, callbacks=[board])
+    (file,) = (tmp_path / "train").iterdir()
+    read = events.EventAccumulator(str(file), size_guidance={"tensors": 0}).Reload()
+    for network in (gan.generator, gan.discriminator, gan.network_in_use("generator")):
+        for variable in network.variables if KERAS >= (3, 14) else ():
+            written = read.Tensors(f"{variable.path}/histogram")
+            assert [event.step for event in written] == [0, 1]
+            last = tensor_util.make_ndarray(written[-1].tensor_proto)
+            weights = keras.ops.convert_to_numpy(variable)
+            assert_equal([last[0, 0], last[-1, 1]], [weights.min(), weights.max()], rtol=1e-6)
+            # Keras draws no kernels of convolutions with several channels.
+            if min(variable.shape) > 1 and len(variable.shape) == 2:
+                assert len(read.Tensors(f"{variable.path}/image")) == 2
+
+
+def test_weights_and_biases_logs_what_the_history_has(gan_of_two_rates, dataset, tmp_path):
+    wandb = pytest.importorskip("wandb", reason="wandb is not a dependency of kgan")
+    integration = pytest.importorskip("wandb.integration.keras")
+    run = wandb.init(mode="offline", dir=tmp_path, settings={"silent": True, "console": "off"})
+    try:
+        logger = integration.WandbMetricsLogger(log_freq="batch")
+        history = gan_of_two_rates.fit(
+            dataset, epochs=2, verbose=0, validation_data=dataset, callbacks=[logger]
+        ).history
+        summary = dict(run.summary)
+    finally:
+        run.finish()
+    for name, values in history.items():
+        assert summary[f"epoch/{name}"] == pytest.approx(values[-1])
+    assert summary["epoch/learning_rate"] == pytest.approx(1e-3)  # the generator's
+    assert summary["batch/generator_loss"] == pytest.approx(history["generator_loss"][-1])
+
+
 @pytest.mark.parametrize(
     "missing", [["tensorboard"], ["tensorflow"], ["tensorboard", "tensorflow"]]
 )

@@ -270,12 +270,61 @@ def test_posterior_collapse_of_a_vae_in_fit():
     networks = kgan.networks.dense_vae((28, 28, 1), latent_dim=2, width=8, blocks=1)
     vae = kgan.VAE(*networks, seed=0)
     vae.compile(keras.optimizers.Adam(1e-2), beta=1000.0)
-    alarm = kgan.callbacks.CollapseAlarm(dataset, count=100, features="pixels")
+    alarm = kgan.callbacks.CollapseAlarm(dataset, count=100, features="pixels", warm_up=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logs = vae.fit(dataset, epochs=6, verbose=0, callbacks=[alarm]).history
     assert logs["kl"][-1] < 0.1 < logs["kl"][0]
     assert "posterior_collapse" in [found.sign for found in alarm.alarms]
+
+
+def epochs_of_spread(gan, dataset, **options):
+    """The epochs, of two with 4 steps each, after which the sign `spread` appears."""
+    alarm = kgan.callbacks.CollapseAlarm(dataset, count=40, features="pixels", **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", kgan.callbacks.CollapseWarning)
+        gan.fit(dataset, epochs=2, steps_per_epoch=4, verbose=0, callbacks=[alarm])
+    return [found.epoch for found in alarm.alarms if found.sign == "spread"]
+
+
+def test_a_model_that_has_only_begun_to_learn_raises_no_alarm(make_gan, dataset):
+    # Its samples are grey, which would be a sign after many steps.
+    assert epochs_of_spread(make_gan(), dataset) == []
+    assert epochs_of_spread(make_gan(), dataset, warm_up=9) == []
+    assert epochs_of_spread(make_gan(), dataset, warm_up=8) == [2]
+    assert epochs_of_spread(make_gan(), dataset, warm_up=0) == [1]
+
+
+def test_the_steps_of_an_earlier_training_are_of_the_warm_up(make_gan, dataset):
+    gan = make_gan()
+    gan.fit(dataset, epochs=1, steps_per_epoch=4, verbose=0)
+    assert epochs_of_spread(gan, dataset, warm_up=8) == [1]
+
+
+def test_an_epoch_that_is_interrupted_raises_no_alarm(make_gan, dataset):
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = True
+
+    gan = make_gan()
+    alarm = kgan.callbacks.CollapseAlarm(dataset, count=40, features="pixels")
+    gan.fit(dataset, epochs=1, verbose=0, callbacks=[Stop(), alarm])
+    assert (gan.batches_trained, alarm.alarms) == (1, [])
+
+
+def test_limits_of_logs_have_the_warm_up_and_repeats_have_none(make_gan, dataset):
+    gan = make_gan()
+    last = gan.generator.trainable_variables[-1]
+    kernel = gan.generator.trainable_variables[-2]
+    kernel.assign(np.zeros(kernel.shape))  # all samples are the bias
+    last.assign(np.zeros(last.shape))
+    logs = {"discriminator_accuracy": 1.0, "discriminator_gradient_norm": 1e9}
+    options = {"count": 40, "features": "pixels"}
+    always = ["repeats", "exploded_gradient of the discriminator"]
+    signs = [sign for _, sign in alarmed(dataset, gan, logs, **options)]
+    assert signs == always
+    signs = {sign for _, sign in alarmed(dataset, gan, logs, warm_up=0, **options)}
+    assert signs == {*always, "spread", "discriminator_certain"}
 
 
 def test_a_model_that_makes_no_samples_is_watched_by_its_logs(digits):
@@ -353,6 +402,8 @@ def test_signs_name_the_classes_that_are_missing():
     ((sign, message),) = signs_in_features(real, fake, 5)
     assert sign == "missing_classes"
     assert "samples of class 1 are nearly absent" in message
+    ((_, named),) = signs_in_features(real, fake, 5, ("cat", "dog", "fox", "hen", "owl"))
+    assert "samples of class dog are nearly absent" in named
 
 
 def test_images_without_features_of_their_own_are_seen_as_pixels():

@@ -87,6 +87,7 @@ def test_images_and_labels_are_equal(directory, name):
     assert dataset.images.dtype == np.uint8
     assert dataset.image_shape == (6, 5, 3)
     assert dataset.num_classes == NUM_CLASSES
+    assert dataset.class_names is None  # tensorflow-datasets has only numbers for them
 
 
 @pytest.mark.parametrize(
@@ -189,6 +190,12 @@ def test_preparing_happens_only_when_allowed(tmp_path):
     assert sorted(values) == [0, 1, 2, 3]
     np.testing.assert_array_equal(dataset.labels, values % 2)
     assert dataset.num_classes == 2
+    assert dataset.class_names == ("dot", "line")
+    options = {"data_dir": tmp_path, "batch_size": 1}
+    renamed = kgan.data.from_tfds("little_shapes", class_names=["a", "b"], **options)
+    assert renamed.class_names == ("a", "b")
+    more = kgan.data.from_tfds("little_shapes", num_classes=3, **options)
+    assert (more.num_classes, more.class_names) == (3, None)
     again = kgan.data.from_tfds("little_shapes", data_dir=tmp_path, download=False, batch_size=1)
     np.testing.assert_array_equal(again.images, dataset.images)
 

@@ -1,6 +1,7 @@
 """An evaluation: what is compared with what, and what is said of it."""
 
 import json
+import types
 
 import keras
 import numpy as np
@@ -205,6 +206,22 @@ def test_digits_by_other_numbers_than_ten_are_still_digits(digits):
     found = metrics.evaluate(generator, some, count=100)
     assert found["label_accuracy"] > 0.5
     assert found.real_shares.shape == (10,)
+    assert found.class_names is None
+
+
+def test_the_names_of_classes_come_from_the_data_set(digits):
+    names = ("zero", "one", "two", "three", "four")
+    few = digits.labels < 5
+    some = kgan.data.ImageDataset(
+        digits.images[few], digits.labels[few], batch_size=8, class_names=names
+    )
+    found = metrics.evaluate(Generator(some.images), some, count=100)
+    assert found.class_names == names
+    assert [found.class_name(number) for number in (0, 4, 5)] == ["zero", "four", "5"]
+    assert found.to_dict()["class_names"] == list(names)
+    needed = ("images", "image_shape", "value_range", "num_classes", "draw")
+    of_others = types.SimpleNamespace(**{name: getattr(some, name) for name in needed})
+    assert metrics.evaluate(Generator(some.images), of_others, count=100).class_names is None
 
 
 def test_kept_samples_do_not_hold_on_to_the_others(digits):

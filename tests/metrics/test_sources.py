@@ -64,6 +64,23 @@ def test_an_array_a_function_and_a_model_of_the_same_images_score_alike(dataset,
         assert evaluate(samples, dataset).to_dict() == expected
 
 
+def test_grey_images_need_no_axis_for_the_channel(dataset, pictures, floats):
+    class Model:
+        def generate(self, n, seed=None):
+            return floats[:n, ..., 0]
+
+    expected = evaluate(floats, dataset).to_dict()
+    flat, grey = floats[..., 0], pictures[..., 0]
+    for samples in (Model(), flat, grey, lambda n: flat[:n], lambda n: grey[:n]):
+        assert evaluate(samples, dataset).to_dict() == expected
+
+
+def test_colour_images_need_an_axis_for_the_channels(floats):
+    colour = kgan.data.ImageDataset(np.repeat(_bars(200), 3, axis=-1), batch_size=16)
+    with pytest.raises(ValueError, match=r"\(2, 8, 8\)\. The real images have 3 channels"):
+        evaluate(lambda n: floats[:n, ..., 0], Idle(colour))
+
+
 def test_tensors_of_the_backend_are_arrays_too(dataset, floats):
     expected = evaluate(floats, dataset).to_dict()
     assert evaluate(keras.ops.convert_to_tensor(floats), dataset).to_dict() == expected
@@ -121,7 +138,7 @@ def test_samples_of_another_shape_are_refused_before_any_work(dataset, floats):
     idle = Idle(dataset)
     for wrong, advice in (
         (floats[:, :7], "the shape of the real images"),
-        (floats[..., 0], r"images\[\.\.\., np\.newaxis\]"),
+        (floats[..., 0, 0], "the shape of the real images"),
         (floats.astype("int32"), r"astype\('uint8'\)"),
         (lambda n: floats[: n + 1], "as many images as you are asked for: here n = 2"),
     ):

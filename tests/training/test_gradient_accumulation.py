@@ -82,6 +82,31 @@ def test_an_update_is_that_by_the_mean_gradient(make_gan, dataset, role, kind):
     assert int(gan.optimizer[role].iterations) == 1
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_a_loss_scale_drops_no_update(make_gan, dataset, role):
+    def trained(policy):
+        keras.config.set_dtype_policy(policy)
+        try:
+            optimizer = keras.optimizers.SGD(0.5, gradient_accumulation_steps=STEPS)
+            gan = make_gan(**optimizers(role, optimizer))
+        finally:
+            keras.config.set_dtype_policy("float32")
+        before = arrays(getattr(gan, role).trainable_variables)
+        for step in range(2 * STEPS):
+            gan.train_on_batch(dataset.batch(0, step)[0])
+        after = arrays(getattr(gan, role).trainable_variables)
+        return gan.optimizer[role], [b - a for a, b in zip(before, after, strict=True)]
+
+    _, expected = trained("float32")
+    scaled, found = trained("mixed_float16")
+    assert isinstance(scaled, keras.optimizers.LossScaleOptimizer)
+    assert float(keras.ops.convert_to_numpy(scaled.dynamic_scale)) == scaled.initial_scale
+    assert int(scaled.inner_optimizer.iterations) == 2
+    for a, b in zip(found, expected, strict=True):  # float16 has three digits
+        np.testing.assert_allclose(a, b, rtol=0.02, atol=0.01 * np.abs(b).max() + 1e-5)
+    assert max(np.abs(each).max() for each in expected) > 1e-3
+
+
 def accumulating(make_gan, **options):
     return make_gan(
         generator_optimizer=keras.optimizers.Adam(1e-2, gradient_accumulation_steps=STEPS),

@@ -82,3 +82,4 @@ def test_names_of_classes():
     labels = np.array([2, 0], "int32")
     assert names_of(labels) == ["2", "0"]
     assert names_of(labels, ["cat", "dog", "fox"]) == ["fox", "cat"]
+    assert names_of(labels, ["cat", "dog"]) == ["2", "cat"]  # a class without a name
