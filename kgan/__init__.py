@@ -44,13 +44,14 @@ if TYPE_CHECKING:
     )
     from kgan._core import __version__
     from kgan.metrics import evaluate
-    from kgan.models import GAN, VAE, InfoGAN
+    from kgan.models import GAN, VAE, InfoGAN, ProgressiveGAN
     from kgan.runs import load
 
 __all__ = [
     "GAN",
     "VAE",
     "InfoGAN",
+    "ProgressiveGAN",
     "__version__",
     "augmentations",
     "callbacks",
@@ -79,6 +80,7 @@ __all__ = [
 _ORIGINS = {
     "GAN": "kgan.models",
     "InfoGAN": "kgan.models",
+    "ProgressiveGAN": "kgan.models",
     "VAE": "kgan.models",
     "evaluate": "kgan.metrics",
     "load": "kgan.runs",

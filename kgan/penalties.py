@@ -16,7 +16,18 @@ from kgan._noise import for_batch
 from kgan._registry import find
 from kgan._typing import Config, Noise, Tensor
 
-__all__ = ["DRAGAN", "R1", "R2", "GradientPenalty", "Judged", "LeCam", "Penalty", "get", "names"]
+__all__ = [
+    "DRAGAN",
+    "R1",
+    "R2",
+    "Drift",
+    "GradientPenalty",
+    "Judged",
+    "LeCam",
+    "Penalty",
+    "get",
+    "names",
+]
 
 
 class Judged(NamedTuple):
@@ -67,12 +78,13 @@ class Penalty(keras.layers.Layer):
     Example:
     ```python
     @keras.saving.register_keras_serializable(package="mine")
-    class Drift(kgan.penalties.Penalty):
+    class SmallScores(kgan.penalties.Penalty):
         def value(self, judged):
-            return keras.ops.mean(keras.ops.square(judged.real_logits))
+            logits = keras.ops.concatenate([judged.real_logits, judged.fake_logits])
+            return keras.ops.mean(keras.ops.square(logits))
 
 
-    gan.compile(penalties=Drift(weight=0.001))
+    gan.compile(penalties=SmallScores(weight=0.001))
     ```
     """
 
@@ -305,12 +317,42 @@ class LeCam(Penalty):
         return {"weight": self.weight, "decay": self.decay, "name": self.name}
 
 
+@keras.saving.register_keras_serializable(package="kgan")
+class Drift(Penalty):
+    """Keeps the scores of real images near 0: `mean(real^2)`.
+
+    The Wasserstein loss does not change if a number is added to all scores. Without this penalty
+    they can drift away from 0.
+
+    Args:
+        weight: Float.
+        interval: Integer, see `Penalty`.
+        name: String, see `Penalty`.
+
+    Example:
+    ```python
+    gan.compile(loss="wasserstein", penalties=["gradient_penalty", kgan.penalties.Drift(0.001)])
+    ```
+
+    Reference:
+        [Karras et al., 2018](https://arxiv.org/abs/1710.10196), appendix A.1.
+    """
+
+    def __init__(self, weight: float = 0.001, interval: int = 1, name: str | None = None) -> None:
+        super().__init__(weight, interval, name)
+
+    def value(self, judged: Judged) -> Tensor:
+        """Computes the penalty without its weight."""
+        return ops.mean(ops.square(judged.real_logits))
+
+
 _PENALTIES: dict[str, type[Penalty]] = {
     "gradient_penalty": GradientPenalty,
     "r1": R1,
     "r2": R2,
     "dragan": DRAGAN,
     "lecam": LeCam,
+    "drift": Drift,
 }
 
 

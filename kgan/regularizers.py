@@ -41,8 +41,8 @@ class OffDiagonalOrthogonal(keras.regularizers.Regularizer):
         """The loss of a kernel, a scalar."""
         matrix = ops.reshape(x, (-1, x.shape[-1]))
         products = ops.matmul(ops.transpose(matrix), matrix)
-        others = products * (1.0 - ops.eye(x.shape[-1], dtype=products.dtype))
-        return self.weight * ops.sum(ops.square(others))
+        # The products are symmetric.
+        return 2.0 * self.weight * ops.sum(ops.square(ops.tril(products, -1)))
 
     def get_config(self) -> Config:
         """The constructor's arguments, for saving."""

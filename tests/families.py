@@ -80,6 +80,12 @@ def info_gan():
     return kgan.InfoGAN(*networks, categorical=(3,), continuous=1, seed=3)
 
 
+def progressive_gan():
+    """Without batch statistics; it grows and fades within the epochs of these tests."""
+    networks = kgan.networks.progressive(SHAPE, LATENT, width=4, group_size=None)
+    return kgan.ProgressiveGAN(*networks, seed=3)
+
+
 def vae(num_classes=None, likelihood="bernoulli"):
     networks = kgan.networks.dense_vae(
         SHAPE, LATENT, num_classes=num_classes, width=8, blocks=1, likelihood=likelihood
@@ -93,6 +99,7 @@ FAMILIES = {
         gan, {"discriminator_steps": 2, "loss": "relativistic"}, conditional=True
     ),
     "info_gan": Family(info_gan, by_batch=True),
+    "progressive_gan": Family(progressive_gan, {"stable_images": 40, "fade_images": 200}),
     "vae": Family(vae, {"warm_up": 4, "free_bits": 0.1}, {"binarize": "dynamic"}),
     "iwae": Family(vae, {"importance_samples": 3}, {"binarize": "static"}, conditional=True),
     "vae_of_levels": Family(lambda: vae(likelihood="discretized_logistic"), {"beta": 2.0}),

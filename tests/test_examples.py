@@ -24,7 +24,16 @@ def data_dir(tmp_path, write_mnist_files):
 
 
 # What these add to the others is not a backend's business.
-ONCE = {"conditional_gan", "custom_loop", "dcgan", "first_gan", "idx_file", "info_gan", "vae"}
+ONCE = {
+    "conditional_gan",
+    "custom_loop",
+    "dcgan",
+    "first_gan",
+    "idx_file",
+    "info_gan",
+    "progressive_growing",
+    "vae",
+}
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ LINEAR_FORMS = {
 
 
 def test_every_penalty_on_the_gradient_has_a_closed_form_here():
-    assert set(LINEAR_FORMS) | {"lecam"} == set(penalties.names())
+    assert set(LINEAR_FORMS) | {"lecam", "drift"} == set(penalties.names())
 
 
 @pytest.mark.parametrize("name", LINEAR_FORMS)
@@ -144,6 +144,14 @@ def test_lecam_holds_scores_to_the_running_means_of_the_others():
         under = max(real_mean / filled - fake, 0)
         expected = np.mean(over**2) + under**2
         np.testing.assert_allclose(ops.convert_to_numpy(penalty.value(judged)), expected, rtol=1e-5)
+
+
+def test_drift_is_the_mean_square_of_the_scores_of_real_images():
+    real, fake = ops.array([[1.0], [-2.0], [4.0]]), ops.array([[100.0]])
+    judged = penalties.Judged(None, None, real, fake, None, None, None, None)
+    penalty = penalties.get("drift")[0]
+    np.testing.assert_allclose(ops.convert_to_numpy(penalty.value(judged)), 7.0, rtol=1e-6)
+    assert penalty.weight == 0.001
 
 
 # ---- in training ---------------------------------------------------------------------------------

@@ -251,6 +251,14 @@ IMAGE_LAYERS = {
     "Reshape": lambda: layers.Reshape((-1, 2)),
     "RepeatVector": lambda: layers.Reshape((64,)),
     "SpectralNormalization": lambda: kgan.layers.SpectralNormalization(layers.Conv2D(3, 3)),
+    "AveragePooling2D-same": lambda: layers.AveragePooling2D(2, padding="same"),
+    "AveragePooling2D-odd": lambda: layers.AveragePooling2D(3, padding="same"),
+    "AveragePooling2D-overlapping": lambda: layers.AveragePooling2D(3, strides=2, padding="same"),
+    "UpSampling2D-uneven": lambda: layers.UpSampling2D((2, 3)),
+    "UpSampling2D-bilinear": lambda: layers.UpSampling2D(2, interpolation="bilinear"),
+    "EqualizedConv2D": lambda: kgan.layers.EqualizedConv2D(3, 3, padding="same"),
+    "EqualizedConv2D-valid": lambda: kgan.layers.EqualizedConv2D(3, 2, gain=0.5),
+    "PixelNormalization": kgan.layers.PixelNormalization,
     "SelfAttention": kgan.layers.SelfAttention,
     "PixelShuffle": kgan.layers.PixelShuffle,
     "MinibatchStandardDeviation": kgan.layers.MinibatchStandardDeviation,
@@ -291,6 +299,82 @@ def test_sums(shapes):
     ]
     found, expected = (array_of(run(network, tensors, False)) for run in (_backend.run, graph.call))
     assert np.array_equal(found, expected)
+
+
+@torch_only
+@pytest.mark.parametrize(
+    "merge",
+    [
+        layers.Multiply(),
+        layers.Concatenate(),
+        layers.Concatenate(axis=1),
+        layers.Dot(axes=-1),
+        layers.Dot(axes=1, normalize=True),
+    ],
+)
+def test_merges(merge):
+    inputs = [keras.Input((4,)), keras.Input((4,))]
+    network = keras.Model(inputs, merge([layers.LeakyReLU()(each) for each in inputs]))
+    tensors = [ops.convert_to_tensor(numbers((2, 4), seed=seed)) for seed in (1, 2)]
+    found, expected = (array_of(run(network, tensors, False)) for run in (_backend.run, graph.call))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@torch_only
+def test_a_sum_changes_none_of_its_terms():
+    """The sum of more than two is computed in place."""
+    image = keras.Input((4,))
+    terms = [layers.Dense(4)(image) for _ in range(3)]
+    network = keras.Model(image, layers.Concatenate()([layers.Add()(terms), *terms]))
+    assert_alike(network, numbers((2, 4)), training=True)
+
+
+@torch_only
+@pytest.mark.parametrize("frozen", [False, True])
+def test_spectral_normalisation_of_an_embedding(frozen):
+    token = keras.Input((), dtype="int32")
+    layer = kgan.layers.SpectralNormalization(layers.Embedding(3, 4))
+    network = keras.Model(token, layers.LeakyReLU()(layer(token)))
+    layer.trainable = not frozen
+    assert_alike(network, np.int32([2, 0, -1]), training=True)
+    assert_alike(network, np.int32([1]), training=False)
+
+
+@torch_only
+@pytest.mark.parametrize("name", ["biggan", "sngan"])
+def test_networks_with_two_inputs(name):
+    generator, discriminator = getattr(kgan.networks, name)(
+        (8, 8, 3), latent_dim=6, num_classes=3, width=4
+    )
+    labels = ops.convert_to_tensor(np.int32([0, 2, 1]))
+    for network, shape in ((generator, (3, 6)), (discriminator, (3, 8, 8, 3))):
+        before = network.get_weights()
+        results = []
+        for run in (_backend.run, graph.call):
+            network.set_weights(before)
+            tensors = [ops.convert_to_tensor(numbers(shape)), labels]
+            output = array_of(run(network, tensors, True))
+            results.append([output, *network.get_weights()])
+        for found, expected in zip(*results, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 4)])
+def test_dense_layers_with_an_equalised_learning_rate(shape):
+    network = network_of(kgan.layers.EqualizedDense(3, activation="tanh"), shape)
+    assert_alike(network, numbers((2, *shape)), training=True)
+
+
+@torch_only
+@pytest.mark.parametrize("part", ["generator", "discriminator"])
+def test_growing_networks(part):
+    """Sizes of 7 and 4, whose halves are rounded up, within a fade."""
+    pair = kgan.networks.progressive((13, 7, 2), latent_dim=4, width=3)
+    network = getattr(pair, part)
+    network = keras.Model(network.inputs[0], network.outputs[0])
+    for variable in network.non_trainable_variables:
+        variable.assign(0.3)
+    assert_alike(network, numbers((4, *network.inputs[0].shape[1:])), training=True)
 
 
 @torch_only
@@ -422,6 +506,9 @@ def test_the_layers_of_kgans_networks_have_shortcuts():
         names = [step.function.__qualname__ for step in _backend.run._plan(network).steps]
         for kind in ("Conv2D", "Conv2DTranspose", "Dense", "BatchNormalization", "Reshape"):
             assert f"{kind}.call" not in names
+    networks = kgan.networks.biggan((8, 8, 1), latent_dim=4, num_classes=2, width=4)
+    functions = [step.function for each in networks for step in _backend.run._plan(each).steps]
+    assert not any(isinstance(each, kgan.layers.SpectralNormalization) for each in functions)
     names = [
         step.function.__qualname__
         for network in kgan.networks.dense_vae((8, 8, 1), latent_dim=4, width=4)

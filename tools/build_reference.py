@@ -109,6 +109,18 @@ LOGS = {
             "rises",
         ),
     ),
+    "ProgressiveGAN, in addition": (
+        Log(
+            "resolution",
+            "the larger side of the training images in pixels",
+            "grows in stages to the full size",
+        ),
+        Log(
+            "fade",
+            "the share of the new blocks in the images of a stage",
+            "rises from 0 to 1 in each stage",
+        ),
+    ),
     "Every family with one optimizer": (
         Log(
             "loss",
@@ -178,7 +190,8 @@ def api_index() -> str:
         "compiled models for them; `model` is either.\n\n"
         "`import kgan` gives these names too:\n\n"
         "| name | is |\n|---|---|\n"
-        "| `kgan.GAN`, `kgan.InfoGAN`, `kgan.VAE` | [kgan.models](models.md) |\n"
+        "| `kgan.GAN`, `kgan.InfoGAN`, `kgan.ProgressiveGAN`, `kgan.VAE` "
+        "| [kgan.models](models.md) |\n"
         "| `kgan.evaluate` | [kgan.metrics](metrics.md) |\n"
         "| `kgan.load` | loads a model from a run directory or a file: "
         "[Load a run in Python](../run_directory.md#load-a-run-in-python) |\n"

@@ -25,8 +25,9 @@ The module of a backend has:
       steps are done. The loop of the VAE binarises the bytes at random;
     - `place(images)`: puts float images, NHWC, in [-1, 1], where the steps run, in their layout;
     - `weights() -> list`: in the order and layout in which they were given;
-- `compiled_step(model, images)`: a function of a count. It runs that many of kgan's compiled steps,
-  without `fit`, on one batch that is already on the device, and waits for them;
+- `compiled_step(model, batch)`: a function of a count. It runs that many of kgan's compiled steps,
+  without `fit`, on one batch that is already on the device, and waits for them. The batch is
+  images, or `(images, labels)`;
 - `wait(losses)`: waits until the step that returned these losses is done;
 - `device() -> (name, is_gpu)`: the device of the steps;
 - `peak_memory()`: the peak memory of the device so far, in bytes, or None where the backend does

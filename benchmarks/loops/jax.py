@@ -342,9 +342,9 @@ def _zero_moments(weights: Any) -> tuple[Any, Any]:
     return jax.tree.map(jnp.zeros_like, weights), jax.tree.map(jnp.zeros_like, weights)
 
 
-def compiled_step(model: Any, images: np.ndarray) -> Callable[[int], None]:
+def compiled_step(model: Any, batch: Any) -> Callable[[int], None]:
     step = jax.jit(model.train_step, donate_argnums=0) if model.jit_compile else model.train_step
-    placed = jax.device_put(images)
+    placed = jax.device_put(batch)
     # Copies: a step reuses the memory of the state that it gets.
     state = tuple(
         [jnp.copy(variable.value) for variable in variables]

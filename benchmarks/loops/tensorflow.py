@@ -151,9 +151,9 @@ def _values(network: Any) -> list[Any]:
     return [variable.value for variable in network.trainable_variables]
 
 
-def compiled_step(model: Any, images: np.ndarray) -> Callable[[int], None]:
+def compiled_step(model: Any, batch: Any) -> Callable[[int], None]:
     step = tf.function(model.train_step, jit_compile=model.jit_compile)
-    placed = tf.constant(images)
+    placed = tf.nest.map_structure(tf.constant, batch)
 
     def run(count: int) -> None:
         for _ in range(count):

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils._pytree import tree_map
 
 from loops import ADAM_OF_GAN, ADAM_OF_VAE, SLOPE
 
@@ -157,7 +158,8 @@ class PlainLoop:
     """The part that the loops of all families share.
 
     Args:
-        network: As `loops` says, as are `weights`, `latent_dim`, `width` and `dropout`.
+        networks: PyTorch modules, in the order of the model's constructor.
+        weights: As `loops` says, as is `latent_dim`.
         epsilon: Adam's, which PyTorch adds to the root of the corrected second moment.
         bfloat16: Whether the networks run under autocast.
     """
@@ -167,11 +169,9 @@ class PlainLoop:
 
     def __init__(
         self,
-        network: str,
+        networks: Sequence[Any],
         weights: Sequence[np.ndarray],
         latent_dim: int,
-        width: int,
-        dropout: float = 0.3,
         epsilon: float | None = None,
         bfloat16: bool = False,
     ) -> None:
@@ -180,17 +180,18 @@ class PlainLoop:
         self.autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16)
         self.epsilon = self.adam.epsilon if epsilon is None else epsilon
         self.networks = tuple(
-            each.to(self.device, memory_format=torch.channels_last)
-            for each in NETWORKS[network](latent_dim, width, dropout)
+            each.to(self.device, memory_format=torch.channels_last) for each in networks
         )
         with torch.no_grad():
-            for tensor, value in zip(self._tensors(), weights, strict=True):
-                tensor.copy_(_from_keras(torch.from_numpy(value)))
+            tensors = self._tensors(*self.networks)
+            for (tensor, axes), value in zip(tensors, weights, strict=True):
+                tensor.copy_(torch.from_numpy(np.atleast_1d(value)).permute(axes))
 
-    def _tensors(self) -> list[Any]:
+    def _tensors(self, *networks: Any) -> list[tuple[Any, tuple[int, ...]]]:
+        """The weights of networks, each with the axes of Keras's weight in PyTorch's order."""
         return [
-            tensor
-            for network in self.networks
+            (tensor, _axes_from_keras(part, tensor))
+            for network in networks
             for part in network.modules()
             for tensor in (*part.parameters(recurse=False), *part.buffers(recurse=False))
             if tensor.ndim  # the others count the batches of a normalisation
@@ -203,7 +204,10 @@ class PlainLoop:
 
     def weights(self) -> list[np.ndarray]:
         """Returns all weights, in the order and layout in which they were given."""
-        return [np.array(_to_keras(tensor.detach()).cpu()) for tensor in self._tensors()]
+        return [
+            np.array(tensor.detach().permute(np.argsort(axes).tolist()).cpu())
+            for tensor, axes in self._tensors(*self.networks)
+        ]
 
     def place(self, images: np.ndarray) -> Any:
         """Puts float images, NHWC, where the steps run."""
@@ -232,7 +236,23 @@ class PlainLoop:
         raise NotImplementedError
 
 
-class PlainGAN(PlainLoop):
+class NamedLoop(PlainLoop):
+    """A loop of networks by name; its arguments are those that `loops` says."""
+
+    def __init__(
+        self,
+        network: str,
+        weights: Sequence[np.ndarray],
+        latent_dim: int,
+        width: int,
+        dropout: float = 0.3,
+        **options: Any,
+    ) -> None:
+        networks = NETWORKS[network](latent_dim, width, dropout)
+        super().__init__(networks, weights, latent_dim, **options)
+
+
+class PlainGAN(NamedLoop):
     """The loop of a GAN."""
 
     losses = 2
@@ -265,7 +285,7 @@ class PlainGAN(PlainLoop):
         return loss.detach(), generator_loss.detach()
 
 
-class PlainVAE(PlainLoop):
+class PlainVAE(NamedLoop):
     """The loop of a VAE."""
 
     adam = ADAM_OF_VAE
@@ -298,23 +318,18 @@ class PlainVAE(PlainLoop):
 LOOPS = {"dcgan": PlainGAN, "mlp": PlainGAN, "dense_vae": PlainVAE}
 
 
-def _from_keras(weight: Any) -> Any:
-    """Reorders axes: Keras has inputs before outputs, both after a kernel's height and width."""
-    return (
-        weight.permute(3, 2, 0, 1) if weight.ndim == 4 else weight.T if weight.ndim == 2 else weight
-    )
+def _axes_from_keras(module: Any, weight: Any) -> tuple[int, ...]:
+    """Keras has inputs before outputs, both after a kernel's height and width."""
+    if weight.ndim == 4:
+        return 3, 2, 0, 1
+    is_dense = isinstance(module, nn.Linear) and weight.ndim == 2
+    return (1, 0) if is_dense else tuple(range(weight.ndim))
 
 
-def _to_keras(weight: Any) -> Any:
-    return (
-        weight.permute(2, 3, 1, 0) if weight.ndim == 4 else weight.T if weight.ndim == 2 else weight
-    )
-
-
-def compiled_step(model: Any, images: np.ndarray) -> Callable[[int], None]:
+def compiled_step(model: Any, batch: Any) -> Callable[[int], None]:
     step = torch.compile(model.train_step) if model.jit_compile else model.train_step
     on_gpu = torch.cuda.is_available()
-    placed = torch.from_numpy(images).to("cuda" if on_gpu else "cpu")
+    placed = tree_map(lambda x: torch.from_numpy(x).to("cuda" if on_gpu else "cpu"), batch)
 
     def run(count: int) -> None:
         for _ in range(count):

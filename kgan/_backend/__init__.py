@@ -23,14 +23,22 @@ Everything else in kgan uses `keras.ops`. The module of each backend defines:
   the element of a float32 variable `(len(values),)` in its place.
 - `losses(networks) -> losses`: in a step, the regularisation losses of networks.
 - `may_have_metrics(layer) -> bool`: whether a layer, or one inside it, may have metrics.
+- `normalised(kernel, u, iterations, update) -> tensor`: in a step, a kernel divided by its largest
+  singular value as a matrix `(other axes, last axis)`, and a kernel of zeros unchanged. The vector
+  `(1, last axis)` in the variable `u` starts the power iteration, and gets its result if `update`
+  is true. The gradient takes the singular vectors as constants.
 - `run(network, tensors, training) -> tensor`: the output of a network, or the list of its outputs
   if it has several, for one tensor per input. It gives what Keras's own call gives, up to
   rounding, but faster where a backend allows that.
-- `apply(optimizer, gradients, variables)`: updates variables with a built optimizer.
+- `run_layer(layer, x, training) -> tensor`: the output of a layer inside another one for a tensor.
+  It gives what Keras's own call gives, up to rounding, but faster where a backend allows that.
+- `apply(optimizer, gradients, variables)`: updates variables with a built optimizer: all that it
+  was built for, or some of them.
 - `predict(model, method, *tensors, **options)`: the result of a method of the model, or of one of
   its layers, as a structure of NumPy arrays. `method` is a bound method, or a function without a
   closure, which is called as `method(model, *tensors, **options)`. It is compiled once, and again
-  after a network, layer or variable of the model is replaced, or the model is compiled. Tensors are
+  after a network, layer or variable of the model is replaced, its `python_state()` changes, or the
+  model is compiled. Tensors are
   arrays, None, or structures of these. Options are hashable constants; each combination is compiled
   separately. The method may read only variables of the model, and its assignments to variables may
   be lost. It runs on one device without the other processes. Several threads may call it at once,
@@ -88,7 +96,9 @@ average_into = _module.average_into
 accumulate = _module.accumulate
 losses = _module.losses
 may_have_metrics = _module.may_have_metrics
+normalised = _module.normalised
 run = _module.run
+run_layer = _module.run_layer
 global_norm = _module.global_norm
 apply = _module.apply
 readable = _module.readable
@@ -140,11 +150,13 @@ __all__ = [
     "losses",
     "may_have_metrics",
     "multiple_steps",
+    "normalised",
     "now_and_then",
     "predict",
     "predict_on_batch",
     "readable",
     "replicas",
     "run",
+    "run_layer",
     "scope",
 ]

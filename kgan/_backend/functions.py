@@ -24,9 +24,10 @@ Compile: TypeAlias = Callable[..., Callable[..., Any]]
 
 
 class _Parts:
-    """The layers and variables that a model had. They stay free to be deleted."""
+    """The layers and variables that a model had, and its state in Python. They can be deleted."""
 
     def __init__(self, model: Layer) -> None:
+        self._state = _python_state(model)
         layers = layers_of(model)
         # Quantising a layer gives it a new policy.
         self._policies = [layer.dtype_policy for layer in layers]
@@ -34,6 +35,8 @@ class _Parts:
 
     def are_those_of(self, model: Layer) -> bool:
         """Whether the model still has the same layers, with the same policies and variables."""
+        if _python_state(model) != self._state:
+            return False
         layers = layers_of(model)
         parts = [*layers, *model.variables]
         return (
@@ -52,6 +55,14 @@ class FreshFunctions:
     By itself Keras continues with the network that the model had when the step was compiled.
     """
 
+    def python_state(self) -> Hashable:
+        """The values in Python that compiled functions of the model depend on.
+
+        It is called before a function is compiled or taken from the cache, never within one. After
+        it has changed, all functions of the model are compiled again.
+        """
+        return None
+
     def make_train_function(self, force: bool = False) -> Any:
         """Compiles the training step if that was not done for these layers and variables."""
         return super().make_train_function(force or _has_changed(self, "train"))  # type: ignore[misc]
@@ -63,6 +74,10 @@ class FreshFunctions:
     def make_predict_function(self, force: bool = False) -> Any:
         """Compiles the prediction if that was not done for these layers and variables."""
         return super().make_predict_function(force or _has_changed(self, "predict"))  # type: ignore[misc]
+
+
+def _python_state(model: Layer) -> Hashable:
+    return model.python_state() if isinstance(model, FreshFunctions) else None
 
 
 # Not attributes of the models: TensorFlow would take them for a part of what is exported.
@@ -156,6 +171,30 @@ def may_have_metrics(layer: Layer) -> bool:
     """Whether a layer, or one inside it, may have metrics: compiled steps do not search twice."""
     del layer
     return True
+
+
+def normalised(kernel: Variable, u: Variable, iterations: int, update: bool) -> Tensor:
+    """A kernel divided by its largest singular value. See `kgan._backend`."""
+    ops = keras.ops
+    value = ops.cast(kernel.value, u.dtype)
+    matrix = ops.reshape(value, (-1, value.shape[-1]))
+    # The paper treats both vectors as constants: s(W) = v W u has the gradient v u.
+    constant = ops.stop_gradient(matrix)
+    new = u.value
+    for _ in range(iterations):
+        v = _unit(ops.matmul(new, ops.transpose(constant)))
+        new = _unit(ops.matmul(v, constant))
+    sigma = ops.sum(ops.matmul(v, matrix) * new)
+    has_direction = sigma > 0  # not of a kernel of zeros
+    if update:
+        u.assign(ops.where(has_direction, new, u.value))
+    return value / ops.where(has_direction, sigma, 1.0)
+
+
+def _unit(vector: Tensor) -> Tensor:
+    """A vector of length 1 in the same direction. Zeros stay zeros."""
+    length = keras.ops.sqrt(keras.ops.sum(keras.ops.square(vector)))
+    return vector / keras.ops.where(length > 0, length, 1.0)
 
 
 def to_numpy(outputs: Any) -> Any:

@@ -9,16 +9,18 @@ import keras
 from kgan._backend.keras_internals import (
     graph_of,
     has_mask,
+    has_own_values,
     has_sublayers,
     is_rematerialised,
     layers_of,
     nodes_of,
     takes_training,
 )
+from kgan._backend.kernel_wrapper import KernelWrapper
 from kgan._typing import Layer, Network, Tensor, Variable
 
 Inputs: TypeAlias = keras.KerasTensor | list[keras.KerasTensor] | None
-"""What a layer is called with: a float32 tensor, a list of them, or None for anything else."""
+"""What a layer is called with: a tensor, a list of float32 tensors, or None for anything else."""
 
 Shortcut: TypeAlias = Callable[[Layer, Inputs], Callable[..., Any] | None]
 """Gives a function that takes the place of a layer in a network, or None to call the layer.
@@ -36,6 +38,11 @@ def call(network: Network, tensors: Sequence[Tensor], training: bool) -> Any:
     result = network(keras.tree.pack_sequence_as(network.input, tensors), training=training)
     outputs = keras.tree.flatten(result)
     return outputs if len(outputs) > 1 else outputs[0]
+
+
+def call_layer(layer: Layer, x: Tensor, training: bool) -> Tensor:
+    """Keras's own call of a layer inside another one."""
+    return layer(x, training=training) if takes_training(layer) else layer(x)
 
 
 def computing_layers(network: Network) -> list[Layer]:
@@ -56,6 +63,7 @@ class _Step(NamedTuple):
     is_told: bool  # whether the function takes `training`
     arguments: Callable[[dict[int, Any]], tuple[tuple[Any, ...], dict[str, Any]]]
     outputs: list[int]
+    used_up: list[int]  # the tensors that no later step reads: their memory is free again
 
 
 class _Plan(NamedTuple):
@@ -76,6 +84,16 @@ class _Plan(NamedTuple):
         )
 
 
+class _LayerPlan(NamedTuple):
+    function: Callable[..., Any] | None
+    is_told: bool
+    fits: tuple[Any, ...]  # what the function depends on: see `_fits_of`
+
+
+def _fits_of(layer: Layer, x: Tensor) -> tuple[Any, ...]:
+    return layer.dtype_policy, x.dtype, x.shape[1:]
+
+
 class Runner:
     """Calls networks as `call` does, but faster, with the shortcuts of a backend.
 
@@ -92,6 +110,7 @@ class Runner:
     def __init__(self, shortcut: Shortcut) -> None:
         self._shortcut = shortcut
         self._plans: weakref.WeakKeyDictionary[Network, _Plan] = weakref.WeakKeyDictionary()
+        self._layers: weakref.WeakKeyDictionary[Layer, _LayerPlan] = weakref.WeakKeyDictionary()
 
     def __call__(self, network: Network, tensors: Sequence[Tensor], training: bool) -> Any:
         """The output of a network, or the list of its outputs, for one tensor per input."""
@@ -102,7 +121,7 @@ class Runner:
             id(reference): keras.ops.convert_to_tensor(tensor, dtype=reference.dtype)
             for reference, tensor in zip(network.inputs, tensors, strict=True)
         }
-        for function, is_told, arguments, outputs in plan.steps:
+        for function, is_told, arguments, outputs, used_up in plan.steps:
             args, kwargs = arguments(values)
             if is_told:
                 kwargs["training"] = training
@@ -111,8 +130,30 @@ class Runner:
                 values[outputs[0]] = result
             else:
                 values.update(zip(outputs, keras.tree.flatten(result), strict=True))
+            for tensor in used_up:
+                del values[tensor]
         outputs = [values[id(output)] for output in network.outputs]
         return outputs if len(outputs) > 1 else outputs[0]
+
+    def layer(self, layer: Layer, x: Tensor, training: bool) -> Tensor:
+        """The output of a layer inside another one."""
+        if isinstance(x, keras.KerasTensor) or not has_own_values():
+            return call_layer(layer, x, training)
+        plan = self._layers.get(layer)
+        if plan is None or plan.fits != _fits_of(layer, x):
+            plan = self._layers[layer] = self._layer_plan(layer, x)
+        if plan.function is None:
+            return call_layer(layer, x, training)
+        return plan.function(x, training=training) if plan.is_told else plan.function(x)
+
+    def _layer_plan(self, layer: Layer, x: Tensor) -> _LayerPlan:
+        function = None
+        if _is_transparent(layer) and _computes_in_float32(layer):
+            symbol = keras.KerasTensor(
+                (None, *x.shape[1:]), keras.backend.standardize_dtype(x.dtype)
+            )
+            function = self._shortcut(layer, symbol)
+        return _LayerPlan(function, takes_training(layer), _fits_of(layer, x))
 
     def has_losses(self, part: Layer) -> bool:
         """Whether `part.losses` may hold anything. Keras searches all layers to find out."""
@@ -148,13 +189,12 @@ class Runner:
     def _steps(self, network: Network) -> list[_Step]:
         steps = []
         shortcuts = 0
-        for node in nodes_of(graph_of(network)):
-            if node.is_input:
-                continue
+        nodes = [node for node in nodes_of(graph_of(network)) if not node.is_input]
+        for node, used_up in zip(nodes, _used_up(nodes, network.outputs), strict=True):
             operation = node.operation
             is_layer = isinstance(operation, keras.Layer)
             function = None
-            if is_layer and _is_leaf(operation) and _converts_nothing(node.arguments):
+            if is_layer and _is_transparent(operation) and _converts_nothing(node.arguments):
                 function = self._shortcut(operation, _inputs(node.arguments))
             shortcuts += function is not None
             steps.append(
@@ -164,9 +204,21 @@ class Runner:
                     is_layer if function is None else takes_training(operation),
                     _filled_in(node.arguments),
                     [id(output) for output in node.outputs],
+                    used_up,
                 )
             )
         return steps if shortcuts else []
+
+
+def _used_up(nodes: Sequence[Any], outputs: Sequence[keras.KerasTensor]) -> list[list[int]]:
+    """For each node, the tensors that it is the last one to read."""
+    seen = {id(output) for output in outputs}
+    used_up = []
+    for node in reversed(nodes):
+        read = {id(tensor) for tensor in node.input_tensors}
+        used_up.append(sorted(read - seen))
+        seen |= read
+    return used_up[::-1]
 
 
 def _fit(tensors: Sequence[Any], inputs: Sequence[keras.KerasTensor]) -> bool:
@@ -193,11 +245,12 @@ def _inputs(arguments: Any) -> Inputs:
     args, kwargs = arguments.args, arguments.kwargs
     if len(args) != 1:
         return None
-    given = args[0] if isinstance(args[0], list) else [args[0]]
-    are_tensors = all(isinstance(x, keras.KerasTensor) and x.dtype == "float32" for x in given)
     # `training` is overridden by that of the network's call. None means no mask.
     is_plain = all(name == "training" or value is None for name, value in kwargs.items())
-    return args[0] if are_tensors and is_plain else None
+    is_list = isinstance(args[0], list) and all(
+        isinstance(x, keras.KerasTensor) and x.dtype == "float32" for x in args[0]
+    )
+    return args[0] if is_plain and (is_list or isinstance(args[0], keras.KerasTensor)) else None
 
 
 def _filled_in(arguments: Any) -> Any:
@@ -223,8 +276,12 @@ def _is_plain(network: Network, layers: Sequence[Layer]) -> bool:
     return (
         len(set(operations)) == len(operations)
         and not any(has_mask(output) for node in nodes for output in node.outputs)
-        and all(layer.compute_dtype == layer.variable_dtype == "float32" for layer in layers)
+        and all(map(_computes_in_float32, layers))
     )
+
+
+def _computes_in_float32(layer: Layer) -> bool:
+    return bool(layer.compute_dtype == layer.variable_dtype == "float32")
 
 
 def _is_of_keras(layer: Layer) -> bool:
@@ -233,13 +290,22 @@ def _is_of_keras(layer: Layer) -> bool:
 
 def _adds_no_loss(layer: Layer) -> bool:
     """Whether a layer has no losses but those of its weights' regularizers."""
-    return _is_of_keras(layer) and layer.activity_regularizer is None
+    is_known = _is_of_keras(layer) or type(layer).__module__.startswith("kgan.layers.")
+    return is_known and layer.activity_regularizer is None
+
+
+def _is_transparent(layer: Layer) -> bool:
+    """Whether `Layer.__call__` adds nothing to `layer.call`, nor to that of a wrapped layer."""
+    if not isinstance(layer, KernelWrapper):
+        return _is_leaf(layer)
+    is_plain = layer.activity_regularizer is None and not is_rematerialised(layer)
+    return is_plain and _is_leaf(layer.layer)
 
 
 def _is_leaf(layer: Layer) -> bool:
-    """Whether `Layer.__call__` adds nothing to `layer.call`, in one of Keras's own layers."""
+    """Whether `Layer.__call__` adds nothing to `layer.call`, in a layer of Keras or of kgan."""
     return (
-        type(layer).__module__.startswith("keras.src.layers.")
+        type(layer).__module__.startswith(("keras.src.layers.", "kgan.layers."))
         and not has_sublayers(layer)
         and layer.activity_regularizer is None
         and not is_rematerialised(layer)

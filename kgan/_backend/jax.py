@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ import keras
 
 from kgan import _interrupts
 from kgan._backend import functions, graph
-from kgan._backend.keras_internals import set_tensor, tensor_of
+from kgan._backend.keras_internals import set_tensor, tensor_of, trained_variables
 from kgan._typing import Data, Layer, Logs, Network, Optimizer, Tensor, Variable
 from kgan._versions import KERAS
 
@@ -198,6 +199,7 @@ def average_into(
 accumulate = functions.accumulate
 losses = functions.losses
 may_have_metrics = functions.may_have_metrics
+normalised = functions.normalised
 
 
 def global_norm(tensors: Sequence[Tensor]) -> Tensor:
@@ -230,12 +232,17 @@ def apply(
 ) -> None:
     """Updates variables with an optimizer that was built for them. See `kgan._backend`."""
     # With a scaled loss, `optimizer.apply` assigns inside branches, which JAX does not allow.
-    values, state = optimizer.stateless_apply(
-        [variable.value for variable in optimizer.variables],
-        list(gradient),
-        [variable.value for variable in variables],
-    )
-    for variable, value in zip([*variables, *optimizer.variables], [*values, *state], strict=True):
+    by_variable = {id(v): part for v, part in zip(variables, gradient, strict=True)}
+    trained = trained_variables(optimizer)
+    with warnings.catch_warnings():
+        # Keras warns of variables without a gradient, and leaves them as they are.
+        warnings.filterwarnings("ignore", message="Gradients do not exist")
+        values, state = optimizer.stateless_apply(
+            [variable.value for variable in optimizer.variables],
+            [by_variable.get(id(variable)) for variable in trained],
+            [variable.value for variable in trained],
+        )
+    for variable, value in zip([*trained, *optimizer.variables], [*values, *state], strict=True):
         variable.assign(value)
 
 
@@ -257,6 +264,7 @@ def _shortcut(layer: Layer, inputs: graph.Inputs) -> Callable[..., Any] | None:
     """
     if (
         not isinstance(inputs, keras.KerasTensor)
+        or inputs.dtype != "float32"
         or type(layer) is not keras.layers.Conv2DTranspose
         or jax.default_backend() != "cpu"
         or layer.output_padding is not None
@@ -295,6 +303,7 @@ def _shortcut(layer: Layer, inputs: graph.Inputs) -> Callable[..., Any] | None:
 
 
 _runner = graph.Runner(_shortcut)
+run_layer = graph.call_layer
 
 
 # ---- several devices -----------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import Any
 
 import keras
 from keras.src.backend import random_seed_dtype
+from keras.src.backend.common.stateless_scope import in_stateless_scope
 
 from kgan._typing import Layer, Network, Optimizer, Tensor, Variable
 
@@ -37,6 +38,11 @@ def set_tensor(variable: Variable, tensor: Tensor) -> None:
     The tensor must have the shape, dtype and sharding of the variable.
     """
     variable._value = tensor
+
+
+def has_own_values() -> bool:
+    """Whether variables have their own values here: no `keras.StatelessScope` gives others."""
+    return not in_stateless_scope()
 
 
 def seed_dtype() -> str:

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from kgan._backend import functions
-from kgan._backend.graph import call
+from kgan._backend.graph import call, call_layer
 from kgan._backend.keras_internals import reduce_gradients_with
 from kgan._typing import Data, Layer, Logs, Optimizer, Tensor, Variable
 
@@ -118,6 +118,7 @@ def average_into(
 accumulate = functions.accumulate
 losses = functions.losses
 may_have_metrics = functions.may_have_metrics
+normalised = functions.normalised
 
 
 def global_norm(tensors: Sequence[Tensor]) -> Tensor:
@@ -138,6 +139,7 @@ def apply(
     optimizer.apply(list(gradient), list(variables))
 
 
+run_layer = call_layer
 run = call  # compiled into a graph, so the cost of Keras's calls is paid only once
 
 

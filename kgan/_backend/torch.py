@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from kgan._backend import functions, torch_adam
 from kgan._backend.graph import Runner
-from kgan._backend.keras_internals import tensor_of
+from kgan._backend.keras_internals import has_own_values, tensor_of
 from kgan._backend.torch_layers import shortcut
 from kgan._typing import Data, Layer, Logs, Noise, Optimizer, Tensor, Variable
 
@@ -22,7 +22,8 @@ class ImperativeSteps(functions.FreshFunctions):
 
     def train_step(self: Any, data: Any) -> Logs:
         """Trains on a batch and returns the logs."""
-        with _random_numbers_after(self.training_noise):
+        # Only `gradients` records operations: most passes through networks need no gradient.
+        with torch.no_grad(), _random_numbers_after(self.training_noise):
             return self.training_step(self.unpack(data, training=True))
 
     def test_step(self: Any, data: Any) -> Logs:
@@ -125,6 +126,41 @@ def may_have_metrics(layer: Layer) -> bool:
     return _runner.may_have_metrics(layer)
 
 
+def normalised(kernel: Variable, u: Variable, iterations: int, update: bool) -> Tensor:
+    """A kernel divided by its largest singular value. See `kgan._backend`."""
+    value, known = tensor_of(kernel), tensor_of(u)
+    if value.dtype != known.dtype or not has_own_values():
+        return functions.normalised(kernel, u, iterations, update)
+    matrix = _as_matrix(value)
+    with torch.no_grad():
+        new = known
+        for _ in range(iterations):
+            v = _unit(torch.mm(new, matrix.T))
+            new = _unit(torch.mm(v, matrix))
+    # The paper treats both vectors as constants: s(W) = v W u has the gradient v u.
+    sigma = torch.mm(torch.mm(v, matrix), new.T)
+    has_direction = sigma > 0  # not of a kernel of zeros
+    if update:
+        with torch.no_grad():
+            known.copy_(torch.where(has_direction, new, known))
+    return value / torch.where(has_direction, sigma, 1.0)
+
+
+def _unit(vector: Tensor) -> Tensor:
+    """A vector of length 1 in the same direction. Zeros stay zeros."""
+    return vector / torch.linalg.vector_norm(vector).clamp_min(_TINY)
+
+
+_TINY = torch.finfo(torch.float32).tiny
+
+
+def _as_matrix(kernel: Tensor) -> Tensor:
+    """A kernel as a matrix `(other axes, last axis)`, without a copy."""
+    if kernel.is_contiguous():
+        return kernel.view(-1, kernel.shape[-1])
+    return kernel.movedim(-1, 0).flatten(1).T  # the layout of `torch_layers`
+
+
 def global_norm(tensors: Sequence[Tensor]) -> Tensor:
     """The Euclidean length of all tensors together."""
     if not tensors:
@@ -145,6 +181,7 @@ def apply(
 # ---- networks ------------------------------------------------------------------------------------
 
 _runner = run = Runner(shortcut)
+run_layer = _runner.layer
 
 
 # ---- one device ----------------------------------------------------------------------------------

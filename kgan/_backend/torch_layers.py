@@ -14,21 +14,34 @@ import torch
 from torch.nn import functional
 
 from kgan._backend.graph import Inputs
-from kgan._backend.keras_internals import kept_kernel, tensor_of
+from kgan._backend.keras_internals import has_sublayers, kept_kernel, tensor_of
+from kgan._backend.kernel_wrapper import KernelWrapper
 from kgan._typing import Layer, Shape, Tensor, Variable
+from kgan.layers.equalized import EqualizedConv2D, EqualizedDense
+from kgan.layers.fade_in import FadeIn
+from kgan.layers.pixel_normalization import PixelNormalization
 
 Call = Callable[..., Any]
 
 
-def shortcut(layer: Layer, inputs: Inputs) -> Call:
+def shortcut(layer: Layer, inputs: Inputs) -> Call | None:
     """The fastest function that gives what a layer gives. See `kgan._backend.graph.Shortcut`."""
     make: Callable[[Layer, Any], Call | None] | None = None
     shapes: Any = None
     if isinstance(inputs, keras.KerasTensor):
-        make, shapes = _FASTER.get(type(layer)), tuple(inputs.shape)
+        make, shapes = _maker(layer, inputs.dtype == "float32"), tuple(inputs.shape)
     elif inputs is not None:
         make, shapes = _FASTER_MERGES.get(type(layer)), [tuple(each.shape) for each in inputs]
-    return (make and make(layer, shapes)) or layer.call
+    function = make and make(layer, shapes)
+    return function or (None if has_sublayers(layer) else layer.call)
+
+
+def _maker(layer: Layer, is_float: bool) -> Callable[[Layer, Any], Call | None] | None:
+    """What makes the function of a layer of one input, which has this kind of numbers."""
+    if isinstance(layer, KernelWrapper):
+        takes_float = not isinstance(layer.layer, keras.layers.Embedding)
+        return _with_new_kernel if takes_float == is_float else None
+    return _FASTER.get(type(layer)) if is_float else None
 
 
 def _value(weight: Variable | Tensor) -> Tensor:
@@ -43,14 +56,16 @@ def _activated(layer: Layer, x: Tensor) -> Tensor:
     return _FASTER_ACTIVATIONS.get(activation, activation)(x)
 
 
-def _kernel(layer: Layer) -> Tensor:
-    """The kernel of a convolution in PyTorch's order of axes. Keras has the channels last."""
-    return _value(layer.kernel).permute(3, 2, 0, 1)
+def _operands(layer: Layer, x: Tensor, kernel: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The images and the kernel of a convolution, in PyTorch's order of axes.
 
-
-def _operands(layer: Layer, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The images and the kernel of a convolution, in PyTorch's order of axes."""
-    x, kernel = x.permute(0, 3, 1, 2), _kernel(layer)
+    Args:
+        layer: The layer.
+        x: Images with channels last.
+        kernel: The kernel in Keras's order of axes, or None for the layer's own.
+    """
+    kernel = _value(layer.kernel) if kernel is None else kernel
+    x, kernel = x.permute(0, 3, 1, 2), kernel.permute(3, 2, 0, 1)
     if x.shape[0] > 1:
         return x, kernel
     # For a batch of one, PyTorch may choose a method that cannot differentiate by a kernel in this
@@ -65,6 +80,11 @@ def _lay_out_kernel(layer: Layer) -> None:
     if isinstance(layer.kernel, keras.Variable):
         value = tensor_of(layer.kernel)
         value.data = value.data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
+
+
+def _scale(layer: Layer) -> float | None:
+    """The factor of the kernel in a layer with an equalised learning rate."""
+    return layer.scale if isinstance(layer, EqualizedConv2D | EqualizedDense) else None
 
 
 def _convolution(layer: Layer, input_shape: Shape) -> Call | None:
@@ -83,14 +103,15 @@ def _convolution(layer: Layer, input_shape: Shape) -> Call | None:
     even = all(before == after for before, after in pads)
     within = [before for before, _ in pads] if even else 0
     _lay_out_kernel(layer)
+    scale = _scale(layer)
 
-    def call(x: Tensor) -> Tensor:
-        x, kernel = _operands(layer, x)
+    def call(x: Tensor, kernel: Tensor | None = None) -> Tensor:
+        x, kernel = _operands(layer, x, kernel)
         if not even:
             x = functional.pad(x, [*pads[1], *pads[0]])
         y = functional.conv2d(
             x,
-            kernel,
+            kernel if scale is None else kernel * scale,
             _value(layer.bias),
             layer.strides,
             within,
@@ -123,8 +144,8 @@ def _transposed_convolution(layer: Layer, input_shape: Shape) -> Call | None:
     ]
     _lay_out_kernel(layer)
 
-    def call(x: Tensor) -> Tensor:
-        x, kernel = _operands(layer, x)
+    def call(x: Tensor, kernel: Tensor | None = None) -> Tensor:
+        x, kernel = _operands(layer, x, kernel)
         y = functional.conv_transpose2d(x, kernel, _value(layer.bias), layer.strides, pads)
         return _activated(layer, y.permute(0, 2, 3, 1))
 
@@ -135,11 +156,39 @@ def _dense(layer: Layer, input_shape: Shape) -> Call | None:
     if len(input_shape) != 2:
         return None
 
-    def call(x: Tensor, training: bool | None = None) -> Tensor:
+    scale = _scale(layer)
+
+    def call(x: Tensor, kernel: Tensor | None = None, training: bool | None = None) -> Tensor:
         del training
-        kernel = tensor_of(kept_kernel(layer)) if not layer.lora_enabled else layer.kernel
+        if kernel is None:
+            kernel = layer.kernel if layer.lora_enabled else tensor_of(kept_kernel(layer))
+        if scale is not None:
+            kernel = kernel * scale
         bias = _value(layer.bias)
         return _activated(layer, x @ kernel if bias is None else torch.addmm(bias, x, kernel))
+
+    return call
+
+
+def _embedding(layer: Layer, input_shape: Shape) -> Call | None:
+    del input_shape
+    if layer.mask_zero:
+        return None
+
+    def call(x: Tensor, kernel: Tensor | None = None) -> Tensor:
+        return keras.ops.take(layer.embeddings if kernel is None else kernel, x, axis=0)
+
+    return call
+
+
+def _with_new_kernel(layer: Layer, input_shape: Shape) -> Call | None:
+    make = _TAKING_A_KERNEL.get(type(layer.layer))
+    function = make and make(layer.layer, input_shape)
+    if function is None:
+        return None
+
+    def call(x: Tensor, training: bool | None = None) -> Tensor:
+        return function(x, kernel=layer.new_kernel(bool(training)))
 
     return call
 
@@ -183,6 +232,40 @@ def _relu(layer: Layer, input_shape: Shape) -> Call | None:
     return functional.relu if plain else None
 
 
+def _average_pooling(layer: Layer, input_shape: Shape) -> Call | None:
+    return _pooling(functional.avg_pool2d, layer, input_shape)
+
+
+def _max_pooling(layer: Layer, input_shape: Shape) -> Call | None:
+    return _pooling(functional.max_pool2d, layer, input_shape)
+
+
+def _pooling(pool: Callable[..., Tensor], layer: Layer, input_shape: Shape) -> Call | None:
+    if layer.data_format != "channels_last" or layer.strides != layer.pool_size:
+        return None
+    # Windows at the end that are not whole: left out, or of the pixels that there are. Keras would
+    # share the missing pixels between both ends.
+    sides = list(zip(input_shape[1:3], layer.pool_size, strict=True))
+    is_same = layer.padding == "same"
+    if is_same and any(side is None or -side % part > 1 for side, part in sides):
+        return None
+    size = tuple(layer.pool_size)
+    return lambda x: pool(x.permute(0, 3, 1, 2), size, ceil_mode=is_same).permute(0, 2, 3, 1)
+
+
+def _up_sampling(layer: Layer, input_shape: Shape) -> Call | None:
+    del input_shape
+    if layer.data_format != "channels_last" or layer.interpolation != "nearest":
+        return None
+    scales = tuple(map(float, layer.size))
+
+    def call(x: Tensor) -> Tensor:
+        y = functional.interpolate(x.permute(0, 3, 1, 2), scale_factor=scales)
+        return y.permute(0, 2, 3, 1)
+
+    return call
+
+
 def _flatten(layer: Layer, input_shape: Shape) -> Call | None:
     # Flatten adds an axis to a vector, and moves the axes of images with channels first.
     if len(input_shape) < 2 or layer.data_format != "channels_last":
@@ -198,10 +281,64 @@ def _reshape(layer: Layer, input_shape: Shape) -> Call | None:
 
 def _add(layer: Layer, input_shapes: Sequence[Shape]) -> Call | None:
     del layer
+    return _reduced(torch.add, torch.Tensor.add_, input_shapes)
+
+
+def _multiply(layer: Layer, input_shapes: Sequence[Shape]) -> Call | None:
+    del layer
+    return _reduced(torch.mul, torch.mul, input_shapes)
+
+
+def _reduced(
+    merge: Callable[..., Tensor], further: Callable[..., Tensor], input_shapes: Sequence[Shape]
+) -> Call | None:
+    """Merges two tensors, and the result with each of the others: in place, if it has the shape."""
     # Tensors of fewer axes get more of them, after the first.
     if len({len(shape) for shape in input_shapes}) > 1:
         return None
-    return lambda tensors: functools.reduce(torch.add, tensors)
+    is_full = len({shape[0] for shape in input_shapes}) == 1 and (
+        input_shapes[0][1:] == _broadcast(input_shapes)
+    )
+
+    def call(tensors: Sequence[Tensor]) -> Tensor:
+        first, *others = tensors
+        if not others:
+            return first
+        second, *others = others
+        return functools.reduce(further if is_full else merge, others, merge(first, second))
+
+    return call
+
+
+def _broadcast(shapes: Sequence[Shape]) -> tuple[int | None, ...]:
+    """The largest size of each axis after that of the batch."""
+    return tuple(max(size or 0 for size in sizes) for sizes in zip(*shapes, strict=True))[1:]
+
+
+def _concatenate(layer: Layer, input_shapes: Sequence[Shape]) -> Call:
+    del input_shapes
+    return lambda tensors: torch.cat(tensors, layer.axis)
+
+
+def _dot(layer: Layer, input_shapes: Sequence[Shape]) -> Call | None:
+    if layer.normalize or layer.axes not in {-1, 1} or {len(s) for s in input_shapes} != {2}:
+        return None
+    return lambda tensors: torch.sum(tensors[0] * tensors[1], 1, keepdim=True)
+
+
+def _pixel_normalization(layer: Layer, input_shape: Shape) -> Call:
+    del input_shape
+    return lambda x: x * torch.rsqrt(x.square().mean(-1, keepdim=True) + layer.epsilon)
+
+
+def _fade_in(layer: Layer, input_shapes: Sequence[Shape]) -> Call:
+    del input_shapes
+
+    def call(tensors: Sequence[Tensor]) -> Tensor:
+        alpha = tensor_of(layer.alpha)
+        return alpha * tensors[1] + (1.0 - alpha) * tensors[0]
+
+    return call
 
 
 _FASTER_ACTIVATIONS: dict[Callable[..., Any], Callable[[Tensor], Tensor]] = {
@@ -215,12 +352,29 @@ _FASTER: dict[type, Callable[[Any, Shape], Call | None]] = {
     keras.layers.Conv2DTranspose: _transposed_convolution,
     keras.layers.Dense: _dense,
     keras.layers.BatchNormalization: _batch_normalization,
+    keras.layers.AveragePooling2D: _average_pooling,
+    keras.layers.MaxPooling2D: _max_pooling,
+    keras.layers.UpSampling2D: _up_sampling,
     keras.layers.LeakyReLU: _leaky_relu,
     keras.layers.ReLU: _relu,
     keras.layers.Flatten: _flatten,
     keras.layers.Reshape: _reshape,
+    EqualizedConv2D: _convolution,
+    EqualizedDense: _dense,
+    PixelNormalization: _pixel_normalization,
 }
 
 _FASTER_MERGES: dict[type, Callable[[Any, Sequence[Shape]], Call | None]] = {
     keras.layers.Add: _add,
+    FadeIn: _fade_in,
+    keras.layers.Multiply: _multiply,
+    keras.layers.Concatenate: _concatenate,
+    keras.layers.Dot: _dot,
+}
+
+# Their functions take a `kernel` in place of the layer's own.
+_TAKING_A_KERNEL: dict[type, Callable[[Any, Shape], Call | None]] = {
+    keras.layers.Conv2D: _convolution,
+    keras.layers.Dense: _dense,
+    keras.layers.Embedding: _embedding,
 }

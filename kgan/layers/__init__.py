@@ -3,7 +3,10 @@
 from kgan.layers.attention import SelfAttention
 from kgan.layers.basis import FromBasis, OntoBasis
 from kgan.layers.conditional_batch_normalization import ConditionalBatchNormalization
+from kgan.layers.equalized import EqualizedConv2D, EqualizedDense
+from kgan.layers.fade_in import FadeIn
 from kgan.layers.minibatch_standard_deviation import MinibatchStandardDeviation
+from kgan.layers.pixel_normalization import PixelNormalization
 from kgan.layers.pixel_shuffle import PixelShuffle
 from kgan.layers.resampling import Downsample, Upsample
 from kgan.layers.spectral_normalization import SpectralNormalization
@@ -11,9 +14,13 @@ from kgan.layers.spectral_normalization import SpectralNormalization
 __all__ = [
     "ConditionalBatchNormalization",
     "Downsample",
+    "EqualizedConv2D",
+    "EqualizedDense",
+    "FadeIn",
     "FromBasis",
     "MinibatchStandardDeviation",
     "OntoBasis",
+    "PixelNormalization",
     "PixelShuffle",
     "SelfAttention",
     "SpectralNormalization",

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kgan import _backend
 from kgan._arguments import check_fixed_size, integer
 from kgan._typing import Config, Layer, Shape, Tensor
 from kgan.layers.spectral_normalization import SpectralNormalization
@@ -61,6 +62,9 @@ class SelfAttention(keras.layers.Layer):
         for convolution in (self.query, self.key, self.values):
             convolution.build(input_shape)
         self.output_convolution.build((*input_shape[:-1], half))
+        self.pooling = keras.layers.MaxPooling2D(
+            2, padding="same", data_format="channels_last", dtype=self.dtype_policy, name="pooling"
+        )
         self.gamma = self.add_weight(shape=(), initializer="zeros", name="gamma")
 
     def _convolution(self, channels: int, name: str) -> Layer:
@@ -86,19 +90,19 @@ class SelfAttention(keras.layers.Layer):
         Returns:
             A tensor of the same shape and dtype.
         """
-        options = {"training": training} if self.spectral_normalization else {}
 
         def places(convolution: Layer, pool: bool) -> Tensor:
-            x = convolution(inputs, **options)
+            x = _backend.run_layer(convolution, inputs, bool(training))
             if pool:
-                x = ops.max_pool(x, 2, strides=2, padding="same", data_format="channels_last")
+                x = _backend.run_layer(self.pooling, x, bool(training))
             return ops.reshape(x, (-1, x.shape[1] * x.shape[2], x.shape[3]))
 
         queries, keys = places(self.query, pool=False), places(self.key, pool=True)
         scores = ops.matmul(queries, ops.transpose(keys, (0, 2, 1)))
         drawn = ops.matmul(ops.softmax(scores, axis=-1), places(self.values, pool=True))
         drawn = ops.reshape(drawn, (-1, *inputs.shape[1:3], drawn.shape[-1]))
-        return inputs + self.gamma * self.output_convolution(drawn, **options)
+        drawn = _backend.run_layer(self.output_convolution, drawn, bool(training))
+        return inputs + self.gamma * drawn
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The shape of the inputs."""

@@ -3,14 +3,15 @@
 from typing import Any
 
 import keras
-from keras import ops
 
+from kgan import _backend
 from kgan._arguments import integer
+from kgan._backend.kernel_wrapper import KernelWrapper
 from kgan._typing import Config, Layer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="kgan")
-class SpectralNormalization(keras.layers.Wrapper):
+class SpectralNormalization(KernelWrapper):
     """Divides the kernel of a layer by its largest singular value.
 
     Wherever the layer reads its kernel, it gets `W / s(W)`, with `W` the kernel as a matrix of
@@ -53,17 +54,8 @@ class SpectralNormalization(keras.layers.Wrapper):
     def build(self, input_shape: Shape) -> None:
         """Builds the wrapped layer, and the vector of the power iteration."""
         super().build(input_shape)
-        kernel = getattr(self.layer, "kernel", None)
-        kernel = getattr(self.layer, "embeddings", None) if kernel is None else kernel
-        if not isinstance(kernel, keras.Variable):
-            raise ValueError(
-                "Expected a layer with a variable `kernel` or `embeddings`, such as Dense, Conv2D, "
-                f"Conv2DTranspose or Embedding. Received: layer={self.layer!r}."
-            )
-        # Not tracked by Keras, which would save the kernel of the layer twice.
-        object.__setattr__(self, "kernel", kernel)
         self.u = self.add_weight(
-            shape=(1, kernel.shape[-1]),
+            shape=(1, self.kernel.shape[-1]),
             initializer="random_normal",
             trainable=False,
             autocast=False,
@@ -71,41 +63,11 @@ class SpectralNormalization(keras.layers.Wrapper):
             name="u",
         )
 
-    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        """Calls the wrapped layer with its normalised kernel.
-
-        Args:
-            inputs: The inputs of the layer.
-            training: Whether to update the estimate of the singular value.
-
-        Returns:
-            The outputs of the layer.
-        """
-        values = [(variable, variable.value) for variable in self.layer.variables]
-        values.append((self.kernel, self._normalised_kernel(bool(training))))
-        # In this scope, the layer reads the normalised kernel wherever it reads the variable.
-        with keras.StatelessScope(values, collect_losses=True) as scope:
-            outputs = self.layer(inputs)
-        for variable in self.layer.non_trainable_variables:
-            if variable is not self.kernel:  # the kernel of a frozen layer is not trainable
-                variable.assign(scope.get_current_value(variable))
-        for loss in scope.losses:
-            self.add_loss(loss)
-        return outputs
-
-    def _normalised_kernel(self, training: bool) -> Tensor:
-        kernel = ops.cast(self.kernel.value, self.u.dtype)
-        matrix = ops.reshape(kernel, (-1, kernel.shape[-1]))
-        # The paper treats both vectors as constants: s(W) = v W u has the gradient v u.
-        constant = ops.stop_gradient(matrix)
+    def new_kernel(self, training: bool) -> Tensor:
+        """The kernel divided by its largest singular value. Updates `u` in training."""
         # At least one step: a random `u` may be almost orthogonal to the rows of the matrix.
-        u, v = _iterate(constant, _unit(self.u.value), self.power_iterations if training else 1)
-        if training:
-            # A kernel of zeros has no singular direction.
-            u = ops.where(ops.any(u != 0), u, self.u.value)
-            self.u.assign(u)
-        sigma = ops.sum(ops.matmul(v, matrix) * u)
-        return kernel / ops.where(sigma > 0, sigma, 1.0)
+        iterations = self.power_iterations if training else 1
+        return _backend.normalised(self.kernel, self.u, iterations, update=training)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The output shape of the wrapped layer."""
@@ -119,17 +81,3 @@ class SpectralNormalization(keras.layers.Wrapper):
     def get_config(self) -> Config:
         """The constructor's arguments, for saving."""
         return {**super().get_config(), "power_iterations": self.power_iterations}
-
-
-def _unit(vector: Tensor) -> Tensor:
-    """A vector of length 1 in the same direction. Zeros stay zeros."""
-    length = ops.sqrt(ops.sum(ops.square(vector)))
-    return vector / ops.where(length > 0, length, 1.0)
-
-
-def _iterate(matrix: Tensor, u: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
-    """Updates the singular vectors `u` (1, columns) and `v` (1, rows) by power iteration."""
-    for _ in range(iterations):
-        v = _unit(ops.matmul(u, ops.transpose(matrix)))
-        u = _unit(ops.matmul(v, matrix))
-    return u, v

@@ -211,7 +211,7 @@ class GAN(LatentModel):
     def _make_critic(self) -> Critic:
         has_second_output = len(self.discriminator.outputs) == 2
         return Critic(
-            self.discriminator,
+            self.active_part(self.discriminator),
             self.adversarial_loss,
             self.training_noise,
             self.penalties,
@@ -319,7 +319,8 @@ class GAN(LatentModel):
         tensors = [latents]
         if self.is_conditional:
             tensors.append(as_input(real.labels, self.generator))
-        return self.run(self.generator, tensors, training), self._targets(latents, real.labels)
+        fake = self.run(self.active_part(self.generator), tensors, training)
+        return fake, self._targets(latents, real.labels)
 
     def _sample_latents(self, count: Tensor, noise: Noise) -> Tensor:
         """Latents of training, `(count, latent_dim)`."""

@@ -45,8 +45,15 @@ class LatentModel(GenerativeModel):
     def call(self, inputs: Any, training: bool = False) -> Tensor:
         """Images from latents; conditional: from `[latents, labels]`."""
         tensors = list(inputs) if self.is_conditional else [inputs]
-        network = self.network_in_use(self.decoder_name)
-        return self._images_of(_backend.run(network, tensors, training))
+        return self._images_of(_backend.run(self.decoder_in_use(), tensors, training))
+
+    def decoder_in_use(self, averaged: bool = True) -> Network:
+        """The network that makes images: the decoder or its average.
+
+        Args:
+            averaged: Whether the average is wanted, if the model keeps one.
+        """
+        return self.network_in_use(self.decoder_name, averaged)
 
     def _images_of(self, outputs: Tensor) -> Tensor:
         """The images that outputs of the decoder represent."""
@@ -191,7 +198,7 @@ class LatentModel(GenerativeModel):
         Reference:
             [Brock et al., 2019](https://arxiv.org/abs/1809.11096).
         """
-        network = self.network_in_use(self.decoder_name)
+        network = self.decoder_in_use()
         random = np.random.default_rng(seed)
         count = integer("batch_size", batch_size)
 
@@ -277,10 +284,10 @@ class LatentModel(GenerativeModel):
         return np.asarray(images, "float32")
 
     def _decode_averaged(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self._decode_by(self.network_in_use(self.decoder_name), latents, labels)
+        return self._decode_by(self.decoder_in_use(), latents, labels)
 
     def _decode_trained(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self._decode_by(getattr(self, self.decoder_name), latents, labels)
+        return self._decode_by(self.decoder_in_use(averaged=False), latents, labels)
 
     def _decode_by(self, decoder: Network, latents: Tensor, labels: Tensor | None) -> Tensor:
         tensors = [latents] if labels is None else [latents, as_input(labels, decoder)]
@@ -401,7 +408,7 @@ class LatentModel(GenerativeModel):
             **kwargs: As for `keras.Model.export`.
         """
         # Keras exports to ONNX only what has been called, and by Keras.
-        network = self.network_in_use(self.decoder_name)
+        network = self.decoder_in_use()
         zeros = [np.zeros((1, *x.shape[1:]), x.dtype) for x in network.inputs]
         graph.call(network, zeros, training=False)
         return network.export(filepath, *args, **kwargs)

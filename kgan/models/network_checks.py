@@ -3,14 +3,14 @@
 Each function raises a ValueError that says what was expected, what was received and how to fix it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
 from kgan._arguments import integer
 from kgan._backend.keras_internals import layers_of, operation_of
-from kgan._typing import Network, Tensor
+from kgan._typing import Network, Shape, Tensor
 from kgan.training.batch_spec import fits, shown
 
 
@@ -71,6 +71,61 @@ def _check_outputs(generator: Network, discriminator: Network) -> None:
             "or with two, logits and the auxiliary output: the classes' logits, or the codes. "
             f"Received: {counts[0]} and {counts[1]} outputs."
         )
+
+
+def check_growing_networks(generator: Network, discriminator: Network) -> None:
+    """Raises an error for two networks that cannot grow together.
+
+    Args:
+        generator: The generator, with an output for each size.
+        discriminator: The discriminator, with an input and an output for each size.
+    """
+    for role, network in (("generator", generator), ("discriminator", discriminator)):
+        _check_is_built(role, network)
+        _check_regularizers(role, network)
+    _check_shares_nothing({"generator": generator, "discriminator": discriminator})
+    made, taken, judged = generator.outputs, discriminator.inputs, discriminator.outputs
+    counts = [len(each) for each in (made, taken, judged)]
+    if len(generator.inputs) != 1 or counts[0] < 2 or len(set(counts)) > 1:
+        raise ValueError(
+            "Expected a generator from latents to a list of images of at least two sizes, and a "
+            "discriminator with an input and an output for each of them. Received: a generator "
+            f"with {len(generator.inputs)} inputs and {counts[0]} outputs, and a discriminator "
+            f"with {counts[1]} inputs and {counts[2]} outputs."
+        )
+    _check_latents(generator)
+    _check_sizes([images.shape for images in made])
+    for images, expected, logits in zip(made, taken, judged, strict=True):
+        if not fits(images.shape, expected.shape):
+            raise ValueError(
+                "Expected a discriminator that takes the generator's images, the full size first. "
+                f"Received: images of shape {shown(images.shape)} for an input of shape "
+                f"{shown(expected.shape)}."
+            )
+        _check_depends_on(expected, logits)
+        _check_gives_logits(logits)
+
+
+def _check_sizes(shapes: Sequence[Shape]) -> None:
+    sizes = [shape[1:3] for shape in shapes]
+    halves = [tuple(((side or 0) + 1) // 2 for side in size) for size in sizes[:-1]]
+    if sizes[1:] != halves or any(len(shape) != 4 for shape in shapes):
+        raise ValueError(
+            "Expected a generator whose outputs are images, the full size first, each half as "
+            "large as the one before, rounded up: 28, 14, 7, 4. Received: outputs of shapes "
+            f"{[shown(shape) for shape in shapes]}."
+        )
+
+
+def _check_depends_on(image: Tensor, logits: Tensor) -> None:
+    try:
+        keras.Model(image, logits)
+    except ValueError as error:
+        raise ValueError(
+            "Expected a discriminator whose outputs each depend on the input at the same place "
+            f"alone. Received: one whose output {shown(logits.shape)} for images "
+            f"{shown(image.shape)} does not: {error}"
+        ) from error
 
 
 def check_classifier(generator: Network, discriminator: Network) -> None:
@@ -170,6 +225,10 @@ def _check_inputs(generator: Network, discriminator: Network) -> None:
             f"Received: {counts[0]} generator inputs and {counts[1]} discriminator inputs."
         )
     _check_labels({"generator": generator, "discriminator": discriminator})
+    _check_latents(generator)
+
+
+def _check_latents(generator: Network) -> None:
     latent = generator.inputs[0].shape
     if len(latent) != 2 or latent[1] is None:
         raise ValueError(

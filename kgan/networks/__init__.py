@@ -7,6 +7,7 @@ from kgan.networks.biggan import biggan
 from kgan.networks.conditioning import GANPair
 from kgan.networks.dcgan import dcgan
 from kgan.networks.mlp import mlp
+from kgan.networks.progressive import progressive
 from kgan.networks.resnet import resnet
 from kgan.networks.sngan import sngan
 from kgan.networks.vae import VAENetworks, conv_vae, dense_vae
@@ -19,6 +20,7 @@ __all__ = [
     "dcgan",
     "dense_vae",
     "mlp",
+    "progressive",
     "resnet",
     "sngan",
 ]

@@ -1,4 +1,4 @@
-"""Sizes of images that are halved repeatedly."""
+"""Images that are halved and doubled repeatedly: their sizes, and layers for that."""
 
 from keras import layers
 
@@ -35,3 +35,13 @@ def cropped(x: Tensor, size: tuple[int, int]) -> Tensor:
     if height or width:
         x = layers.Cropping2D(((0, height), (0, width)), dtype=x.dtype)(x)
     return x
+
+
+def halved_maps(x: Tensor) -> Tensor:
+    """Averages 2x2 pixels. Odd sizes are rounded up: pixels at the end are averaged with none."""
+    return layers.AveragePooling2D(2, padding="same", dtype=x.dtype)(x)
+
+
+def doubled(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Repeats every pixel in both directions, up to a size."""
+    return cropped(layers.UpSampling2D(2, dtype=x.dtype)(x), size)

@@ -143,6 +143,24 @@ RECIPES: dict[str, Recipe] = {
         batch_size=32,
         epochs=4,
     ),
+    # Of images of 28 x 28, the last of 4 stages begins after 2.5 epochs of MNIST.
+    "progressive": Recipe(
+        summary="growing networks: small images first, then their size is doubled in stages",
+        model="ProgressiveGAN",
+        networks="progressive",
+        reference="https://arxiv.org/abs/1710.10196",
+        differences="narrow, and a schedule of 30,000 images for each phase instead of 800,000",
+        network_options={"latent_dim": 64, "width": 12},
+        optimizers=_adam(1e-3, 1e-3, beta_1=0.0, beta_2=0.99),
+        compile={
+            "penalties": {"gradient_penalty": {"weight": 10.0}, "drift": {"weight": 0.001}},
+            "fade_images": 30_000,
+            "stable_images": 30_000,
+            "ema_decay": 0.999,
+        },
+        batch_size=32,
+        epochs=6,
+    ),
     "first_gan": Recipe(
         summary="the first GAN of most courses: two multilayer perceptrons",
         model="GAN",

@@ -97,7 +97,7 @@ def _facts_of(model: GenerativeModel, dataset: str) -> dict[str, Any]:
         ),
         "average of weights": "samples are made with it" if model.has_average else None,
         "epochs": model.epochs_trained,
-        "steps": model.optimizer.steps_made() if model.compiled else None,
+        "steps": model.steps_made() if model.compiled else None,
     }
 
 

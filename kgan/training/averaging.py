@@ -1,6 +1,7 @@
 """Running averages of a network's weights."""
 
 import zlib
+from collections.abc import Callable
 
 import keras
 from keras import ops
@@ -47,7 +48,13 @@ class AveragedNetwork(keras.layers.Layer):
         self.network.set_weights(network.get_weights())
         self.updates.assign(0.0)
 
-    def follow(self, network: Network, decay: float, has_updated: Tensor | None = None) -> None:
+    def follow(
+        self,
+        network: Network,
+        decay: float,
+        has_updated: Tensor | None = None,
+        part: Callable[[Network], Network] = lambda network: network,
+    ) -> None:
         """Moves the average by one step towards the network's weights.
 
         Args:
@@ -55,6 +62,8 @@ class AveragedNetwork(keras.layers.Layer):
             decay: Float, the share of the average that stays.
             has_updated: Boolean scalar, whether there are new weights to follow: gradient
                 accumulation makes an update only every few steps. Defaults to always.
+            part: Gives the part of a network that the average follows, of the network and of its
+                copy. Defaults to all of it.
         """
         moves = 1.0 if has_updated is None else ops.cast(has_updated, "float32")
         self.updates.assign_add(moves)
@@ -62,7 +71,8 @@ class AveragedNetwork(keras.layers.Layer):
         kept = ops.minimum(decay, (1.0 + updates) / (10.0 + updates))
         if has_updated is not None:
             kept = ops.where(has_updated, kept, 1.0)
-        _backend.average_into(self.network.variables, network.variables, 1.0 - kept)
+        averages, variables = part(self.network).variables, part(network).variables
+        _backend.average_into(averages, variables, 1.0 - kept)
 
 
 def fingerprint(network: Network) -> int:

@@ -170,6 +170,18 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         del role
         return keras.optimizers.Adam(1e-3)
 
+    def before_step(self) -> None:
+        """Called before each training step, outside the compiled step. By default does nothing."""
+
+    def active_part(self, network: Layer) -> Layer:
+        """The part of a network that the present step runs and trains. By default all of it."""
+        return network
+
+    def steps_made(self) -> int:
+        """The number of training steps so far."""
+        optimizer = getattr(self, "optimizer", None)
+        return 0 if optimizer is None else optimizer.steps_made()
+
     # ---- what a family uses ----------------------------------------------------------------------
 
     def run(self, network: Network, tensors: Sequence[Tensor], training: bool) -> Tensor:
@@ -200,11 +212,16 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
             raise ValueError(
                 f"Expected `role` to be one of {sorted(self.roles)}. Received: {role!r}."
             )
-        return steps.minimize(self.optimizer[role], self._parts(role), objective)
+        parts = self._parts(role)
+        active = [self.active_part(part) for part in parts]
+        variables = None
+        if active != parts:
+            variables = [v for part in active for v in part.trainable_variables]
+        return steps.minimize(self.optimizer[role], active, objective, variables)
 
     def regularisation(self, role: str) -> Tensor:
         """The regularisation losses of the networks of a role, as `minimize` adds them."""
-        return steps.regularisation(self._parts(role))
+        return steps.regularisation([self.active_part(part) for part in self._parts(role)])
 
     def record(self, batch: Batch, **values: Tensor) -> Logs:
         """Adds a batch's values to the running means.
@@ -228,7 +245,8 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         """Moves the averages of the weights, if `compile` was given an `ema_decay`."""
         for name, average in self._averages.items():
             has_updated = self.optimizer.has_updated(self._role_of(name))
-            average.follow(getattr(self, name), self.ema_decay or 0.0, has_updated)
+            decay = self.ema_decay or 0.0
+            average.follow(getattr(self, name), decay, has_updated, self.active_part)
 
     def _role_of(self, name: str) -> str:
         """The role that trains a network."""
@@ -263,8 +281,8 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
     def _weights_now(self) -> tuple[int, dict[str, int]]:
         """The number of training steps, and checksums of the networks that have an average."""
-        steps_made = self.optimizer.steps_made() if self.compiled else 0
-        return steps_made, {name: fingerprint(getattr(self, name)) for name in self._averages}
+        checksums = {name: fingerprint(getattr(self, name)) for name in self._averages}
+        return self.steps_made(), checksums
 
     @property
     def has_average(self) -> bool:
@@ -775,6 +793,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         check_weights(sample_weight=sample_weight, class_weight=class_weight)
         x, y = self._one_batch(x, y, training=True)
         self._check_trains()
+        self.before_step()
         self.reset_metrics()  # Keras does so itself from 3.15 on
         with _interrupts.Remembered().listening():
             return super().train_on_batch(*self._dealt_out(x, y), return_dict=return_dict)

@@ -179,6 +179,16 @@ class Optimizers(keras.optimizers.Optimizer):
         """The number of training steps: with gradient accumulation, not each is an update."""
         return int(keras.ops.convert_to_numpy(steps_of(self[self.roles[0]])))
 
+    def restart(self) -> None:
+        """Gives the optimizers the state of new ones. Learning rates and loss scales stay."""
+        for optimizer in map(innermost, self._all()):
+            # Not the rate itself, which may be a schedule of a class that Keras cannot find.
+            fresh = type(optimizer).from_config({**optimizer.get_config(), "learning_rate": 0.0})
+            fresh.build(trained_variables(optimizer))
+            pairs = zip(_without_rate(optimizer), _without_rate(fresh), strict=True)
+            for variable, value in pairs:
+                variable.assign(keras.ops.copy(value))
+
     def has_updated(self, role: str) -> Tensor | None:
         """Whether the last step of a role updated weights: a boolean scalar, or None for always.
 
@@ -250,6 +260,10 @@ class Optimizers(keras.optimizers.Optimizer):
             for role, each in config["by_role"].items()
         }
         return cls(**config)
+
+
+def _without_rate(optimizer: Optimizer) -> list[Variable]:
+    return [v for v in optimizer.variables if v.name != "learning_rate"]
 
 
 def serialize(optimizer: Optimizer) -> Config:

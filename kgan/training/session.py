@@ -205,11 +205,12 @@ class Session(keras.callbacks.Callback):
         self._tell_dataset()
 
     def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
-        """Within an epoch, resumes what was begun."""
+        """Within an epoch, resumes what was begun. Then prepares the step."""
         del batch, logs
         # Only now: Keras has reset the metrics, and the callbacks that set a learning rate when an
         # epoch begins have done so a second time.
         self.take_up()
+        self.trained.before_step()
 
     def take_up(self) -> None:
         """Puts back the state of an interrupted epoch, if there is one."""
@@ -290,14 +291,13 @@ class Session(keras.callbacks.Callback):
             _call_hook(callback, "on_train_failed")
 
     def _applied_batches(self) -> int:
-        """The batches of the epoch whose updates were made, counted by the optimizer."""
+        """The batches of the epoch whose updates were made, counted by the model."""
         # Ctrl-C may arrive after a step and before it is counted.
         since = self._steps_made() - self._steps_before_epoch
         return since if self.steps is None else min(since, self.steps)
 
     def _steps_made(self) -> int:
-        optimizer = getattr(self.trained, "optimizer", None)
-        return 0 if optimizer is None else optimizer.steps_made()
+        return self.trained.steps_made()
 
     def _give_states(self, left: Progress) -> None:
         callbacks = [

@@ -8,7 +8,7 @@ from keras import ops
 
 from kgan import _backend
 from kgan._backend.keras_internals import trained_variables
-from kgan._typing import Layer, Optimizer, Tensor
+from kgan._typing import Layer, Optimizer, Tensor, Variable
 
 Objective = Callable[[], tuple[Tensor, Any]]
 """Computes what is minimised: `() -> (loss, aux)`, a float32 scalar and tensors to hand on."""
@@ -28,7 +28,12 @@ class Minimized(NamedTuple):
     aux: Any
 
 
-def minimize(optimizer: Optimizer, parts: Sequence[Layer], objective: Objective) -> Minimized:
+def minimize(
+    optimizer: Optimizer,
+    parts: Sequence[Layer],
+    objective: Objective,
+    variables: Sequence[Variable] | None = None,
+) -> Minimized:
     """Updates networks once, to lower an objective.
 
     Args:
@@ -36,6 +41,8 @@ def minimize(optimizer: Optimizer, parts: Sequence[Layer], objective: Objective)
         parts: The networks (or layers) that are updated. Their regularisation losses are added.
         objective: Computes the loss. It may assign to other variables and call `minimize` for
             other networks.
+        variables: The variables that are updated, out of those that the optimizer was built for.
+            Defaults to all of them.
 
     Returns:
         A `Minimized`.
@@ -53,7 +60,8 @@ def minimize(optimizer: Optimizer, parts: Sequence[Layer], objective: Objective)
         loss = loss + regularisation(parts)
         return optimizer.scale_loss(loss), (loss, aux)
 
-    variables = trained_variables(optimizer)
+    if variables is None:
+        variables = trained_variables(optimizer)
     gradient, (loss, aux) = _backend.gradients(scaled, variables)
     norm = _gradient_norm(gradient, optimizer)
     _backend.apply(optimizer, gradient, variables)

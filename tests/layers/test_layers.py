@@ -32,6 +32,9 @@ EVERY = {
     "pixel_shuffle": (lambda: layers.PixelShuffle(2), (3, 2, 8)),
     "downsample": (lambda: layers.Downsample((1, 3, 3, 1)), (5, 4, 2)),
     "upsample": (layers.Upsample, (3, 2, 2)),
+    "equalized_conv2d": (lambda: layers.EqualizedConv2D(2, 3), (4, 5, 2)),
+    "equalized_dense": (lambda: layers.EqualizedDense(3, gain=1.0), (4,)),
+    "pixel_normalization": (layers.PixelNormalization, (3, 2, 4)),
     "from_basis": (lambda: layers.FromBasis(2, 3), (5,)),
     "onto_basis": (layers.OntoBasis, (3, 2, 4)),
 }
@@ -49,7 +52,7 @@ def network(name):
 
 def test_every_layer_is_here():
     made = {type(make()) for make, _ in EVERY.values()}
-    assert made | {layers.ConditionalBatchNormalization} == {
+    assert made | {layers.ConditionalBatchNormalization, layers.FadeIn} == {
         getattr(layers, name) for name in layers.__all__
     }
 
@@ -351,3 +354,66 @@ def test_bases_start_with_the_variance_of_what_comes_in():
     back.build((None, 20, 20, 30))
     np.testing.assert_allclose(np.std(ops.convert_to_numpy(there.basis)), 1.0, rtol=0.05)
     np.testing.assert_allclose(np.std(ops.convert_to_numpy(back.basis)), 1 / 20, rtol=0.05)
+
+
+# ---- growing networks ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gain", [np.sqrt(2.0), 1.0])
+def test_equalized_layers_are_plain_ones_with_kernels_times_he_s_constant(gain):
+    for equalized, plain, shape, fan_in in (
+        (
+            layers.EqualizedConv2D(5, 3, padding="same", activation="tanh", gain=gain),
+            keras.layers.Conv2D(5, 3, padding="same", activation="tanh"),
+            (2, 6, 7, 4),
+            3 * 3 * 4,
+        ),
+        (
+            layers.EqualizedDense(5, activation="tanh", gain=gain),
+            keras.layers.Dense(5, activation="tanh"),
+            (2, 4),
+            4,
+        ),
+    ):
+        x = numbers(*shape)
+        of(equalized, x), of(plain, x)  # builds them
+        kernel, bias = equalized.get_weights()
+        bias = bias + 0.5
+        equalized.set_weights([kernel, bias])
+        plain.set_weights([kernel * gain / np.sqrt(fan_in), bias])
+        np.testing.assert_allclose(of(equalized, x), of(plain, x), rtol=1e-4, atol=1e-5)
+
+
+def test_equalized_kernels_start_as_standard_normal_and_outputs_with_the_variance_of_he():
+    layer = layers.EqualizedConv2D(64, 3, padding="valid")
+    y = of(layer, numbers(16, 10, 10, 64))
+    kernel = layer.get_weights()[0]
+    np.testing.assert_allclose([kernel.mean(), kernel.std()], [0.0, 1.0], atol=0.02)
+    np.testing.assert_allclose(y.std(), np.sqrt(2.0), rtol=0.05)
+
+
+def test_pixel_normalization_gives_features_a_mean_square_of_one():
+    x = 7.0 * numbers(2, 3, 4, 8)
+    x[0, 0, 0] = 0.0
+    y = of(layers.PixelNormalization(), x)
+    np.testing.assert_allclose(y, x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-8), rtol=1e-5)
+    np.testing.assert_array_equal(y[0, 0, 0], 0.0)
+    # Squares that float16 does not have.
+    small = of(layers.PixelNormalization(epsilon=0.0, dtype="float16"), 1e-4 * np.ones((1, 4)))
+    np.testing.assert_allclose(small, 1.0, rtol=1e-2)
+
+
+def test_a_fade_is_exact_at_both_ends_and_linear_between(tmp_path):
+    old, new = numbers(2, 3, 3, 2), numbers(2, 3, 3, 2, seed=1)
+    inputs = [keras.Input((3, 3, 2)), keras.Input((3, 3, 2))]
+    model = keras.Model(inputs, layers.FadeIn()(inputs))
+    fade = model.layers[-1]
+    assert not fade.trainable_variables
+    np.testing.assert_array_equal(of(model, [old, new]), old)
+    for alpha in (0.3, 1.0):
+        fade.alpha.assign(alpha)
+        expected = new if alpha == 1.0 else alpha * new + (1 - alpha) * old
+        np.testing.assert_allclose(of(model, [old, new]), expected, rtol=1e-5 if alpha < 1 else 0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(of(loaded, [old, new]), new)
