@@ -12,7 +12,7 @@ from kgan._typing import Network, Tensor
 from kgan.metrics._classifiers import convolution, pooling, shipped
 
 WEIGHTS = Path(__file__).with_name("cifar10_classifier.npz")
-WEIGHTS_SHA256 = "b9cbe4ce96680e000a653df5964293fa3d0a43e74775ad4ae15d109534f17fef"
+WEIGHTS_SHA256 = "808c4a87d73f991f683fd6a5206a44714380c5b41b35c5541588683bd384865b"
 
 CLASSIFIER_NAME = "cifar10_classifier"
 IMAGE_SIZE = (32, 32)
