@@ -113,7 +113,7 @@ def add(commands: Any) -> None:
         metavar="N",
         type=argument_types.evaluation_count,
         help="samples to evaluate after every epoch, 20 or more, or 0 for none (default: 2000; "
-        "none for colour images other than stacked_mnist)",
+        "none for colour images that are not 32x32)",
     )
     train.add_argument(
         "--save-every",

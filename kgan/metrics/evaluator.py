@@ -23,6 +23,7 @@ from kgan.metrics._sources import (
     with_channel,
 )
 from kgan.metrics.cache import cached_features
+from kgan.metrics.cifar10_classifier import IMAGE_SIZE as CIFAR10_SIZE
 from kgan.metrics.classes import class_shares
 from kgan.metrics.datasets import (
     Data,
@@ -87,10 +88,11 @@ def evaluate(
             has fewer. Do not compare scores of different counts.
         seed: Integer.
         features: The features in which distances are measured, see `kgan.metrics.get_features`.
-            Defaults to kgan's classifier of digits for grey images and for Stacked-MNIST. On grey
-            images that are not digits, its distances say little and its classes nothing. If the
-            labels of the data set show that, no score uses its classes. Other images need
-            `"inception"`, the features of FID, or a model in a `kgan.metrics.FeatureExtractor`.
+            Defaults to kgan's classifier of digits for grey images and for Stacked-MNIST, and to
+            that of CIFAR-10 for colour images of 32 x 32. Of images that are of other things,
+            their distances say little and their classes nothing. If the labels of the data set show
+            that, no score uses the classes. Other images need `"inception"`, the features of FID,
+            or a model in a `kgan.metrics.FeatureExtractor`.
         bootstrap: Integer, the number of resamples for 95% intervals, or 0 for no intervals.
         say: Called with a line of text about each step of the work. Defaults to writing a line to
             standard error every five seconds at most: nothing about quick work.
@@ -339,7 +341,9 @@ def default_features(dataset: Drawable) -> Any:
     """Returns the features for a data set, by name or object, or None if kgan has none for it."""
     if isinstance(dataset, Stacked):
         return extractors.stacked_mnist_features(dataset.stack)
-    return "mnist" if dataset.image_shape[2] == 1 else None
+    if dataset.image_shape[2] == 1:
+        return "mnist"
+    return "cifar10" if dataset.image_shape == (*CIFAR10_SIZE, 3) else None
 
 
 def _extractor(features: Any, dataset: Drawable) -> Extractor:
@@ -347,7 +351,7 @@ def _extractor(features: Any, dataset: Drawable) -> Extractor:
         features = default_features(dataset)
     if features is None:
         raise ValueError(
-            "Expected `features` for images that are not grey digits: "
+            "Expected `features` for images that are neither grey digits nor 32x32 in colour: "
             "'inception' (the features of FID), 'pixels', or a kgan.metrics.FeatureExtractor. "
             f"Received: features=None for images of shape {dataset.image_shape}."
         )

@@ -18,6 +18,7 @@ from kgan._typing import Network, Pictures, Say, Tensor
 from kgan.metrics import inception
 from kgan.metrics._progress import silent
 from kgan.metrics._resizing import RESIZES
+from kgan.metrics.cifar10_classifier import load_cifar10_classifier
 from kgan.metrics.mnist_classifier import load_mnist_classifier
 
 # Images between two reports of progress: a multiple of the usual sizes of batches.
@@ -294,6 +295,19 @@ def mnist_features() -> FeatureExtractor:
     return FeatureExtractor(load_mnist_classifier())
 
 
+def cifar10_features() -> FeatureExtractor:
+    """Returns kgan's classifier of CIFAR-10: 144 features and 10 classes.
+
+    Example:
+    ```python
+    extractor = kgan.metrics.get_features("cifar10")
+    images = np.zeros((8, 32, 32, 3), "uint8")
+    assert extractor(images).vectors.shape == (8, 144)
+    ```
+    """
+    return FeatureExtractor(load_cifar10_classifier())
+
+
 def stacked_mnist_features(stack: int = 3) -> ChannelFeatures:
     """Returns kgan's classifier for each channel: 384 features and 1,000 classes for 3 channels.
 
@@ -361,6 +375,7 @@ def inception_features(
 
 EXTRACTORS: dict[str, Callable[[], Extractor]] = {
     "mnist": mnist_features,
+    "cifar10": cifar10_features,
     "stacked_mnist": stacked_mnist_features,
     "inception": inception_features,
     "inception_clean": functools.partial(inception_features, resize="clean"),
@@ -375,8 +390,8 @@ def get(features: Any) -> Extractor:
         features: One of:
 
             - `"mnist"`, kgan's classifier of digits; `"stacked_mnist"`, the same for each channel;
-              `"inception"` and `"inception_clean"`, the network of FID, see `inception_features`;
-              `"pixels"`, the pixels themselves;
+              `"cifar10"`, kgan's classifier of CIFAR-10; `"inception"` and `"inception_clean"`, the
+              network of FID, see `inception_features`; `"pixels"`, the pixels themselves;
             - a `keras.Model` for images in [-1, 1], see `FeatureExtractor`;
             - an `Extractor`, which is returned as it is.
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from kgan._typing import Say
+from kgan.metrics import cifar10_classifier, mnist_classifier
 from kgan.metrics._progress import silent
 from kgan.metrics.bootstrap import bootstrap_interval
 from kgan.metrics.classes import class_divergence, inception_score, mode_coverage
 from kgan.metrics.distances import frechet_distance, kernel_distance
 from kgan.metrics.features import Features
-from kgan.metrics.mnist_classifier import CLASSIFIER_NAME
 from kgan.metrics.neighbours import compare_neighbours, duplicate_distance, support_size
 
 _KID_SUBSETS = 100
@@ -158,7 +158,7 @@ def title_of(name: str, features: str) -> str:
         return title
     if features in _FID_TITLES:
         return _FID_TITLES[features]
-    if features.startswith(CLASSIFIER_NAME):
+    if features.startswith((mnist_classifier.CLASSIFIER_NAME, cifar10_classifier.CLASSIFIER_NAME)):
         return "Fréchet classifier distance"  # FCD
     return f"{title} ({features})"
 

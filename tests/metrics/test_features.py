@@ -10,7 +10,7 @@ from keras import ops
 
 import kgan
 from kgan import metrics
-from kgan.metrics import mnist_classifier
+from kgan.metrics import cifar10_classifier, mnist_classifier
 from kgan.metrics.cache import cached_features
 
 needs_mnist = pytest.mark.skipif(
@@ -124,13 +124,18 @@ def global_random_states():
     return keras_state, random.getstate(), np.random.get_state()[1].tolist()
 
 
-CLASSIFIERS = {"mnist": (mnist_classifier, mnist_classifier.load_mnist_classifier)}
+CLASSIFIERS = {
+    "mnist": (mnist_classifier, mnist_classifier.load_mnist_classifier),
+    "cifar10": (cifar10_classifier, cifar10_classifier.load_cifar10_classifier),
+}
 classifiers = pytest.mark.parametrize("name", CLASSIFIERS)
 
 
 @classifiers
 def test_the_classifier_does_not_hang_on_the_users_settings(name):
     images = np.repeat(np.repeat(kgan.data.load_digits("train").images[:5], 3, 1), 3, 2)
+    if name == "cifar10":
+        images = np.repeat(images, 3, axis=3)
     expected = metrics.get_features(name)(images).vectors
     _, load = CLASSIFIERS[name]
     load.cache_clear()
