@@ -7,6 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kgan.data import pairs
     from kgan.data._checks import Binarization, DataWarning
     from kgan.data.cifar10 import load_cifar10
     from kgan.data.digits import load_digits
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from kgan.data.image_dataset import ImageDataset
     from kgan.data.image_folder import load_image_folder
     from kgan.data.mnist import load_fashion_mnist, load_kmnist, load_mnist, load_stacked_mnist
+    from kgan.data.paired import PairedDataset, UnpairedDataset
     from kgan.data.registry import DATASETS, load_dataset
     from kgan.data.stacked import StackedImageDataset
     from kgan.data.tfds import from_tfds
@@ -23,7 +25,9 @@ __all__ = [
     "Binarization",
     "DataWarning",
     "ImageDataset",
+    "PairedDataset",
     "StackedImageDataset",
+    "UnpairedDataset",
     "from_tfds",
     "idx_header",
     "load_cifar10",
@@ -34,6 +38,7 @@ __all__ = [
     "load_kmnist",
     "load_mnist",
     "load_stacked_mnist",
+    "pairs",
     "read_idx",
     "read_idx_images",
     "read_idx_labels",
@@ -48,6 +53,7 @@ _MODULES = {
     "image_dataset": ("ImageDataset",),
     "image_folder": ("load_image_folder",),
     "mnist": ("load_fashion_mnist", "load_kmnist", "load_mnist", "load_stacked_mnist"),
+    "paired": ("PairedDataset", "UnpairedDataset"),
     "registry": ("DATASETS", "load_dataset"),
     "stacked": ("StackedImageDataset",),
     "tfds": ("from_tfds",),
@@ -57,6 +63,8 @@ _ORIGINS = {name: module for module, names in _MODULES.items() for name in names
 
 def __getattr__(name: str) -> Any:
     """Imports a name when it is first used."""
+    if name == "pairs":  # a module, which the import makes an attribute
+        return importlib.import_module("kgan.data.pairs")
     if name not in _ORIGINS:
         raise AttributeError(f"module 'kgan.data' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"kgan.data.{_ORIGINS[name]}"), name)
