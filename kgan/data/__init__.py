@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from kgan.data._checks import Binarization, DataWarning
     from kgan.data.cifar10 import load_cifar10
     from kgan.data.digits import load_digits
+    from kgan.data.folder_pairs import load_domains, load_pairs
     from kgan.data.idx import idx_header, read_idx, read_idx_images, read_idx_labels, write_idx
     from kgan.data.image_dataset import ImageDataset
     from kgan.data.image_folder import load_image_folder
@@ -33,10 +34,12 @@ __all__ = [
     "load_cifar10",
     "load_dataset",
     "load_digits",
+    "load_domains",
     "load_fashion_mnist",
     "load_image_folder",
     "load_kmnist",
     "load_mnist",
+    "load_pairs",
     "load_stacked_mnist",
     "pairs",
     "read_idx",
@@ -49,6 +52,7 @@ _MODULES = {
     "_checks": ("Binarization", "DataWarning"),
     "cifar10": ("load_cifar10",),
     "digits": ("load_digits",),
+    "folder_pairs": ("load_domains", "load_pairs"),
     "idx": ("idx_header", "read_idx", "read_idx_images", "read_idx_labels", "write_idx"),
     "image_dataset": ("ImageDataset",),
     "image_folder": ("load_image_folder",),
