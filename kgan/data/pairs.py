@@ -1,7 +1,6 @@
 """Translation tasks made from images: pairs, and unpaired domains whose true pairs are known.
 
-Each function takes uint8 images, such as `kgan.data.load_mnist("train").images`. No task needs a
-download of its own.
+Each function takes uint8 images, such as `kgan.data.load_mnist("train").images`.
 """
 
 import functools
