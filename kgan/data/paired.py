@@ -178,6 +178,8 @@ class PairedDataset(_TwoDatasets):
 
         Example:
         ```python
+        task = kgan.data.pairs.outlines(kgan.data.load_digits("train").images)
+        pairs = kgan.data.PairedDataset(*task, seed=0)
         inputs, targets = pairs.batch(epoch=3, index=0)
         ```
         """
@@ -202,6 +204,8 @@ class PairedDataset(_TwoDatasets):
 
         Example:
         ```python
+        task = kgan.data.pairs.outlines(kgan.data.load_digits("train").images)
+        pairs = kgan.data.PairedDataset(*task, seed=0)
         inputs, targets = pairs.draw(16, seed=0)
         ```
         """
@@ -243,7 +247,6 @@ class UnpairedDataset(_TwoDatasets):
     mnist = kgan.data.load_mnist("test").images
     domains = kgan.data.UnpairedDataset(digits, mnist, batch_size=16, seed=0)
     a, b = domains[0]  # both float32 (16, 28, 28, 1) in [-1, 1]
-    assert len(domains) == len(mnist) // 16
     ```
 
     Reference:
@@ -312,6 +315,8 @@ class UnpairedDataset(_TwoDatasets):
 
         Example:
         ```python
+        task = kgan.data.pairs.thin_and_thick(kgan.data.load_digits("train").images)
+        domains = kgan.data.UnpairedDataset(task.a, task.b, seed=0)
         a, b = domains.batch(epoch=3, index=0)
         ```
         """
@@ -341,6 +346,8 @@ class UnpairedDataset(_TwoDatasets):
 
         Example:
         ```python
+        task = kgan.data.pairs.thin_and_thick(kgan.data.load_digits("train").images)
+        domains = kgan.data.UnpairedDataset(task.a, task.b, seed=0)
         a, b = domains.draw(16, seed=0)
         ```
         """
