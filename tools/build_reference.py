@@ -38,7 +38,7 @@ MODELS = """    options:
 """
 
 # Public modules that are not names of `kgan` themselves.
-SUBMODULES = ("training.capabilities", "training.log_names")
+SUBMODULES = ("data.pairs", "training.capabilities", "training.log_names")
 
 
 class Log(NamedTuple):

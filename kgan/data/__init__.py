@@ -7,13 +7,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kgan.data import pairs
     from kgan.data._checks import Binarization, DataWarning
     from kgan.data.cifar10 import load_cifar10
     from kgan.data.digits import load_digits
+    from kgan.data.folder_pairs import load_domains, load_pairs
     from kgan.data.idx import idx_header, read_idx, read_idx_images, read_idx_labels, write_idx
     from kgan.data.image_dataset import ImageDataset
     from kgan.data.image_folder import load_image_folder
     from kgan.data.mnist import load_fashion_mnist, load_kmnist, load_mnist, load_stacked_mnist
+    from kgan.data.paired import PairedDataset, UnpairedDataset
     from kgan.data.registry import DATASETS, load_dataset
     from kgan.data.stacked import StackedImageDataset
     from kgan.data.tfds import from_tfds
@@ -23,17 +26,22 @@ __all__ = [
     "Binarization",
     "DataWarning",
     "ImageDataset",
+    "PairedDataset",
     "StackedImageDataset",
+    "UnpairedDataset",
     "from_tfds",
     "idx_header",
     "load_cifar10",
     "load_dataset",
     "load_digits",
+    "load_domains",
     "load_fashion_mnist",
     "load_image_folder",
     "load_kmnist",
     "load_mnist",
+    "load_pairs",
     "load_stacked_mnist",
+    "pairs",
     "read_idx",
     "read_idx_images",
     "read_idx_labels",
@@ -44,10 +52,12 @@ _MODULES = {
     "_checks": ("Binarization", "DataWarning"),
     "cifar10": ("load_cifar10",),
     "digits": ("load_digits",),
+    "folder_pairs": ("load_domains", "load_pairs"),
     "idx": ("idx_header", "read_idx", "read_idx_images", "read_idx_labels", "write_idx"),
     "image_dataset": ("ImageDataset",),
     "image_folder": ("load_image_folder",),
     "mnist": ("load_fashion_mnist", "load_kmnist", "load_mnist", "load_stacked_mnist"),
+    "paired": ("PairedDataset", "UnpairedDataset"),
     "registry": ("DATASETS", "load_dataset"),
     "stacked": ("StackedImageDataset",),
     "tfds": ("from_tfds",),
@@ -57,6 +67,8 @@ _ORIGINS = {name: module for module, names in _MODULES.items() for name in names
 
 def __getattr__(name: str) -> Any:
     """Imports a name when it is first used."""
+    if name == "pairs":  # a module, which the import makes an attribute
+        return importlib.import_module("kgan.data.pairs")
     if name not in _ORIGINS:
         raise AttributeError(f"module 'kgan.data' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"kgan.data.{_ORIGINS[name]}"), name)

@@ -317,6 +317,44 @@ def check_channels_of_windows(images: Pictures) -> None:
         )
 
 
+def checked_pairs(inputs: npt.ArrayLike, targets: npt.ArrayLike) -> tuple[Pictures, Pictures]:
+    """Returns two arrays of images, as many in one as in the other, of one height and width."""
+    first, second = checked_images(inputs), checked_images(targets)
+    if len(first) != len(second):
+        raise ValueError(
+            "Expected as many inputs as targets: image i of one belongs to image i of the other. "
+            f"Received: {len(first):,} inputs and {len(second):,} targets."
+        )
+    _check_sizes(first, second, "inputs and targets")
+    return first, second
+
+
+def checked_domains(
+    a: npt.ArrayLike, b: npt.ArrayLike, batch_size: Any
+) -> tuple[Pictures, Pictures]:
+    """Returns two arrays of images of one height and width, each with enough for a batch."""
+    first, second = checked_images(a), checked_images(b)
+    _check_sizes(first, second, "the images of both domains")
+    least = integer("batch_size", batch_size, 1)
+    if min(len(first), len(second)) < least:
+        raise ValueError(
+            "Expected at least as many images in each domain as in a batch. Received: "
+            f"{len(first):,} in a, {len(second):,} in b and batch_size={least}. Lower batch_size."
+        )
+    return first, second
+
+
+def _check_sizes(first: Pictures, second: Pictures, what: str) -> None:
+    if first.shape[1:3] != second.shape[1:3]:
+        sizes = " and ".join(
+            f"{height}x{width}" for height, width in (first.shape[1:3], second.shape[1:3])
+        )
+        raise ValueError(
+            f"Expected {what} to have one height and width. Received: {sizes} pixels. Resize one "
+            "of them."
+        )
+
+
 def part_of(rows: npt.NDArray[np.int64], part: Any) -> npt.NDArray[np.int64]:
     """Returns the rows of part `i` of `n` equal parts. `part` is `(i, n)`."""
     try:

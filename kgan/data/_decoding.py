@@ -71,6 +71,8 @@ class Target(NamedTuple):
         background: Three integers, the colour behind transparent pixels and of padding.
         max_pixels: Integer, larger pictures are not decoded.
         allow_colour: Boolean, whether a grey target takes colour pictures.
+        half: String, `"left"` or `"right"`, the part of each picture that is used; None for whole
+            pictures.
     """
 
     height: int
@@ -80,6 +82,7 @@ class Target(NamedTuple):
     background: tuple[int, int, int]
     max_pixels: int
     allow_colour: bool = True
+    half: str | None = None
 
 
 class PictureState(NamedTuple):
@@ -217,14 +220,14 @@ def decode_into(out: Pixels, data: bytes, target: Target) -> None:
     picture = decoded(data, target.max_pixels)
     if not (target.allow_colour or is_grey(picture)):
         raise PictureError(COLOUR, "it has colour")
-    flat = _flattened(picture, target)
+    flat = _flattened(_half(picture, target), target)
     out[...] = np.asarray(_resized(flat, target)).reshape(out.shape)
 
 
 def _decode_jpeg(out: Pixels, data: bytes, target: Target) -> bool:
     """Decodes a JPEG file by simplejpeg, if that can: returns whether it did."""
     turn = _turn(data)
-    if turn is None and target.channels == 3 and _decode_in_place(out, data):
+    if turn is None and target.channels == 3 and not target.half and _decode_in_place(out, data):
         return True
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
@@ -238,14 +241,15 @@ def _decode_jpeg(out: Pixels, data: bytes, target: Target) -> bool:
     # A colour picture becomes grey by Pillow, as those of other formats do.
     grey = colours == "Gray" and target.channels == 1
     # libjpeg decodes at a fraction of the size, averaging, if the resizing needs no more.
-    side = 0 if target.resize == "none" else _GAP * max(target.height, target.width)
+    side = 0 if target.resize == "none" or target.half else _GAP * max(target.height, target.width)
     pixels = _simplejpeg(data, "GRAY" if grey else "RGB", side)
     if pixels is None:
         return False
     picture = Image.fromarray(pixels[..., 0] if grey else pixels)
     if turn is not None:
         picture = picture.transpose(turn)
-    out[...] = np.asarray(_resized(_flattened(picture, target), target)).reshape(out.shape)
+    flat = _flattened(_half(picture, target), target)
+    out[...] = np.asarray(_resized(flat, target)).reshape(out.shape)
     return True
 
 
@@ -336,6 +340,17 @@ def oriented_size(picture: Image.Image) -> tuple[int, int]:
     width, height = picture.size
     turned = picture.getexif().get(_ORIENTATION, 1) in {5, 6, 7, 8}
     return (width, height) if turned else (height, width)
+
+
+def _half(picture: Image.Image, target: Target) -> Image.Image:
+    """The part of an upright picture that the target uses. Resizing must not see the other half."""
+    if target.half is None:
+        return picture
+    width, height = picture.size
+    if width % 2:
+        raise PictureError(UNREADABLE, f"an odd width of {width} pixels, which has no two halves")
+    left = 0 if target.half == "left" else width // 2
+    return picture.crop((left, 0, left + width // 2, height))
 
 
 def _flattened(picture: Image.Image, target: Target) -> Image.Image:

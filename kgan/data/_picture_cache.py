@@ -60,6 +60,7 @@ class Options(NamedTuple):
         resize: String, see `kgan.data.load_image_folder`.
         background: Three integers.
         max_pixels: Integer.
+        half: String, `"left"` or `"right"`, or None for whole pictures.
     """
 
     size: tuple[int, int] | None
@@ -67,16 +68,19 @@ class Options(NamedTuple):
     resize: str
     background: tuple[int, int, int]
     max_pixels: int
+    half: str | None = None
 
     def target(self, size: tuple[int, int], grey: bool) -> Target:
         """The form of the pictures, given the size and greyness of the first."""
+        height, width = size
         return Target(
-            *(self.size or size),
+            *(self.size or (height, width // 2 if self.half else width)),
             channels=self.channels or (1 if grey else 3),
             resize=self.resize if self.size else "none",
             background=self.background,
             max_pixels=self.max_pixels,
             allow_colour=self.channels is not None or not grey,
+            half=self.half,
         )
 
 
@@ -502,7 +506,7 @@ def _close_gaps(path: Path, count: int, target: Target, missing: Sequence[int]) 
     shape = count, target.height, target.width, target.channels
     rows = np.memmap(path, np.uint8, "r+", _HEADER_SIZE, shape)
     block = max(_CHUNK_BYTES // (rows[0].size), 1)  # NumPy copies what overlaps
-    end = missing[0]
+    end, moved = missing[0], rows[:0]
     for gap, following in itertools.pairwise([*missing, count]):
         for first in range(gap + 1, following, block):
             moved = rows[first : min(first + block, following)]

@@ -5,20 +5,18 @@ from __future__ import annotations
 import copy
 import functools
 import math
-import operator
-import threading
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
 from kgan import _core
 from kgan._arguments import integer
 from kgan.data import _checks, _mapping
+from kgan.data._epochs import EpochDataset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from kgan._typing import Images, Labels, Pictures
     from kgan.data._checks import Binarization
@@ -45,7 +43,7 @@ class Windows(TypedDict, total=False):
     window_key: int
 
 
-class ImageDataset(keras.utils.PyDataset):
+class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
     """Shuffled batches of normalised images, with or without labels, made from uint8 images.
 
     It works in `fit` on every Keras backend. In a plain `for` loop it gives the batches of one
@@ -200,27 +198,25 @@ class ImageDataset(keras.utils.PyDataset):
             if steps_per_epoch is None
             else integer("steps_per_epoch", steps_per_epoch, 1)
         )
-        self._epoch = 0
         self._set_up()
 
+    _MADE_AGAIN = EpochDataset._MADE_AGAIN | {"_levels", "_permutations"}
+
     def _set_up(self) -> None:
-        """Makes the parts that cannot be pickled."""
-        self._lock = threading.Lock()
+        super()._set_up()
         self._levels = _core.Levels(*self._value_range, self._dtype)
         self._permutations: dict[int, Rows] = {}
-        self._served: set[int] = set()
-        self._in_keras_epoch = False
 
     def __getstate__(self) -> dict[str, object]:
-        made_again = {"_lock", "_levels", "_permutations", "_served", "_in_keras_epoch"}
-        state = {name: value for name, value in vars(self).items() if name not in made_again}
+        state = super().__getstate__()
         state["_images"] = _mapping.file_of(self._images) or self._images
         return state
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        for name, value in state.items():
-            setattr(self, name, value.open() if isinstance(value, _mapping.MappedFile) else value)
-        self._set_up()
+        images = state["_images"]
+        if isinstance(images, _mapping.MappedFile):
+            state = state | {"_images": images.open()}
+        super().__setstate__(state)
 
     def __repr__(self) -> str:
         classes = "no labels" if self.num_classes is None else f"{self.num_classes:,} classes"
@@ -332,53 +328,6 @@ class ImageDataset(keras.utils.PyDataset):
         """Batches in a pass over the images."""
         return self._batches_per_pass
 
-    @property
-    def epoch(self) -> int:
-        """The present epoch, from 0. Set it to repeat or resume an epoch."""
-        return self._epoch
-
-    @epoch.setter
-    def epoch(self, value: int) -> None:
-        value = integer("epoch", value, 0)
-        with self._lock:
-            self._epoch = value
-            self._served.clear()
-
-    def __len__(self) -> int:
-        return self._length
-
-    @property
-    def num_batches(self) -> int:
-        """Batches in an epoch."""
-        return self._length
-
-    def __getitem__(self, index: int) -> Images | tuple[Images, Labels]:
-        """Makes a batch of the present epoch.
-
-        Args:
-            index: Integer from 0 to `len(self) - 1`.
-
-        Returns:
-            Images `(B, H, W, C)`, or the tuple `(images, labels)`.
-
-        Raises:
-            IndexError: `index` is outside that range.
-        """
-        index = self._checked_index(index)
-        with self._lock:
-            epoch = self._epoch
-            self._served.add(index)
-        return self.batch(epoch, index)
-
-    def _checked_index(self, index: int) -> int:
-        index = operator.index(index)
-        if not 0 <= index < self._length:
-            raise IndexError(
-                f"Expected an index of at least 0 and below {self._length}, the number of batches. "
-                f"Received: index={index}"
-            )
-        return index
-
     def batch(
         self, epoch: int, index: int, part: tuple[int, int] = (0, 1)
     ) -> Images | tuple[Images, Labels]:
@@ -439,35 +388,6 @@ class ImageDataset(keras.utils.PyDataset):
         seed = integer("seed", seed, 0)
         rows = self._drawn(count, seed)
         return self._pick(rows, self._binarization_key(seed), {"crop": self._crop})
-
-    def __iter__(self) -> Iterator[Images | tuple[Images, Labels]]:
-        """Gives the batches of the present epoch, and then moves to the next epoch."""
-        epoch = self._epoch
-        for index in range(self._length):
-            yield self.batch(epoch, index)
-        self.epoch = epoch + 1
-
-    def on_epoch_begin(self) -> None:
-        """Called by Keras when an epoch begins."""
-        self._in_keras_epoch = True
-
-    def on_epoch_end(self) -> None:
-        """Moves to the next epoch. Keras calls it when an epoch ends, and at other times too.
-
-        Keras also calls it before the first epoch of each `fit`, after it has looked at two
-        batches, and with `fit(steps_per_epoch=...)` in the middle of a pass. So the epoch ends only
-        when all its batches have been asked for. Then two fits of one epoch see the same batches as
-        one fit of two epochs, and prefetched batches never mix the orders of two epochs.
-        """
-        with self._lock:
-            if not self._in_keras_epoch:
-                self._served.clear()
-            # Worker processes have their own copies of the dataset: their batches are not counted
-            # here.
-            elif self.use_multiprocessing or len(self._served) == self._length:
-                self._epoch += 1
-                self._served.clear()
-            self._in_keras_epoch = False
 
     def _count_batches(self) -> int:
         count = len(self._images)

@@ -15,7 +15,7 @@ import numpy as np
 from kgan._arguments import integer
 from kgan._files import cache_directory
 from kgan._registry import did_you_mean
-from kgan._typing import Labels
+from kgan._typing import Labels, Pictures
 from kgan._warnings import warn_outside
 from kgan.data._checks import DataWarning
 from kgan.data._decoders import shown
@@ -138,30 +138,97 @@ def load_image_folder(
     images, labels = pets[0]  # float32 (4, 32, 32, 3) in [-1, 1], int32 (4,)
     ```
     """
+    loading = checked_loading(
+        image_size,
+        channels=channels,
+        resize=resize,
+        background=background,
+        on_unreadable=on_unreadable,
+        max_pixels=max_pixels,
+        cache_dir=cache_dir,
+        processes=processes,
+        verbose=verbose,
+    )
     folder = Path(directory).expanduser()
-    options = Options(
+    listing = list_pictures(folder, labels, class_names)
+    images, classes = load_pictures(folder, listing, loading)
+    if listing.class_names is not None:
+        dataset_options.setdefault("class_names", listing.class_names)
+        dataset_options.setdefault("num_classes", len(listing.class_names))
+    return ImageDataset(images, classes, **dataset_options)
+
+
+class Loading(NamedTuple):
+    """How pictures are loaded.
+
+    Attributes:
+        form: The options that decide the pixels.
+        on_unreadable: String, see `load_image_folder`.
+        caches: Path, the directory for caches.
+        processes: Integer, or None, see `load_image_folder`.
+        verbose: Boolean.
+    """
+
+    form: Options
+    on_unreadable: str
+    caches: Path
+    processes: int | None
+    verbose: bool
+
+
+def checked_loading(
+    image_size: int | tuple[int, int] | None = None,
+    *,
+    channels: int | None = None,
+    resize: Resize = "center_crop",
+    background: tuple[int, int, int] = (255, 255, 255),
+    on_unreadable: Literal["error", "skip"] = "error",
+    max_pixels: int = 2**26,
+    cache_dir: str | os.PathLike[str] | None = None,
+    processes: int | None = None,
+    verbose: bool = True,
+) -> Loading:
+    """Checks the arguments of `load_image_folder` about pictures, before any is read."""
+    form = Options(
         _checked_size(image_size),
         _checked_channels(channels),
-        _checked_choice("resize", resize, RESIZE),
+        check_choice("resize", resize, RESIZE),
         _checked_background(background),
         integer("max_pixels", max_pixels),
     )
-    _checked_choice("on_unreadable", on_unreadable, ("error", "skip"))
+    check_choice("on_unreadable", on_unreadable, ("error", "skip"))
     if processes is not None:
         integer("processes", processes, 1)
-    with _uncollected():
-        listing = list_pictures(folder, labels, class_names)
     caches = cache_directory("image_folders") if cache_dir is None else Path(cache_dir).expanduser()
-    decoded = decoded_pictures(folder, listing.pictures, options, caches, processes, verbose)
+    return Loading(form, on_unreadable, caches, processes, verbose)
+
+
+def load_pictures(
+    folder: Path, listing: "Listing", loading: Loading
+) -> tuple[Pictures, Labels | None]:
+    """Decodes pictures of a folder, or opens the cache that has them.
+
+    Args:
+        folder: The folder.
+        listing: Its pictures, in the order of the images.
+        loading: How they are loaded.
+
+    Returns:
+        The images, a read-only memory map, uint8 `(N, H, W, C)`; and the labels of those that were
+        not left out, int32 `(N,)`, or None if there are no classes.
+
+    Raises:
+        OSError: The cache cannot be written, or the disk has too little space for it.
+        ValueError: Some pictures cannot be decoded, or not in this form.
+    """
+    _, on_unreadable, caches, processes, verbose = loading
+    decoded = decoded_pictures(folder, listing.pictures, loading.form, caches, processes, verbose)
     classes = listing.labels
     if decoded.unreadable:
         _report_unreadable(folder, listing, decoded, on_unreadable)
         if classes is not None:
             classes = np.delete(classes, list(decoded.unreadable))
-    if listing.class_names is not None:
-        dataset_options.setdefault("class_names", listing.class_names)
-        dataset_options.setdefault("num_classes", len(listing.class_names))
-    return ImageDataset(decoded.images, classes, **dataset_options)
+    return decoded.images, classes
 
 
 class Listing(NamedTuple):
@@ -178,6 +245,22 @@ class Listing(NamedTuple):
     class_names: tuple[str, ...] | None
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pauses garbage collection.
+
+    A new object for each file makes Python search all objects for garbage, also those of the
+    backend. That takes longer than the listing itself, and none of these is garbage.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def list_pictures(
     folder: Path, labels: bool = True, class_names: Sequence[str] | None = None
 ) -> Listing:
@@ -191,6 +274,11 @@ def list_pictures(
     Returns:
         The pictures, sorted by class and by path.
     """
+    with _uncollected():
+        return _listed(folder, labels, class_names)
+
+
+def _listed(folder: Path, labels: bool, class_names: Sequence[str] | None) -> Listing:
     if not folder.exists():
         raise FileNotFoundError(f"Expected a folder of pictures. Received: {folder}, not found.")
     if not folder.is_dir():
@@ -221,22 +309,6 @@ def list_pictures(
             "pass labels=False to use all pictures without classes."
         )
     return _with_classes(folder, below, class_names)
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Pauses garbage collection.
-
-    A new object for each file makes Python search all objects for garbage, also those of the
-    backend. That takes longer than the listing itself, and none of these is garbage.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _with_classes(
@@ -385,7 +457,8 @@ def _checked_channels(channels: Any) -> int | None:
     return None if channels is None else int(channels)
 
 
-def _checked_choice(name: str, value: Any, choices: Sequence[str]) -> str:
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> str:
+    """Returns a value that is one of the choices, or raises an error."""
     if value not in choices:
         raise ValueError(
             f"Expected `{name}` to be one of {', '.join(map(repr, choices))}. "

@@ -454,6 +454,12 @@ class TestUnreadable:
         for name in self.NAMES:
             assert f"{broken}/{name}" in str(caught.value)
 
+    def test_the_last_picture_is_left_out(self, folder, load):
+        (folder / "dogs" / "2.png").write_bytes(b"broken")
+        with pytest.warns(kgan.data.DataWarning, match="left out"):
+            dataset = load(folder, on_unreadable="skip")
+        assert _levels(dataset) == [20, 21, 22, 23, 24, 30, 31]
+
     def test_skip_leaves_them_out_with_a_warning(self, broken, load, small_chunks, processes):
         with pytest.warns(kgan.data.DataWarning, match="3 of 11 that cannot") as caught:
             dataset = load(broken, on_unreadable="skip", processes=processes)
