@@ -286,11 +286,9 @@ def test_a_restart_gives_optimizers_their_first_state_and_keeps_rates_and_schedu
         optimizers = kgan.training.Optimizers({"model": make_optimizer()})
         optimizers.build({"model": [variable]})
         before = [array(v).copy() for v in optimizers.variables]
-        optimizers["model"].apply([ops.ones(2)], [variable])
-        assert any(
-            not np.array_equal(array(v), old)
-            for v, old in zip(optimizers.variables, before, strict=True)
-        )
+        for each in optimizers.variables:
+            if "learning_rate" not in each.path:
+                each.assign(each.value + 1)
         optimizers.restart()
         for found, expected in zip(optimizers.variables, before, strict=True):
             if "scale" not in found.path and "step_counter" not in found.path:
