@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Train on your own pictures
 #
-# In this tutorial you make a folder of pictures, load it, train a conditional GAN on it, and
-# measure its samples. Scikit-learn comes with two photographs, of a temple in China and of a
-# flower. Small pieces of them are the pictures here; use your own in their place. On two CPU
-# cores it takes about five minutes.
+# In this tutorial, you make a folder of pictures, load it, train a conditional GAN on it, and
+# measure its samples. The pictures are small pieces of two photographs that come with scikit-learn:
+# a temple in China and a flower. To use your own pictures, replace the folder. The tutorial takes
+# about five minutes on two CPU cores.
 
 # %%
 import os
@@ -30,10 +30,10 @@ for name, photograph in zip(("china", "flower"), load_sample_images().images, st
 # %% [markdown]
 # ## Load the folder
 #
-# Each folder is a class. `image_size` scales the pictures, and cuts out the middle of those that
-# are not square. They are decoded once, into a file of pixels in Keras's cache directory. The
-# second time, the same call only opens that file. `horizontal_flip` mirrors half of the images in
-# each pass.
+# Each folder is a class. `image_size` scales the pictures and crops the centre of those that are
+# not square. kgan decodes them once, into a file of pixels in Keras's cache directory. The next
+# time, the same call only opens that file. `horizontal_flip` mirrors each image with probability
+# 1/2 in each pass.
 
 # %%
 train = kgan.data.load_image_folder(
@@ -43,7 +43,7 @@ print(train)
 print(train.class_names)
 
 # %% [markdown]
-# Always look at the images that a model will see, after all that was done to them:
+# Always look at the images as the model will see them, after all these changes:
 
 # %%
 images, labels = train[0]
@@ -52,8 +52,8 @@ kgan.images.show(kgan.images.class_grid(images, labels, row_names=train.class_na
 # %% [markdown]
 # ## Train
 #
-# The recipe is the one for digits. It builds networks for the size, channels and classes of the
-# dataset.
+# This recipe was made for digits. It builds networks for the image size, the channels and the
+# classes of your dataset.
 
 # %%
 gan = kgan.recipes.get("conditional_dcgan").build(
@@ -69,9 +69,9 @@ kgan.images.show(kgan.images.class_grid(samples, labels, row_names=train.class_n
 # %% [markdown]
 # ## Measure
 #
-# Colour images of 32 x 32 are compared by the features of a classifier of CIFAR-10, which comes
-# with kgan. The column `real` shows what real images score in place of the samples: the best that a
-# model can reach.
+# For colour images of 32 x 32, kgan uses the features of a classifier of CIFAR-10, which it
+# includes. The column `real` shows the score of real images in place of the samples. That is the
+# best score to expect.
 
 # %%
 print(kgan.evaluate(gan, train, count=100 if FAST else 2000))
@@ -85,12 +85,12 @@ print(kgan.evaluate(gan, train, count=100 if FAST else 2000))
 #
 # ## What is different with your pictures
 #
-# - **Sizes.** Pictures of any size work. Begin with 32 or 64 pixels: a step takes four times as
-#   long for each doubling.
-# - **Flips.** Leave them out where left and right differ, as in letters.
-# - **Number.** With fewer than some thousand pictures, a discriminator learns them by heart. Read
+# - **Sizes.** Pictures of any size work. Start with 32 or 64 pixels: when you double the size, a
+#   step takes about four times as long.
+# - **Flips.** Do not use flips if left and right differ, as in letters.
+# - **Number.** With fewer than a few thousand pictures, the discriminator memorises them. Read
 #   [Train with few images](../howto/few_images.md).
 # - **Files that cannot be decoded.** The error lists them. `on_unreadable="skip"` leaves them out.
-# - **Classes.** Without folders in the folder, there are none; use the default recipe.
+# - **Classes.** If your folder has no folders inside, there are no classes. Use the default recipe.
 #
-# [Train on your own images](../howto/images_of_your_own.md) has all the ways to load data.
+# [Train on your own images](../howto/images_of_your_own.md) shows all the ways to load data.
