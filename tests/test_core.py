@@ -431,20 +431,27 @@ def expected_refusal(
 
 
 def expected_pixels(stack, images, indices, pad_to, crop):
-    _, height, width, channels = images.shape
-    padded_height, padded_width = pad_to or (height, width)
-    shape = (len(indices), padded_height, padded_width, indices.shape[1] if stack else channels)
-    padded = np.zeros(shape, np.uint8)
-    if padded.size:
-        picked = images[indices]
-        top, left = (padded_height - height) // 2, (padded_width - width) // 2
-        padded[:, top : top + height, left : left + width] = (
-            np.moveaxis(picked[..., 0], 1, -1) if stack else picked
-        )
-    if crop is None:
-        return padded
-    top, left = (padded_height - crop[0]) // 2, (padded_width - crop[1]) // 2
-    return padded[:, top : top + crop[0], left : left + crop[1]]
+    picked = images[indices]
+    if stack:
+        picked = np.moveaxis(picked[..., 0], 1, -1)
+    padded = pad_to or picked.shape[1:3]
+    window = crop or padded
+    # The row and column of an image that each of the window shows. The padding itself may be larger
+    # than any memory.
+    shown = [
+        np.arange(size) + (whole - size) // 2 - (whole - inner) // 2
+        for size, whole, inner in zip(window, padded, picked.shape[1:3], strict=True)
+    ]
+    inside = [
+        np.flatnonzero((each >= 0) & (each < inner))
+        for each, inner in zip(shown, picked.shape[1:3], strict=True)
+    ]
+    pixels = np.zeros((len(picked), *window, picked.shape[3]), np.uint8)
+    every = np.arange(len(picked))
+    pixels[np.ix_(every, *inside)] = picked[
+        np.ix_(every, *(each[there] for each, there in zip(shown, inside, strict=True)))
+    ]
+    return pixels
 
 
 @settings(deadline=None, max_examples=300)

@@ -95,8 +95,8 @@ print(kgan.evaluate(mixture, train, count=COUNT))
 # %% [markdown]
 # ## Other features
 #
-# kgan's own features are of digits, and of colour images of 32 x 32. For other images, use pixels or
-# a network of your choice:
+# kgan's own features are of digits, and of colour images of 32 x 32. For other images, use pixels
+# or a network of your choice:
 
 # %%
 small = keras.Sequential(
