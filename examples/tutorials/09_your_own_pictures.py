@@ -69,12 +69,12 @@ kgan.images.show(kgan.images.class_grid(samples, labels, row_names=train.class_n
 # %% [markdown]
 # ## Measure
 #
-# For colour images of 32 x 32, kgan uses the features of a classifier of CIFAR-10, which it
-# includes. The column `real` shows the score of real images in place of the samples. That is the
-# best score to expect.
+# kgan's features for colour images of 32 x 32 are those of photographs. For pictures such as these,
+# compare pixels. The column `real` shows what real images score in place of the samples: the best
+# that a model can reach.
 
 # %%
-print(kgan.evaluate(gan, train, count=100 if FAST else 2000))
+print(kgan.evaluate(gan, train, count=100 if FAST else 2000, features="pixels"))
 
 # %% [markdown]
 # ## The same from the command line

@@ -76,7 +76,7 @@ def add(commands: Any) -> None:
     evaluate.add_argument(
         "--features",
         metavar="NAME",
-        help="mnist, stacked_mnist, inception (FID: downloads 96 MB, unless "
+        help="mnist, stacked_mnist, cifar10, inception (FID: downloads 96 MB, unless "
         "KGAN_DATA_DIR has the file), inception_clean (FID as clean-fid), or pixels (default: by "
         "the data set)",
     )
