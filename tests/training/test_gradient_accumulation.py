@@ -102,9 +102,10 @@ def test_a_loss_scale_drops_no_update(make_gan, dataset, role):
     assert isinstance(scaled, keras.optimizers.LossScaleOptimizer)
     assert float(keras.ops.convert_to_numpy(scaled.dynamic_scale)) == scaled.initial_scale
     assert int(scaled.inner_optimizer.iterations) == 2
-    for a, b in zip(found, expected, strict=True):  # float16 has three digits
-        np.testing.assert_allclose(a, b, rtol=0.02, atol=0.01 * np.abs(b).max() + 1e-5)
-    assert max(np.abs(each).max() for each in expected) > 1e-3
+    found, expected = (np.concatenate([np.ravel(x) for x in each]) for each in (found, expected))
+    # float16 has three digits, and a gradient of small numbers fewer. Half is left if one is lost.
+    assert np.linalg.norm(found - expected) < 0.1 * np.linalg.norm(expected)
+    assert np.abs(expected).max() > 1e-3
 
 
 def accumulating(make_gan, **options):
