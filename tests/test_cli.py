@@ -902,7 +902,7 @@ def test_evaluate_needs_to_know_the_images(command, run_dir, tmp_path):
     assert code == 0, err
     code, _, err = command("evaluate", alone, "--dataset", "digits", "--features", "imagenet")
     assert code == 1
-    assert "Expected features by name, one of 'mnist', 'stacked_mnist'" in err
+    assert "Expected features by name, one of 'mnist', 'cifar10', 'stacked_mnist'" in err
 
 
 @pytest.mark.backend_free

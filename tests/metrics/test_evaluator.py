@@ -284,7 +284,7 @@ def test_two_channels_are_judged_each_by_itself(digits):
 
 def test_what_cannot_be_evaluated(digits):
     colour = kgan.data.ImageDataset(np.zeros((50, 8, 8, 3), "uint8"), batch_size=8)
-    with pytest.raises(ValueError, match=r"images that are not grey digits.*\(8, 8, 3\)"):
+    with pytest.raises(ValueError, match=r"images that are neither grey digits.*\(8, 8, 3\)"):
         Evaluator(colour)
     assert Evaluator(colour, features="pixels").count == 50
     with pytest.raises(ValueError, match="`count` to be an integer of at least 20"):
