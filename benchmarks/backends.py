@@ -27,6 +27,7 @@ is several times as fast as the gradient that JAX derives. `--derived-gradient` 
 """
 
 import argparse
+import functools
 import itertools
 import json
 import math
@@ -93,6 +94,7 @@ COMPARED = (("fit", "plain"), ("step", "plain step"), ("guarded", "fit"))
 Run = Callable[[int], Any]  # runs that many steps and waits for them
 
 
+@functools.cache
 def load_images(data_dir: pathlib.Path | None) -> np.ndarray:
     """Returns MNIST's training images, or random bytes of the same shape, `(60000, 28, 28, 1)`."""
     import kgan  # noqa: PLC0415
@@ -248,43 +250,30 @@ def measure(case: Case, backend: str, images: np.ndarray, arguments: argparse.Na
     derived = arguments.derived_gradient and backend == "jax"
     options = {"derived_gradient": True} if derived else {}
     check(case, backend, images, **options)
-    runs = contenders(case, backend, images, **options)
-    clock = time.process_time if arguments.one_core else time.perf_counter
-    return take_turns(runs, "plain", arguments.seconds, arguments.rounds, clock)
+    return take_turns(contenders(case, backend, images, **options), "plain", arguments)
 
 
 def take_turns(
-    runs: dict[str, Run], plain: str, seconds: float, rounds: int, clock: Callable[[], float]
+    runs: dict[str, Run], plain: str, arguments: argparse.Namespace
 ) -> dict[str, list[float]]:
     """Returns the milliseconds a step of each contender in each round.
 
     Args:
         runs: The contenders, by name.
-        plain: The name of the one that does as many steps in a turn as fit into `seconds`.
-        seconds: The time of a turn.
-        rounds: How many turns each contender has.
-        clock: Returns seconds.
+        plain: The name of the one that does as many steps in a turn as fit into `--seconds`.
+        arguments: Those of `add_arguments`.
     """
+    clock = time.process_time if arguments.one_core else time.perf_counter
     for run in runs.values():
         run(3)
-    count = max(3, round(1000 * seconds / milliseconds(runs[plain], 5, clock)))
+    count = max(3, round(1000 * arguments.seconds / milliseconds(runs[plain], 5, clock)))
     times: dict[str, list[float]] = {name: [] for name in runs}
     order = list(runs)
-    for _ in range(rounds):
+    for _ in range(arguments.rounds):
         for name in order:
             times[name].append(milliseconds(runs[name], count, clock))
         order = [*order[1:], order[0]]
     return times
-
-
-def serve(backend: str, arguments: argparse.Namespace) -> None:
-    """Runs a backend's process: prints the device, then a line of JSON for each case."""
-    if arguments.one_core:  # before the backends count the cores and start their threads
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    images = load_images(arguments.data_dir)
-    print(loops.load(backend).device()[0], flush=True)
-    for case in chosen(arguments):
-        print(json.dumps(measure(case, backend, images, arguments)), flush=True)
 
 
 def chosen(arguments: argparse.Namespace) -> list[Case]:
@@ -303,44 +292,77 @@ def cells(
     return "  ".join(cells)
 
 
-def start(backend: str) -> Any:
-    """Starts this script for one backend, and returns the process."""
-    return subprocess.Popen(
-        [sys.executable, *sys.argv, "--serve", backend],
-        env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir", type=pathlib.Path, default=os.environ.get("KGAN_DATA_DIR"))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that `take_turns` and `run` read."""
     parser.add_argument("--backends", nargs="+", choices=loops.BACKENDS, default=loops.BACKENDS)
-    parser.add_argument("--networks", nargs="+", choices=FAMILIES, default=FAMILIES)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=3.0, help="of a turn of the plain loop")
     parser.add_argument("--one-core", action="store_true", help="one core, its processor time")
-    parser.add_argument("--derived-gradient", action="store_true", help="in JAX's plain loop")
     parser.add_argument("--serve", choices=loops.BACKENDS, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+
+
+def run(
+    arguments: argparse.Namespace,
+    cases: Sequence[Any],
+    times_of: Callable[[Any, str], dict[str, list[float]]],
+    bases: Sequence[str],
+    compared: Sequence[tuple[str, str]],
+) -> None:
+    """Prints a table for each installed backend, with a row for each case.
+
+    The script starts itself again for each backend, with `--serve`. That process prints its device,
+    then a line of JSON for each case.
+
+    Args:
+        arguments: Those of `add_arguments`.
+        cases: What the rows are of.
+        times_of: Returns the times that `take_turns` measured for a case on a backend.
+        bases: Names of contenders, whose times the rows have.
+        compared: Pairs of names: a contender, and the base of its ratio.
+    """
     if arguments.serve:
-        serve(arguments.serve, arguments)
+        if arguments.one_core:  # before the backends count the cores and start their threads
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        print(loops.load(arguments.serve).device()[0], flush=True)
+        for case in cases:
+            print(json.dumps(times_of(case, arguments.serve)), flush=True)
         return
     for backend in arguments.backends:
         if not loops.is_installed(backend):
             print(f"{backend}: not installed")
             continue
-        process = start(backend)
+        process = subprocess.Popen(
+            [sys.executable, *sys.argv, "--serve", backend],
+            env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         lines = iter(process.stdout or ())
         print(f"{backend} on {next(lines, 'nothing').strip()}: ms a step")
-        titles = [f"{name:>8}{f'of {of}':>20}" for name, of in COMPARED]
-        print(f"{'':30}     plain  plain step", *titles, sep="  ")
-        for case, line in zip(chosen(arguments), lines, strict=False):
-            row = cells(json.loads(line), ("plain", "plain step"), COMPARED)
-            print(f"{case!s:30}{row}", flush=True)
+        titles = [*(f"{name:>10}" for name in bases)]
+        titles += [f"{name:>8}{f'of {of}':>20}" for name, of in compared]
+        print(f"{'':36}", *titles, sep="  ")
+        for case, line in zip(cases, lines, strict=False):
+            print(f"{case!s:36}  {cells(json.loads(line), bases, compared)}", flush=True)
         if process.wait():
             raise SystemExit(f"{backend} failed")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", type=pathlib.Path, default=os.environ.get("KGAN_DATA_DIR"))
+    parser.add_argument("--networks", nargs="+", choices=FAMILIES, default=FAMILIES)
+    parser.add_argument("--derived-gradient", action="store_true", help="in JAX's plain loop")
+    add_arguments(parser)
+    arguments = parser.parse_args()
+
+    run(
+        arguments,
+        chosen(arguments),
+        lambda case, backend: measure(case, backend, load_images(arguments.data_dir), arguments),
+        ("plain", "plain step"),
+        COMPARED,
+    )
 
 
 if __name__ == "__main__":

@@ -21,10 +21,7 @@ as in `backends.py`.
 
 import argparse
 import dataclasses
-import json
 import math
-import os
-import time
 from typing import Any
 
 import numpy as np
@@ -175,50 +172,21 @@ def contenders(case: Case, backend: str) -> dict[str, backends.Run]:
 
 def measure(case: Case, backend: str, arguments: argparse.Namespace) -> dict[str, list[float]]:
     check(case)
-    runs = contenders(case, backend)
-    clock = time.process_time if arguments.one_core else time.perf_counter
-    return backends.take_turns(runs, "by hand", arguments.seconds, arguments.rounds, clock)
-
-
-def serve(backend: str, arguments: argparse.Namespace) -> None:
-    """Runs a backend's process: prints the device, then a line of JSON for each case."""
-    if arguments.one_core:  # before the backends count the cores and start their threads
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    print(loops.load(backend).device()[0], flush=True)
-    for case in chosen(arguments):
-        print(json.dumps(measure(case, backend, arguments)), flush=True)
-
-
-def chosen(arguments: argparse.Namespace) -> list[Case]:
-    return [CASES[number - 1] for number in arguments.cases]
+    return backends.take_turns(contenders(case, backend), "by hand", arguments)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--backends", nargs="+", choices=loops.BACKENDS, default=loops.BACKENDS)
     parser.add_argument("--cases", nargs="+", type=int, choices=COUNTED, default=COUNTED)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of a turn of the loop")
-    parser.add_argument("--one-core", action="store_true", help="one core, its processor time")
-    parser.add_argument("--serve", choices=loops.BACKENDS, help=argparse.SUPPRESS)
+    backends.add_arguments(parser)
     arguments = parser.parse_args()
-    if arguments.serve:
-        serve(arguments.serve, arguments)
-        return
-    for backend in arguments.backends:
-        if not loops.is_installed(backend):
-            print(f"{backend}: not installed")
-            continue
-        process = backends.start(backend)
-        lines = iter(process.stdout or ())
-        print(f"{backend} on {next(lines, 'nothing').strip()}: ms a step")
-        titles = [f"{name:>8}{f'of {of}':>20}" for name, of in COMPARED]
-        print(f"{'':36}   by hand", *titles, sep="  ")
-        for case, line in zip(chosen(arguments), lines, strict=False):
-            cells = backends.cells(json.loads(line), ("by hand",), COMPARED)
-            print(f"{case!s:36}{cells}", flush=True)
-        if process.wait():
-            raise SystemExit(f"{backend} failed")
+    backends.run(
+        arguments,
+        [CASES[number - 1] for number in arguments.cases],
+        lambda case, backend: measure(case, backend, arguments),
+        ("by hand",),
+        COMPARED,
+    )
 
 
 if __name__ == "__main__":

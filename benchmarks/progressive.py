@@ -5,26 +5,16 @@ networks, `kgan.networks.progressive`: real images are halved and faded, one pas
 generator serves both updates, WGAN-GP with drift, Adam. It is written for PyTorch, in its memory
 layout of channels last, and has only the layers of its stage. See `loops/progressive.py`.
 
-The script starts a process for each installed backend. It first compares the losses of both on the
-same images, from the same weights and latents. Then both take turns. The numbers are milliseconds
-and medians over `--rounds` turns, with the quartiles of the ratio.
-
-`--one-core` keeps each process on one core and measures its processor time instead of the clock's.
+The script first compares the losses of both on the same images, from the same weights and latents.
+Then both take turns, as in `backends.py`, which explains the numbers and `--one-core`.
 """
 
 import argparse
-import json
-import os
-import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-import loops
+import backends
 
 LATENT_DIM = 64
 SIDES = (4, 7, 14, 28)
@@ -123,62 +113,25 @@ def measure(stage: int, batch: np.ndarray, arguments: argparse.Namespace) -> Any
             losses = hand.step(pixels, latents, shares)
         losses[0].item()
 
-    clock = time.process_time if arguments.one_core else time.perf_counter
-
-    def milliseconds(run: Callable[[int], None], count: int) -> float:
-        start = clock()
-        run(count)
-        return 1000 * (clock() - start) / count
-
-    runs = {"by hand": by_hand, "kgan": fit}
-    for run in runs.values():
-        run(3)
-    count = max(3, round(1000 * arguments.seconds / milliseconds(by_hand, 5)))
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(arguments.rounds):
-        for name in list(runs)[:: 1 if turn % 2 else -1]:
-            times[name].append(milliseconds(runs[name], count))
-    return times
-
-
-def serve(arguments: argparse.Namespace) -> None:
-    if arguments.one_core:  # before the backends count the cores and start their threads
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    batch = np.random.default_rng(1).uniform(-1, 1, (arguments.batch_size, 28, 28, 1))
-    for stage in arguments.stages:
-        print(json.dumps(measure(stage, batch.astype("float32"), arguments)), flush=True)
+    return backends.take_turns({"by hand": by_hand, "fit": fit}, "by hand", arguments)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--backends", nargs="+", choices=loops.BACKENDS, default=loops.BACKENDS)
     parser.add_argument("--stages", nargs="+", type=int, default=[0, 1, 2, 3])
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of a turn of the loop by hand")
-    parser.add_argument("--one-core", action="store_true", help="one core, its processor time")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    backends.add_arguments(parser)
     arguments = parser.parse_args()
-    if arguments.serve:
-        serve(arguments)
-        return
-    for backend in filter(loops.is_installed, arguments.backends):
-        process = subprocess.Popen(
-            [sys.executable, *sys.argv, "--serve"],
-            env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        print(f"{backend}: ms a step, batch {arguments.batch_size}, width {arguments.width}")
-        for stage, line in zip(arguments.stages, process.stdout or (), strict=False):
-            times = json.loads(line)
-            ratios = [a / b for a, b in zip(times["kgan"], times["by hand"], strict=True)]
-            low, median, high = np.quantile(ratios, (0.25, 0.5, 0.75))
-            numbers = "".join(f"{name} {statistics.median(times[name]):8.2f}  " for name in times)
-            print(f"stage {stage}: {numbers} {median:.2f}x ({low:.2f}-{high:.2f})", flush=True)
-        if process.wait():
-            raise SystemExit(f"{backend} failed")
+    shape = arguments.batch_size, 28, 28, 1
+    batch = np.random.default_rng(1).uniform(-1, 1, shape).astype("float32")
+    backends.run(
+        arguments,
+        arguments.stages,
+        lambda stage, _: measure(stage, batch, arguments),
+        ("by hand",),
+        (("fit", "by hand"),),
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from kgan._backend.keras_internals import has_sublayers, kept_kernel, tensor_of
 from kgan._backend.kernel_wrapper import KernelWrapper
 from kgan._typing import Layer, Shape, Tensor, Variable
 from kgan.layers.equalized import EqualizedConv2D, EqualizedDense
-from kgan.layers.fade_in import FadeIn
+from kgan.layers.fade_in import FadeIn, mixture
 from kgan.layers.pixel_normalization import PixelNormalization
 
 Call = Callable[..., Any]
@@ -334,11 +334,7 @@ def _pixel_normalization(layer: Layer, input_shape: Shape) -> Call:
 def _fade_in(layer: Layer, input_shapes: Sequence[Shape]) -> Call:
     del input_shapes
 
-    def call(tensors: Sequence[Tensor]) -> Tensor:
-        alpha = tensor_of(layer.alpha)
-        return alpha * tensors[1] + (1.0 - alpha) * tensors[0]
-
-    return call
+    return lambda tensors: mixture(tensors[0], tensors[1], tensor_of(layer.alpha))
 
 
 _FASTER_ACTIVATIONS: dict[Callable[..., Any], Callable[[Tensor], Tensor]] = {

@@ -26,8 +26,7 @@ class _TwoDatasets(EpochDataset["TwoBatches"]):
     """The common part of both classes: two `ImageDataset`s, `_first` and `_second`.
 
     Args:
-        options: The options of `ImageDataset`. Those for workers are taken out. `seed` becomes an
-            integer.
+        options: The options of `ImageDataset`. Those for workers are taken out.
     """
 
     _first: ImageDataset
@@ -41,9 +40,6 @@ class _TwoDatasets(EpochDataset["TwoBatches"]):
                     f"Expected images without labels: a batch of {type(self).__name__} is two "
                     f"arrays of images. Received: {name}. Leave it out."
                 )
-        self._seed_was_given = options.get("seed") is not None
-        if not self._seed_was_given:
-            options["seed"] = _checks.drawn_seed()
 
     @property
     def batch_size(self) -> int:
@@ -63,9 +59,7 @@ class _TwoDatasets(EpochDataset["TwoBatches"]):
     @property
     def is_reproducible(self) -> bool:
         """Whether other processes make the same batches: the seed was given, or is not used."""
-        first = self._first
-        uses_seed = first.shuffle or first.horizontal_flip or first.crop is not None
-        return self._seed_was_given or not (uses_seed or first.binarize == "dynamic")
+        return self._first.is_reproducible
 
     @property
     def dtype(self) -> str:
@@ -129,7 +123,7 @@ class PairedDataset(_TwoDatasets):
         inputs, targets = _checks.checked_pairs(inputs, targets)
         # The same seed gives the same orders, flips and crops: they depend on it and the row alone.
         self._first = ImageDataset(inputs, **of_inputs)
-        self._second = ImageDataset(targets, **options)
+        self._second = ImageDataset(targets, **{**options, "seed": self._first.seed})
         self._length = len(self._second)
         self._set_up()
 

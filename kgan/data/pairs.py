@@ -264,7 +264,7 @@ def upright_and_slanted(images: npt.ArrayLike, seed: int = 0) -> Domains:
     """
     strokes = _strokes(images)
     upright, slanted = (
-        _by_chunks(strokes, functools.partial(_sheared, slant=slant)) for slant in (0.0, _SLANT)
+        _by_chunks(functools.partial(_sheared, slant=slant), strokes) for slant in (0.0, _SLANT)
     )
     return _domains(upright, slanted, seed)
 
@@ -296,7 +296,7 @@ def colour_rule(images: npt.ArrayLike, seed: int = 0) -> Domains:
     strokes = _strokes(images)
     hues = random_generator(integer("seed", seed, 0), 1).uniform(0.0, 6.0, len(strokes))
     colours = _colours(hues)[:, np.newaxis, np.newaxis]
-    ink, ground = (_products(levels, colours) for levels in (strokes, 255 - strokes))
+    ink, ground = (_by_chunks(_products, levels, colours) for levels in (strokes, 255 - strokes))
     return _domains(ink, ground, seed)
 
 
@@ -321,10 +321,10 @@ def _strokes(images: npt.ArrayLike) -> Pictures:
     return strokes
 
 
-def _by_chunks(images: Pictures, change: Callable[[Pictures], Pictures]) -> Pictures:
+def _by_chunks(change: Callable[..., Pictures], *arrays: np.ndarray) -> Pictures:
     """Changes a few images at a time, since floats and indices take much memory."""
-    firsts = range(0, len(images), _AT_ONCE)
-    return np.concatenate([change(images[first : first + _AT_ONCE]) for first in firsts])
+    chunks = (slice(first, first + _AT_ONCE) for first in range(0, len(arrays[0]), _AT_ONCE))
+    return np.concatenate([change(*(array[chunk] for array in arrays)) for chunk in chunks])
 
 
 def _luma(images: Pictures) -> Pictures:
@@ -335,7 +335,7 @@ def _luma(images: Pictures) -> Pictures:
         raise ValueError(
             f"Expected images of 1 or 3 channels. Received: images of shape {images.shape}."
         )
-    return _by_chunks(images, lambda chunk: np.rint(chunk @ _LUMA[:, np.newaxis]).astype(np.uint8))
+    return _by_chunks(lambda chunk: np.rint(chunk @ _LUMA[:, np.newaxis]).astype(np.uint8), images)
 
 
 def _dilated(images: Pictures) -> Pictures:
@@ -382,8 +382,4 @@ def _colours(hues: npt.NDArray[np.float64]) -> _Floats:
 
 def _products(levels: Pictures, colours: _Floats) -> Pictures:
     """Levels `(N, H, W, 1)` times the colour of each image."""
-    out = np.empty((*levels.shape[:3], 3), np.uint8)
-    for first in range(0, len(levels), _AT_ONCE):
-        chunk = slice(first, first + _AT_ONCE)
-        out[chunk] = np.rint(levels[chunk] * colours[chunk])
-    return out
+    return np.rint(levels * colours).astype(np.uint8)

@@ -209,15 +209,15 @@ class GAN(LatentModel):
         return keras.optimizers.Adam(2e-4, beta_1=0.5)
 
     def _make_critic(self) -> Critic:
-        has_second_output = len(self.discriminator.outputs) == 2
+        discriminator = self.active_part(self.discriminator)
         return Critic(
-            self.active_part(self.discriminator),
+            discriminator,
             self.adversarial_loss,
             self.training_noise,
             self.penalties,
             self.augmentation,
             pack=self.pack,
-            head=self._make_head() if has_second_output else None,
+            head=self._make_head() if len(discriminator.outputs) == 2 else None,
             head_weight=self.auxiliary_weight,
         )
 

@@ -11,7 +11,6 @@ from kgan import _backend, losses
 from kgan._arguments import integer
 from kgan._typing import Batch, Layer, Logs, Network, Optimizer, Tensor, Variable
 from kgan.models import network_checks, stages
-from kgan.models.critic import Critic
 from kgan.models.gan import GAN
 from kgan.penalties import Penalty
 from kgan.training.batch_spec import BatchSpec
@@ -182,15 +181,6 @@ class ProgressiveGAN(GAN):
         """`Adam(1e-3, beta_1=0.0, beta_2=0.99, epsilon=1e-8)`, for both networks."""
         del role
         return keras.optimizers.Adam(1e-3, beta_1=0.0, beta_2=0.99, epsilon=1e-8)
-
-    def _make_critic(self) -> Critic:
-        return Critic(
-            self.active_part(self.discriminator),
-            self.adversarial_loss,
-            self.training_noise,
-            self.penalties,
-            self.augmentation,
-        )
 
     def log_names(self) -> list[str]:
         """The names of all logs, in the order in which they are shown."""

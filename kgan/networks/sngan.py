@@ -100,15 +100,12 @@ def _generator(
     x = layers.Dense(smallest[0] * smallest[1] * channels)(latent)
     x = layers.Reshape((*smallest, channels))(x)
     for level in reversed(range(len(larger))):
-        channels = width * 2**level
-
-        def doubled(x: Tensor, size: tuple[int, int] = larger[level]) -> Tensor:
-            return pyramid.cropped(layers.UpSampling2D(2)(x), size)
-
-        y = layers.Conv2D(channels, 3, padding="same")(doubled(active(x)))
+        channels, size = width * 2**level, larger[level]
+        y = layers.Conv2D(channels, 3, padding="same")(pyramid.doubled(active(x), size))
         y = layers.Conv2D(channels, 3, padding="same")(active(y))
         # A 1x1 convolution before the pixels are repeated gives the same at a quarter of the cost.
-        x = layers.Add()([doubled(layers.Conv2D(channels, 1)(x)), y])
+        around = pyramid.doubled(layers.Conv2D(channels, 1)(x), size)
+        x = layers.Add()([around, y])
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
     # float32 whatever the policy: exact ends of the range matter more than speed here.
     images = layers.Conv2D(image_shape[2], 3, padding="same", activation="tanh", dtype="float32")(x)

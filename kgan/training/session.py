@@ -198,7 +198,7 @@ class Session(keras.callbacks.Callback):
         self.epoch = epoch
         self._metrics_before_test = None
         self.trained.batches_trained = self.first_batch
-        self._steps_before_epoch = self._steps_made() - self.first_batch
+        self._steps_before_epoch = self.trained.steps_made() - self.first_batch
         if self._to_take_up is not None and not self.first_batch:
             self._give_states(self._to_take_up)
             self._to_take_up = None
@@ -293,11 +293,8 @@ class Session(keras.callbacks.Callback):
     def _applied_batches(self) -> int:
         """The batches of the epoch whose updates were made, counted by the model."""
         # Ctrl-C may arrive after a step and before it is counted.
-        since = self._steps_made() - self._steps_before_epoch
+        since = self.trained.steps_made() - self._steps_before_epoch
         return since if self.steps is None else min(since, self.steps)
-
-    def _steps_made(self) -> int:
-        return self.trained.steps_made()
 
     def _give_states(self, left: Progress) -> None:
         callbacks = [
