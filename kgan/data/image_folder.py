@@ -261,7 +261,6 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-@_uncollected()
 def list_pictures(
     folder: Path, labels: bool = True, class_names: Sequence[str] | None = None
 ) -> Listing:
@@ -275,6 +274,11 @@ def list_pictures(
     Returns:
         The pictures, sorted by class and by path.
     """
+    with _uncollected():
+        return _listed(folder, labels, class_names)
+
+
+def _listed(folder: Path, labels: bool, class_names: Sequence[str] | None) -> Listing:
     if not folder.exists():
         raise FileNotFoundError(f"Expected a folder of pictures. Received: {folder}, not found.")
     if not folder.is_dir():
