@@ -35,6 +35,7 @@ EVERY = {
     "equalized_conv2d": (lambda: layers.EqualizedConv2D(2, 3), (4, 5, 2)),
     "equalized_dense": (lambda: layers.EqualizedDense(3, gain=1.0), (4,)),
     "pixel_normalization": (layers.PixelNormalization, (3, 2, 4)),
+    "reflection_padding2d": (lambda: layers.ReflectionPadding2D(2), (4, 3, 2)),
     "from_basis": (lambda: layers.FromBasis(2, 3), (5,)),
     "onto_basis": (layers.OntoBasis, (3, 2, 4)),
 }
@@ -52,9 +53,8 @@ def network(name):
 
 def test_every_layer_is_here():
     made = {type(make()) for make, _ in EVERY.values()}
-    assert made | {layers.ConditionalBatchNormalization, layers.FadeIn} == {
-        getattr(layers, name) for name in layers.__all__
-    }
+    of_two = {layers.ConditionalBatchNormalization, layers.CropLike, layers.FadeIn}
+    assert made | of_two == {getattr(layers, name) for name in layers.__all__}
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -417,3 +417,25 @@ def test_a_fade_is_exact_at_both_ends_and_linear_between(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(of(loaded, [old, new]), new)
+
+
+def test_reflection_padding_is_that_of_numpy():
+    x = numbers(2, 5, 4, 3)
+    for padding in (1, 2, 3):
+        width = (padding, padding)
+        expected = np.pad(x, ((0, 0), width, width, (0, 0)), mode="reflect")
+        np.testing.assert_array_equal(of(layers.ReflectionPadding2D(padding), x), expected)
+    with pytest.raises(ValueError, match=r"more than 4 pixels.*\(2, 5, 4, 3\)"):
+        layers.ReflectionPadding2D(4)(x)
+    with pytest.raises(ValueError, match="`padding`"):
+        layers.ReflectionPadding2D(0)
+
+
+def test_cropping_like_other_images():
+    x = numbers(2, 8, 6, 3)
+    crop = layers.CropLike()
+    np.testing.assert_array_equal(of(crop, [x, numbers(2, 7, 6, 1)]), x[:, :7])
+    np.testing.assert_array_equal(of(crop, [x, numbers(2, 7, 5, 1)]), x[:, :7, :5])
+    assert of(crop, [x, numbers(2, 8, 6, 1)]) is not None
+    sizes = keras.Input((None, None, 3)), keras.Input((None, 5, 1))
+    assert crop(list(sizes)).shape == (None, None, 5, 3)
