@@ -23,15 +23,29 @@ def data_dir(tmp_path, write_mnist_files):
     return write_mnist_files(tmp_path / "data", 400)
 
 
+def write_pictures(folder):
+    """Small colour pictures in two folders."""
+    random = np.random.default_rng(0)
+    for name in ("trainA", "trainB"):
+        for number in range(20):
+            picture = random.integers(0, 256, (40, 36, 3), dtype="uint8")
+            kgan.images.save_png(folder / name / f"{number}.png", picture)
+    return folder
+
+
 # What these add to the others is not a backend's business.
 ONCE = {
+    "colourise",
     "conditional_gan",
     "custom_loop",
     "dcgan",
     "first_gan",
     "idx_file",
     "info_gan",
+    "own_folders",
     "progressive_growing",
+    "sketch_to_digit",
+    "two_domains",
     "vae",
 }
 
@@ -49,6 +63,8 @@ def test_example(example, data_dir, tmp_path):
     source = [f"--data-dir={data_dir}"]
     if example.stem == "idx_file":
         source = [str(data_dir / "train-images-idx3-ubyte.gz")]
+    if example.stem in {"colourise", "own_folders"}:
+        source = [f"--data-dir={write_pictures(tmp_path / 'pictures')}"]
     if example.stem.startswith("distributed_"):
         backend = example.stem.removeprefix("distributed_")
         if backend != keras.backend.backend():
