@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Options: TypeAlias = "dict[str, Any]"
 Needs: TypeAlias = Literal["labels", "pairs", "domains", "codes"]
 
+TRANSLATION = ("pairs", "domains")
+"""The needs of recipes for models that translate images."""
+
 # Arguments of `compile` that a recipe gives as names with arguments, and the modules that make
 # objects of them.
 _MADE_BY_NAME = {"penalties": "kgan.penalties"}
@@ -43,8 +46,9 @@ class Recipe:
         reference: String, the paper.
         differences: String, the differences from the paper, and why.
         model_options: Arguments for the class, in addition to the networks and the seed.
-        network_options: Arguments for the function, in addition to `image_shape` and, with
-            `needs="labels"`, `num_classes`.
+        network_options: Arguments for the function, in addition to `image_shape`. With
+            `needs="labels"`, it also gets `num_classes`; with `"pairs"` or `"domains"`,
+            `target_channels`.
         optimizers: For each role of the model, the arguments of its optimizer; `"class"` is the
             name of a class in `keras.optimizers` and defaults to `"Adam"`. A role that is left out
             gets the model's default.
@@ -52,7 +56,9 @@ class Recipe:
             each with its arguments.
         needs: What the data must have in addition to images: `"labels"`, `"pairs"`, `"domains"` or
             `"codes"`. Defaults to `None`: nothing.
-        data: Arguments for `kgan.data.load_dataset`, such as `{"binarize": "dynamic"}`.
+        data: Arguments for `kgan.data.load_dataset`, such as `{"binarize": "dynamic"}`. With
+            `needs="pairs"` or `"domains"`, arguments for `kgan.data.load_task`: `{"task":
+            "outlines"}`.
         batch_size: Integer.
         epochs: Integer, the number that the command trains by default.
         dtype_policy: The name of the networks' dtype policy in Keras, such as `"mixed_bfloat16"`.
@@ -97,6 +103,7 @@ class Recipe:
         seed: int | None = None,
         initial: GenerativeModel | None = None,
         frozen: Mapping[str, int] | None = None,
+        target_channels: int | None = None,
         **compile_options: Any,
     ) -> GenerativeModel:
         """Builds the model, compiled and ready for `fit`.
@@ -111,6 +118,8 @@ class Recipe:
                 to random weights.
             frozen: The number of lower layers of a network to freeze, by the name of the network:
                 `{"discriminator": 2}`. See `kgan.training.freeze_lower_layers`.
+            target_channels: Integer, the number of channels of the targets, or of the second
+                domain. Recipes that need neither ignore it. Defaults to those of `image_shape`.
             **compile_options: Arguments for the model's `compile`, instead of the recipe's.
 
         Returns:
@@ -142,6 +151,8 @@ class Recipe:
         options = {"image_shape": image_shape, **self.network_options}
         if self.needs == "labels":
             options["num_classes"] = num_classes
+        elif self.needs in TRANSLATION:
+            options["target_channels"] = target_channels
         with _global_dtype_policy(self.dtype_policy):
             networks = make_networks(**options)
         model: GenerativeModel = make_model(*networks, seed=seed, **self.model_options)
