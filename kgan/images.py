@@ -195,14 +195,17 @@ def class_grid(
 
 
 def paired_grid(
-    first: ImagesLike, second: ImagesLike, columns: int | None = None, gap: int = 2
+    *rows: ImagesLike,
+    columns: int | None = None,
+    gap: int = 2,
 ) -> Pictures:
-    """Arranges pairs of images in rows: a row of first ones, below it a row of second ones.
+    """Arranges images that belong together below each other, such as inputs and their outputs.
+
+    Each row of first images is followed by the row of second ones, and so on.
 
     Args:
-        first: Uint8 array, or float array in [-1, 1], `(n, height, width, channels)` with 1 or 3
-            channels.
-        second: An array of the same shape.
+        rows: Two or more arrays, uint8 or float in [-1, 1], `(n, height, width, channels)` with 1
+            or 3 channels. They have the same shape, but some may be grey and others coloured.
         columns: Integer, images in a row. Defaults to as many as make the grid about square.
         gap: Integer, pixels between images.
 
@@ -219,21 +222,28 @@ def paired_grid(
     picture = kgan.images.paired_grid(images, vae.reconstruct(images), columns=8)
     ```
     """
-    first, second = _in_8_bits(first), _in_8_bits(second)
-    if first.shape != second.shape:
+    arrays = _equally_coloured([_in_8_bits(images) for images in rows])
+    shapes = {array.shape for array in arrays}
+    if len(shapes) != 1:
         raise ValueError(
-            "Expected both arrays to have the same shape. "
-            f"Received: shapes {first.shape} and {second.shape}."
+            "Expected arrays of images that all have the same shape. "
+            f"Received: shapes {', '.join(str(array.shape) for array in arrays) or 'of none'}."
         )
-    count = len(first)
-    columns = max(1, min(columns or math.ceil(math.sqrt(2 * count)), count))
-    empty = np.full((-count % columns, *first.shape[1:]), _BACKGROUND, first.dtype)
-    rows = [
-        np.concatenate([images, empty]).reshape(-1, columns, *first.shape[1:])
-        for images in (first, second)
+    (count, *image_shape), *_ = shapes
+    columns = max(1, min(columns or math.ceil(math.sqrt(len(arrays) * count)), count))
+    empty = np.full((-count % columns, *image_shape), _BACKGROUND, "uint8")
+    filled = [np.concatenate([array, empty]).reshape(-1, columns, *image_shape) for array in arrays]
+    alternating = np.stack(filled, axis=1)
+    return grid(alternating.reshape(-1, *image_shape), columns, gap)
+
+
+def _equally_coloured(arrays: list[Pictures]) -> list[Pictures]:
+    """Repeats the channel of grey images if others are coloured."""
+    channels = max((array.shape[-1] for array in arrays if array.ndim == 4), default=1)
+    return [
+        array.repeat(channels, axis=-1) if array.ndim == 4 and array.shape[-1] == 1 else array
+        for array in arrays
     ]
-    alternating = np.stack(rows, axis=1)
-    return grid(alternating.reshape(-1, *first.shape[1:]), columns, gap)
 
 
 def show(

@@ -57,10 +57,21 @@ def test_paired_grid_has_rows_of_first_and_second_images():
     assert grid.shape == (4 * 3 - 1, 2 * 4 - 1, 1)
     assert grid[::3, ::4, 0].tolist() == [[1, 2], [11, 12], [3, 127], [13, 127]]
     np.testing.assert_array_equal(images.paired_grid(first[:1], second[:1]).shape, (6, 3, 1))
-    with pytest.raises(ValueError, match=r"shapes \(3, 2, 3, 1\) and \(2, 2, 3, 1\)"):
+    with pytest.raises(ValueError, match=r"shapes \(3, 2, 3, 1\), \(2, 2, 3, 1\)"):
         images.paired_grid(first, second[:2])
     with pytest.raises(ValueError, match="at least one image"):
         images.paired_grid(first[:0], second[:0])
+    with pytest.raises(ValueError, match="shapes of none"):
+        images.paired_grid()
+
+
+def test_paired_grid_takes_any_number_of_rows_and_makes_grey_ones_coloured():
+    grey = np.full((2, 2, 2, 1), 10, "uint8")
+    coloured = np.arange(3, dtype="uint8") * np.ones((2, 2, 2, 1), "uint8")
+    grid = images.paired_grid(grey, coloured, grey + 10, columns=1, gap=0)
+    assert grid.shape == (2 * 3 * 2, 2, 3)
+    rows = [[10] * 3, [0, 1, 2], [20] * 3]
+    assert grid[::2, 0].tolist() == rows + rows
 
 
 @pytest.mark.parametrize("channels", [1, 3])

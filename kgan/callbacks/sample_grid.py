@@ -14,7 +14,15 @@ from kgan import images as pictures
 from kgan._arguments import integer
 from kgan._typing import Images, Labels, Pictures
 from kgan.training.callback import Callback
-from kgan.training.capabilities import Encodes, Generates, Translates, classes_of
+from kgan.training.capabilities import (
+    Cycles,
+    Encodes,
+    Generates,
+    Translates,
+    classes_of,
+    cycled,
+    translated,
+)
 from kgan.training.labels import as_options, labels_of, names_of, row_classes
 
 _MOST_FRAMES = 200
@@ -29,15 +37,16 @@ class SampleGrid(Callback):
     gets a row for each class, with the class written to its left. If it has more classes than there
     are rows, the rows are spread evenly over them.
 
-    With `inputs`, each row of these images is followed by a row of what the model makes of them:
-    reconstructions, or translations.
+    With `inputs`, each row of these images is followed by a row of their reconstructions or
+    translations. A third row shows the `targets`, if they are given. Without them, it shows the
+    images after a translation and the translation back, if the model can do both.
 
     Of several processes that train a model together, the chief draws.
 
     Works in `fit`, and in a custom loop through `keras.callbacks.CallbackList`. The model needs one
     method, `generate(n, seed=...)`, and `generate(n, labels=..., seed=...)` if it has a
     `num_classes` that is not None. With `inputs` it needs `encode` and `reconstruct(images)`, or
-    `translate(images)`.
+    `translate(images)` and, for the third row, `cycle(images)`.
 
     Args:
         directory: The directory of the grids. It is created if necessary.
@@ -57,10 +66,14 @@ class SampleGrid(Callback):
             Defaults to `None`: samples are drawn.
         class_names: Strings, the names of all classes of a conditional model, written to the left
             of the rows. Defaults to the numbers of the classes.
+        targets: Float array `(n, height, width, channels)` in `value_range`, what each of the
+            inputs should become. Defaults to `None`.
+        to: `"a"` or `"b"`, for a model that translates both ways: what the inputs are translated
+            to. Defaults to `None`, the model's default.
 
     Raises:
-        ValueError: A size is less than 1. When training begins: there are not as many names as
-            classes.
+        ValueError: A size is less than 1, or `targets` or `to` are given without `inputs`. When
+            training begins: there are not as many names as classes, or targets as inputs.
         TypeError: When training begins, the model cannot make such images.
 
     Example:
@@ -74,6 +87,14 @@ class SampleGrid(Callback):
     images, _ = test.draw(32, seed=0)
     grid = kgan.callbacks.SampleGrid("reconstructions", inputs=images)
     vae.fit(train, epochs=20, callbacks=[grid])
+    ```
+
+    Translations, each between its input and its target:
+
+    ```python
+    pairs = kgan.data.pairs.outlines(test.images[:32])
+    inputs, targets = (images / np.float32(127.5) - 1 for images in (pairs.inputs, pairs.targets))
+    grid = kgan.callbacks.SampleGrid("translations", inputs=inputs, targets=targets)
     ```
 
     In a custom loop:
@@ -102,11 +123,18 @@ class SampleGrid(Callback):
         log_dir: str | os.PathLike[str] | None = None,
         inputs: Images | tuple[Images, Labels] | None = None,
         class_names: Sequence[str] | None = None,
+        targets: Images | None = None,
+        to: str | None = None,
     ) -> None:
         super().__init__()
         for name, size in (("columns", columns), ("rows", rows), ("every_batches", every_batches)):
             if size is not None:
                 integer(name, size)
+        if inputs is None and (targets is not None or to is not None):
+            raise ValueError(
+                "Expected `inputs`, the images to translate, since `targets` or `to` were given. "
+                "Received: inputs=None."
+            )
         self.directory = Path(directory)
         self.columns = columns
         self.rows = rows
@@ -115,6 +143,8 @@ class SampleGrid(Callback):
         self.value_range = value_range
         self.animation = None if animation is None else self.directory / animation
         self.inputs = inputs
+        self.targets = targets
+        self.to = to
         self.class_names = None if class_names is None else list(class_names)
         self._events = None if log_dir is None else _ImageEvents(Path(log_dir) / _RUN)
         self._batches = 0
@@ -194,8 +224,8 @@ class SampleGrid(Callback):
             samples, names = self._samples()
             return pictures.grid(self._to_uint8(samples), self.columns, row_names=names)
         given = self.inputs if isinstance(self.inputs, tuple) else (self.inputs,)
-        before, after = self._to_uint8(given[0]), self._to_uint8(self._outputs(*given))
-        return pictures.paired_grid(before, after, self.columns)
+        rows = [given[0], self._outputs(*given), *self._third_row(given[0])]
+        return pictures.paired_grid(*map(self._to_uint8, rows), columns=self.columns)
 
     def _to_uint8(self, images: Images) -> Pictures:
         return pictures.to_uint8(images, self.value_range)
@@ -225,11 +255,17 @@ class SampleGrid(Callback):
         if isinstance(self.model, Encodes):
             return self.model.reconstruct(images, **as_options(labels_of(self.model, labels)))
         if isinstance(self.model, Translates):
-            return self.model.translate(images)
+            return translated(self.model, images, self.to)
         raise TypeError(
             "Expected a model with `encode` and `reconstruct`, or with `translate`, since `inputs` "
             f"were given. Received: {type(self.model).__name__}."
         )
+
+    def _third_row(self, images: Images) -> list[Images]:
+        """The targets or the cycles, if there are any."""
+        if self.targets is not None:
+            return [self.targets]
+        return [cycled(self.model, images, self.to)] if isinstance(self.model, Cycles) else []
 
     def _written(self) -> list[Path]:
         """The grids of this run, in order, with those of earlier sessions, not of older runs."""

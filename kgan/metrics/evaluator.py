@@ -46,7 +46,7 @@ _KEPT_SAMPLES = 1000
 _KEPT_NEIGHBOURS = 24
 # The classes of a classifier are those of the data set if it agrees with at least this share of
 # the labels. A classifier of other classes agrees by chance, with about one label in K.
-_LEAST_ACCURACY = 0.5
+LEAST_ACCURACY = 0.5
 
 
 class DivergedError(ValueError):
@@ -165,7 +165,7 @@ class Evaluator:
         self.seed = seed
         self.bootstrap = integer("bootstrap", bootstrap, least=0)
         self.thorough = thorough
-        self.extractor = _extractor(features, self.dataset)
+        self.extractor = extractor_for(features, self.dataset)
         self.say = say or silent
         self._has_warned = False
         there = available(self.dataset, 2 * count)
@@ -182,7 +182,7 @@ class Evaluator:
         if seen is None or labels is None:
             is_theirs = True
         else:
-            is_theirs = bool(np.mean(seen == labels[: self.count]) >= _LEAST_ACCURACY)
+            is_theirs = bool(np.mean(seen == labels[: self.count]) >= LEAST_ACCURACY)
         self.num_classes: int | None = self.extractor.num_classes if is_theirs else None
 
     def evaluate(self, model: SampleSource) -> Evaluation:
@@ -346,7 +346,16 @@ def default_features(dataset: Drawable) -> Any:
     return "cifar10" if dataset.image_shape == (*CIFAR10_SIZE, 3) else None
 
 
-def _extractor(features: Any, dataset: Drawable) -> Extractor:
+def extractor_for(features: Any, dataset: Drawable) -> Extractor:
+    """Returns an extractor, by default the one that suits a data set.
+
+    Args:
+        features: Anything that `kgan.metrics.get_features` accepts, or None.
+        dataset: The data set.
+
+    Raises:
+        ValueError: The name is unknown, or there is no default for the data set.
+    """
     if features is None:
         features = default_features(dataset)
     if features is None:

@@ -12,6 +12,7 @@ from kgan._typing import Array, Images
 
 __all__ = [
     "Conditional",
+    "Cycles",
     "Encodes",
     "Generates",
     "HasLikelihood",
@@ -19,8 +20,12 @@ __all__ = [
     "Latent",
     "Translates",
     "classes_of",
+    "cycled",
     "is_conditional",
+    "translated",
 ]
+
+_OTHER_DOMAIN = {"a": "b", "b": "a"}
 
 
 @runtime_checkable
@@ -92,6 +97,66 @@ class Translates(Protocol):
 
     def translate(self, images: Any, to: str | None = None) -> Images:
         """Returns the translations, in the same order."""
+
+
+@runtime_checkable
+class Cycles(Protocol):
+    """Turns images of one kind, "a" or "b", into images of the other kind and back."""
+
+    def cycle(self, images: Any, of: str = "a") -> Images:
+        """Returns images after both translations, in the same order."""
+
+
+def translated(model: Translates, images: Images, to: str | None = None) -> Images:
+    """Returns the translations of images.
+
+    Args:
+        model: A model with `translate`.
+        images: Float `(n, height, width, channels)`, in the range of the model.
+        to: `"a"` or `"b"`, the kind of the translations. Defaults to `None`: the model's default,
+            for models with one direction.
+
+    Example:
+    ```python
+    class Negative:
+        def translate(self, images, to=None):
+            return -images
+
+    images, _ = test.draw(4, seed=0)
+    negatives = kgan.training.capabilities.translated(Negative(), images)
+    assert np.array_equal(negatives, -images)
+    ```
+    """
+    return model.translate(images) if to is None else model.translate(images, to=to)
+
+
+def cycled(model: Cycles, images: Images, to: str | None = None) -> Images:
+    """Returns images after a translation and the translation back.
+
+    Args:
+        model: A model with `cycle`.
+        images: Float `(n, height, width, channels)`, in the range of the model.
+        to: `"a"` or `"b"`, the kind that the images are translated to first, as for `translated`.
+
+    Raises:
+        ValueError: `to` is another string.
+
+    Example:
+    ```python
+    class Negative:
+        def cycle(self, images, of="a"):
+            return -(-images)
+
+    images, _ = test.draw(4, seed=0)
+    back = kgan.training.capabilities.cycled(Negative(), images, to="b")
+    assert np.array_equal(back, images)
+    ```
+    """
+    if to is None:
+        return model.cycle(images)
+    if to not in _OTHER_DOMAIN:
+        raise ValueError(f"Expected `to` to be 'a' or 'b'. Received: to={to!r}.")
+    return model.cycle(images, of=_OTHER_DOMAIN[to])
 
 
 def classes_of(model: Any) -> int | None:

@@ -279,6 +279,65 @@ def test_rows_of_inputs_and_of_what_is_made_of_them(tmp_path, model):
     assert (grid[12:, 6:] == 127).all()
 
 
+class Cycling(Translator):
+    """Translates to negatives with `to="b"`, and to half the contrast with `to="a"`."""
+
+    def __init__(self):
+        self.asked = []
+
+    def translate(self, images, to="b"):
+        self.asked.append(to)
+        return -images if to == "b" else images / 2
+
+    def cycle(self, images, of="a"):
+        self.asked.append(f"cycle {of}")
+        return images / 4
+
+
+def rows_of_a_grid(tmp_path, model, inputs, **options):
+    grid = kgan.callbacks.SampleGrid(tmp_path, columns=2, inputs=inputs, **options)
+    run(grid, model, epochs=1)
+    return pictures.load_picture(tmp_path / "epoch_0001.png")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_targets_are_a_third_row(tmp_path, channels):
+    inputs = some_images(2)
+    targets = np.repeat(some_images(4)[2:], channels, axis=3)
+    for model in (Translator(), Cycling()):  # targets come before cycles
+        grid = rows_of_a_grid(tmp_path, model, inputs, targets=targets)
+        assert grid.shape == (3 * 6 - 2, 2 * 6 - 2, channels)
+        for row, images in enumerate((inputs, -inputs, targets)):
+            expected = np.broadcast_to(pictures.to_uint8(images[1]), (4, 4, channels))
+            np.testing.assert_array_equal(grid[6 * row : 6 * row + 4, 6:], expected)
+
+
+@pytest.mark.parametrize(
+    ("to", "factor", "asked"),
+    [(None, -1, ["b", "cycle a"]), ("b", -1, ["b", "cycle a"]), ("a", 0.5, ["a", "cycle b"])],
+)
+def test_cycles_are_a_third_row(tmp_path, to, factor, asked):
+    inputs, model = some_images(2), Cycling()
+    grid = rows_of_a_grid(tmp_path, model, inputs, to=to)
+    assert model.asked[-2:] == asked
+    for row, images in enumerate((inputs, factor * inputs, inputs / 4)):
+        expected = pictures.to_uint8(images[1])
+        np.testing.assert_array_equal(grid[6 * row : 6 * row + 4, 6:], expected)
+
+
+def test_rows_that_do_not_fit_raise_before_training(tmp_path):
+    with pytest.raises(ValueError, match="inputs=None"):
+        kgan.callbacks.SampleGrid(tmp_path, targets=some_images(2))
+    for options, message in (
+        ({"targets": some_images(3)}, r"same shape.*\(2, 4, 4, 1\), \(2, .*, \(3, 4, 4, 1\)"),
+        ({"to": "c"}, r"'a' or 'b'. Received: to='c'"),
+    ):
+        callback = kgan.callbacks.SampleGrid(tmp_path, inputs=some_images(2), **options)
+        callback.set_model(Cycling())
+        with pytest.raises(ValueError, match=message):
+            callback.on_train_begin()
+
+
 def test_a_conditional_model_gets_the_labels_of_inputs(tmp_path):
     labels = np.array([2, 0, 1], "int32")
     for model, expected in ((Inverter(num_classes=3), labels), (Inverter(), None)):
@@ -296,7 +355,7 @@ def test_reconstructions_in_fit(tmp_path):
     grid = kgan.callbacks.SampleGrid(tmp_path, columns=4, inputs=inputs)
     vae.fit(data, steps_per_epoch=3, verbose=0, callbacks=[grid])
     expected = pictures.paired_grid(
-        pictures.to_uint8(inputs), pictures.to_uint8(vae.reconstruct(inputs)), 4
+        pictures.to_uint8(inputs), pictures.to_uint8(vae.reconstruct(inputs)), columns=4
     )
     np.testing.assert_array_equal(pictures.load_picture(tmp_path / "epoch_0001.png"), expected)
 
