@@ -42,6 +42,16 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_task(parser: argparse.ArgumentParser, default: str = "by the recipe") -> None:
+    """Adds the argument for a translation task."""
+    parser.add_argument(
+        "--task",
+        metavar="NAME",
+        help="for a recipe that needs pairs or domains, the task that is made from the images of "
+        f"the data set, such as outlines or thin_and_thick (default: {default})",
+    )
+
+
 @dataclass(frozen=True)
 class DataSource:
     """The data set of a subcommand.

@@ -60,9 +60,7 @@ def load_folder_task(
         raise ValueError(f"Expected the folder of {kind} as data_dir (--data DIR). Received: none.")
     folder = Path(data_dir).expanduser()
     if not folder.is_dir():
-        raise FileNotFoundError(
-            f"Expected a folder of pictures. Received: {folder}, which is none."
-        )
+        raise FileNotFoundError(f"Expected a folder of pictures. Received: {folder}: no folder.")
     if kind == "domains":
         return _domains(folder, split, image_size, options)
     return _pairs(folder, split, image_size, {"input_half": input_half, **options})
