@@ -169,7 +169,8 @@ class Recipe:
     ) -> None:
         from kgan.training import optimizer_argument  # noqa: PLC0415
 
-        _check_arguments(self.network_options, make_networks, _shown(make_networks))
+        if not _passes_arguments_on(make_networks):
+            _check_arguments(self.network_options, make_networks, _shown(make_networks))
         _check_arguments(self.model_options, make_model, _shown(make_model))
         check_names(self.optimizers, make_model.roles, what=f"a role of {_shown(make_model)}")
         of_model = (*_COMPILE_OPTIONS, *map(optimizer_argument, make_model.roles))
@@ -241,6 +242,12 @@ def _check_arguments(
     keywords = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     named = [each.name for each in parameters if each.kind in keywords and each.name != "self"]
     check_names(given, dict.fromkeys((*named, *others)), what=f"an argument of {shown}")
+
+
+def _passes_arguments_on(call: Callable[..., Any]) -> bool:
+    """Whether a function takes arguments of any name, as `kgan.networks.pix2pix` does."""
+    kinds = [each.kind for each in inspect.signature(call).parameters.values()]
+    return inspect.Parameter.VAR_KEYWORD in kinds
 
 
 def _shown(call: Any) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kgan.recipes import Recipe
     from kgan.runs.config import RunConfig
 
-    TrainingData: TypeAlias = data.ImageDataset | data.PairedDataset | data.UnpairedDataset
+TrainingData: TypeAlias = data.ImageDataset | data.PairedDataset | data.UnpairedDataset
 
 _MNIST, _DIGITS = "mnist", "digits"
 
