@@ -11,9 +11,10 @@ import numpy as np
 from kgan._arguments import integer
 from kgan.metrics.classes import class_shares
 from kgan.metrics.datasets import as_dataset, class_names_of
-from kgan.metrics.evaluator import DivergedError, Evaluator, default_features
+from kgan.metrics.evaluator import Evaluator, default_features
 from kgan.metrics.features import Features
 from kgan.metrics.neighbours import duplicate_distance, support_size
+from kgan.metrics.outputs import DivergedError
 from kgan.training.callback import Callback
 from kgan.training.capabilities import Generates
 from kgan.training.labels import names_of

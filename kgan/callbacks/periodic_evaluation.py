@@ -10,7 +10,7 @@ from kgan._arguments import integer
 from kgan._typing import Pictures
 from kgan.metrics import MEASURES, Evaluation, Evaluator, Figure
 from kgan.metrics.datasets import class_names_of
-from kgan.metrics.evaluator import DivergedError
+from kgan.metrics.outputs import DivergedError
 from kgan.training.callback import Callback
 from kgan.training.log_names import hide
 

@@ -1,8 +1,8 @@
-"""Metrics of generative models: samples, likelihoods, reconstructions.
+"""Metrics of generative models: samples, likelihoods, reconstructions, translations.
 
 `kgan.evaluate` measures samples with all metrics at once. `likelihood` and `reconstruction` measure
-models that have a likelihood or an encoder. The other functions take plain arrays of features
-`(N, D)`.
+models that have a likelihood or an encoder, and `translation` measures models that translate
+images. The other functions take plain arrays, most of them features `(N, D)`.
 """
 
 from kgan.metrics.bootstrap import bootstrap_interval
@@ -37,10 +37,19 @@ from kgan.metrics.reconstruction import (
     ReconstructionFloor,
     reconstruction,
 )
+from kgan.metrics.translated_classes import TranslatedClasses, translated_classes
+from kgan.metrics.translation import (
+    TRANSLATION_MEASURES,
+    TranslationEvaluation,
+    TranslationFigure,
+    TranslationSigns,
+    translation,
+)
 from kgan.metrics.truncation import TruncationCurve, truncation_curve
 
 __all__ = [
     "MEASURES",
+    "TRANSLATION_MEASURES",
     "ChannelFeatures",
     "Evaluation",
     "Evaluator",
@@ -54,6 +63,10 @@ __all__ = [
     "PixelFeatures",
     "ReconstructionEvaluation",
     "ReconstructionFloor",
+    "TranslatedClasses",
+    "TranslationEvaluation",
+    "TranslationFigure",
+    "TranslationSigns",
     "TruncationCurve",
     "authenticity",
     "bootstrap_interval",
@@ -76,5 +89,7 @@ __all__ = [
     "reconstruction",
     "stacked_mnist_features",
     "support_size",
+    "translated_classes",
+    "translation",
     "truncation_curve",
 ]

@@ -37,6 +37,7 @@ from kgan.metrics.datasets import (
 from kgan.metrics.evaluation import Evaluation
 from kgan.metrics.features import Extractor, Features
 from kgan.metrics.figures import MEASURES, Figure, compare, support_figure
+from kgan.metrics.outputs import DivergedError
 
 FEWEST = 20  # fewer samples say nothing about neighbours and covariances
 # Nearest neighbours in pixels among all training images take long: only this many samples get them.
@@ -47,10 +48,6 @@ _KEPT_NEIGHBOURS = 24
 # The classes of a classifier are those of the data set if it agrees with at least this share of
 # the labels. A classifier of other classes agrees by chance, with about one label in K.
 LEAST_ACCURACY = 0.5
-
-
-class DivergedError(ValueError):
-    """Raised for samples or likelihoods that are NaN or infinite."""
 
 
 def evaluate(

@@ -25,7 +25,7 @@ from kgan.metrics.datasets import (
     binarization,
     level_pictures,
 )
-from kgan.metrics.evaluator import DivergedError
+from kgan.metrics.outputs import DivergedError
 from kgan.training.capabilities import HasLikelihood
 from kgan.training.labels import as_options, labels_of
 

@@ -13,8 +13,8 @@ from kgan.metrics._json import plain
 from kgan.metrics._printing import Printed, Table
 from kgan.metrics._progress import now_and_then
 from kgan.metrics.datasets import Data, Drawable, as_dataset, available, binarization
-from kgan.metrics.evaluator import DivergedError
 from kgan.metrics.neighbours import nearest_neighbours
+from kgan.metrics.outputs import checked_batches
 from kgan.training.capabilities import Encodes
 from kgan.training.labels import as_options, labels_of
 
@@ -155,12 +155,14 @@ def reconstruction(
     images, labels = dataset.draw(available(dataset, integer("count", count, least=2)), seed)
     labels = labels_of(model, labels)
     say(f"reconstructions of {len(images):,} images")
-    parts = []
-    for first in range(0, len(images), batch_size):
-        rows = slice(first, first + batch_size)
+
+    def reconstructed(rows: slice) -> Images:
         options = as_options(None if labels is None else labels[rows])
-        parts.append(_checked(model.reconstruct(images[rows], **options), images[rows].shape))
-    reconstructions = _on_unit(np.concatenate(parts), dataset)
+        return model.reconstruct(images[rows], **options)
+
+    shape = images.shape[1:]
+    parts = checked_batches("reconstructions", reconstructed, len(images), shape, batch_size)
+    reconstructions = _on_unit(np.concatenate(list(parts)), dataset)
     images = _on_unit(images, dataset)
     errors = _errors(images, reconstructions)
     floors, fitted_count = _floors(images, dataset, training, seed, say)
@@ -175,17 +177,6 @@ def reconstruction(
         images=_pictures(images[:_KEPT]),
         reconstructions=_pictures(reconstructions[:_KEPT]),
     )
-
-
-def _checked(reconstructions: Images, shape: tuple[int, ...]) -> Images:
-    array = np.asarray(reconstructions)
-    if array.shape != shape:
-        raise ValueError(
-            f"Expected reconstructions of the images' shape {shape}. Received: {array.shape}."
-        )
-    if not np.isfinite(array).all():
-        raise DivergedError("Expected finite reconstructions. Received: NaN or infinity.")
-    return array
 
 
 def _on_unit(images: Images, dataset: Drawable) -> Images:

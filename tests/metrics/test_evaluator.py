@@ -9,7 +9,8 @@ import pytest
 
 import kgan
 from kgan import metrics, report
-from kgan.metrics.evaluator import DivergedError, Evaluator
+from kgan.metrics.evaluator import Evaluator
+from kgan.metrics.outputs import DivergedError
 
 # Features are NumPy's from here on; test_features.py sees to them on every backend.
 pytestmark = pytest.mark.backend_free

@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 
 import kgan
 from kgan import metrics
-from kgan.metrics.evaluator import DivergedError
+from kgan.metrics.outputs import DivergedError
 
 pytestmark = pytest.mark.backend_free
 
