@@ -44,6 +44,7 @@ class Direction(NamedTuple):
         truths: Uint8 `(N, H, W, C)`, the true translation of each input, or None. With domains,
             models never train on them.
         to: String, the domain of the translations, `"a"` or `"b"`. None for pairs.
+        target_labels: Int32 `(M,)`, the classes of the targets, or None.
 
     Example:
     ```python
@@ -57,6 +58,7 @@ class Direction(NamedTuple):
     labels: Labels | None = None
     truths: Pictures | None = None
     to: Domain | None = None
+    target_labels: Labels | None = None
 
     @property
     def is_paired(self) -> bool:
@@ -122,10 +124,27 @@ class Task:
     is_fixed: bool = False
 
 
+class _Classes(NamedTuple):
+    """The classes of two domains, and those that their translations should have."""
+
+    a: Labels | None = None
+    b: Labels | None = None
+    wanted_of_a: Labels | None = None
+    wanted_of_b: Labels | None = None
+
+    @classmethod
+    def kept(cls, a: Labels, b: Labels) -> _Classes:
+        """Those of a task that keeps the class."""
+        return cls(a, b, a, b)
+
+
+_NO_CLASSES = _Classes()
+
+
 def both_ways(
     a: Pictures,
     b: Pictures,
-    labels: tuple[Labels | None, Labels | None] = (None, None),
+    classes: _Classes = _NO_CLASSES,
     truths: tuple[Pictures | None, Pictures | None] = (None, None),
 ) -> tuple[Direction, Direction]:
     """The directions between two domains.
@@ -133,12 +152,12 @@ def both_ways(
     Args:
         a: The first domain.
         b: The second domain.
-        labels: The classes that translations of a, and of b, should have.
+        classes: The classes of both.
         truths: The true translations of a, and of b.
     """
     return (
-        Direction(a, b, labels[0], truths[0], "b"),
-        Direction(b, a, labels[1], truths[1], "a"),
+        Direction(a, b, classes.wanted_of_a, truths[0], "b", classes.b),
+        Direction(b, a, classes.wanted_of_b, truths[1], "a", classes.a),
     )
 
 
@@ -146,7 +165,8 @@ def _pairs(summary: str, make: Callable[..., Pairs], dataset: str = "mnist") -> 
     def directions(source: ImageDataset, split: str, seed: int) -> tuple[Direction, ...]:
         del split, seed
         inputs, targets = make(source.images)
-        return (Direction(inputs, targets, source.labels, targets),)
+        labels = source.labels
+        return (Direction(inputs, targets, labels, targets, target_labels=labels),)
 
     return Task(summary, "pairs", directions, dataset)
 
@@ -155,13 +175,10 @@ def _domains(summary: str, make: Callable[..., Domains]) -> Task:
     def directions(source: ImageDataset, split: str, seed: int) -> tuple[Direction, ...]:
         del split
         made = make(source.images, seed)
-        labels = source.labels
-        return both_ways(
-            made.a,
-            made.b,
-            (None, None) if labels is None else (labels[made.rows_of_a], labels[made.rows_of_b]),
-            (made.partners_of_a, made.partners_of_b),
-        )
+        labels, classes = source.labels, _NO_CLASSES
+        if labels is not None:
+            classes = _Classes.kept(labels[made.rows_of_a], labels[made.rows_of_b])
+        return both_ways(made.a, made.b, classes, (made.partners_of_a, made.partners_of_b))
 
     return Task(summary, "domains", directions)
 
@@ -169,7 +186,9 @@ def _domains(summary: str, make: Callable[..., Domains]) -> Task:
 def _digits_to_mnist(mnist: ImageDataset, split: str, seed: int) -> tuple[Direction, ...]:
     del seed
     digits = load_digits(split, batch_size=1)
-    return both_ways(digits.images, mnist.images, (digits.labels, mnist.labels))
+    assert digits.labels is not None
+    assert mnist.labels is not None
+    return both_ways(digits.images, mnist.images, _Classes.kept(digits.labels, mnist.labels))
 
 
 def _classes(summary: str, dataset: str, first: int, second: int) -> Task:
@@ -179,8 +198,9 @@ def _classes(summary: str, dataset: str, first: int, second: int) -> Task:
         del split, seed
         assert source.labels is not None
         a, b = (source.images[source.labels == label] for label in (first, second))
+        of_a, of_b = np.full(len(a), first, np.int32), np.full(len(b), second, np.int32)
         wanted = np.full(len(a), second, np.int32), np.full(len(b), first, np.int32)
-        return both_ways(a, b, wanted)
+        return both_ways(a, b, _Classes(of_a, of_b, *wanted))
 
     return Task(summary, "domains", directions, dataset, is_fixed=True)
 

@@ -59,12 +59,16 @@ def load_data(config: RunConfig, say: Say = print) -> tuple[RunConfig, TrainingD
     return _resolved(config, dataset), dataset
 
 
-def load_task(config: RunConfig, split: str, **options: Any) -> data.TranslationTask:
+def load_task(
+    config: RunConfig, split: str, kind: Kind | None = None, **options: Any
+) -> data.TranslationTask:
     """Loads a split of the translation task of a run.
 
     Args:
         config: The configuration of a run whose recipe needs pairs or domains.
         split: String, the name of a split.
+        kind: `"pairs"` or `"domains"`, the content of a folder of pictures. Defaults to the need of
+            the recipe.
         **options: Arguments of `kgan.data.load_task`.
 
     Returns:

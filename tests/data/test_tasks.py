@@ -24,19 +24,16 @@ def test_a_task_has_the_images_of_its_function(name, split):
     if task.dataset.kind == "pairs":
         (direction,) = task.directions
         inputs, targets = make(source.images)
-        expected = data.Direction(inputs, targets, source.labels, targets, None)
+        expected = data.Direction(inputs, targets, source.labels, targets, None, source.labels)
         _assert_same(direction, expected)
         np.testing.assert_array_equal(task.dataset.inputs.images, inputs)
         np.testing.assert_array_equal(task.dataset.targets.images, targets)
         return
     made = make(source.images, seed=3)
     to_b, to_a = task.directions
-    _assert_same(
-        to_b, data.Direction(made.a, made.b, source.labels[made.rows_of_a], made.partners_of_a, "b")
-    )
-    _assert_same(
-        to_a, data.Direction(made.b, made.a, source.labels[made.rows_of_b], made.partners_of_b, "a")
-    )
+    of_a, of_b = (source.labels[rows] for rows in (made.rows_of_a, made.rows_of_b))
+    _assert_same(to_b, data.Direction(made.a, made.b, of_a, made.partners_of_a, "b", of_b))
+    _assert_same(to_a, data.Direction(made.b, made.a, of_b, made.partners_of_b, "a", of_a))
     np.testing.assert_array_equal(task.dataset.a.images, made.a)
     np.testing.assert_array_equal(task.dataset.b.images, made.b)
 
@@ -61,8 +58,9 @@ def test_the_digits_and_mnist(data_dir, monkeypatch):
     task = data.load_task("digits_to_mnist", "test", batch_size=4)
     to_b, to_a = task.directions
     digits, mnist = data.load_digits("test"), data.load_mnist("test")
-    _assert_same(to_b, data.Direction(digits.images, mnist.images, digits.labels, None, "b"))
-    _assert_same(to_a, data.Direction(mnist.images, digits.images, mnist.labels, None, "a"))
+    a, b = (digits.images, digits.labels), (mnist.images, mnist.labels)
+    _assert_same(to_b, data.Direction(a[0], b[0], a[1], None, "b", b[1]))
+    _assert_same(to_a, data.Direction(b[0], a[0], b[1], None, "a", a[1]))
 
 
 def _colours(count=40):
@@ -79,6 +77,7 @@ def test_horses_become_deer(monkeypatch):
     np.testing.assert_array_equal(to_a.inputs, source.images[4::10])
     np.testing.assert_array_equal(to_b.labels, [4, 4, 4, 4])  # the class that is wanted
     np.testing.assert_array_equal(to_a.labels, [7, 7, 7, 7])
+    np.testing.assert_array_equal(to_b.target_labels, to_b.labels)
     assert to_b.truths is None
 
 

@@ -203,6 +203,80 @@ def test_recipes_say_what_they_need(command):
     assert "Needs labels.\n" in out
 
 
+# ---- kgan evaluate -------------------------------------------------------------------------------
+
+MEASURE = ("--count", 60, "--features", "pixels")
+
+
+def test_translations_of_pairs_are_measured_on_the_test_split(command, tmp_path):
+    trained(command, "to_pairs", "--dataset", "digits")
+    code, out, err = command("evaluate", "run", *MEASURE, "--json", "--report", "page", "--card")
+    assert code == 0, err
+    test = kgan.data.load_digits("test")
+    inputs, targets = kgan.data.pairs.outlines(test.images)
+    model = kgan.load(tmp_path / "run")
+    options = {"labels": test.labels, "count": 60, "features": "pixels"}
+    expected = kgan.metrics.translation(model, inputs, targets, paired=True, **options)
+    assert json.loads(out) == {"translation": expected.to_dict()}
+    assert "Report: page/report.html" in err
+    assert (tmp_path / "page" / "report.html").is_file()
+    card = (tmp_path / "run" / "model_card.md").read_text()
+    assert "Measured on digits-outlines (test)." in card
+    assert "| to_pairs: a test |" in card
+
+
+def test_both_directions_of_domains_are_measured(command, tmp_path):
+    trained(command, "to_domains", "--dataset", "digits")
+    code, out, err = command("evaluate", "run", *MEASURE, "--json", "--report", "page")
+    assert code == 0, err
+    task = kgan.data.load_task("thin_and_thick", "test", "digits", batch_size=1)
+    model = kgan.load(tmp_path / "run")
+    found = json.loads(out)
+    assert list(found) == ["translation_to_b", "translation_to_a"]
+    for each in task.directions:
+        options = {"labels": each.labels, "target_labels": each.target_labels, "count": 60}
+        expected = kgan.metrics.translation(
+            model, each.inputs, each.targets, truths=each.truths, to=each.to, features="pixels",
+            **options,
+        )  # fmt: skip
+        assert found[f"translation_to_{each.to}"] == expected.to_dict()
+        assert (tmp_path / "page" / f"to_{each.to}" / "report.html").is_file()
+    code, out, err = command("evaluate", "run", *MEASURE)
+    assert code == 0, err
+    assert [line for line in out.splitlines() if line.startswith("Translation to")] == [
+        "Translation to b.", "Translation to a.",
+    ]  # fmt: skip
+
+
+def test_other_data_can_be_measured(command, facades, tmp_path):
+    trained(command, "to_pairs", "--data", "facades", "--image-size", 8)
+    measure = ("--count", 20, "--features", "pixels", "--json")
+    results = []
+    for arguments in ((), ("--data", "facades"), ("--test-split", "train", "--count", 5)):
+        code, out, err = command("evaluate", "run", *measure, *arguments)
+        if "--test-split" in arguments:  # 5 pictures are too few for any score
+            assert code == 1
+            continue
+        assert code == 0, err
+        results.append(json.loads(out))
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ((), "Expected --task NAME or --data DIR, since there is no config.json"),
+        (("--task", "outline"), "Did you mean 'outlines'?"),
+        (("--task", "outlines", "--binarize", "static"), "Expected no --binarize, since"),
+        (("--task", "outlines", "--truncations", "1"), "Expected no --truncations, since"),
+    ],
+)
+def test_what_evaluate_refuses(command, colourist, arguments, error):
+    code, _, err = command("evaluate", "colourist.keras", "--dataset", "digits", *arguments)
+    assert code == 1
+    assert error in err
+
+
 # ---- kgan translate ------------------------------------------------------------------------------
 
 
