@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import argparse
 
     from kgan._typing import Config
-    from kgan.cli.model_card import History
     from kgan.cli.inputs import DataSource
+    from kgan.cli.model_card import History
     from kgan.metrics import Evaluation
     from kgan.metrics._printing import Printed
     from kgan.metrics.likelihood import LikelihoodEvaluation
@@ -110,7 +110,8 @@ def add(commands: Any) -> None:
         nargs="?",
         type=argument_types.path,
         const=model_card.NAME,
-        help=f"also write a model card in Markdown (default: {model_card.NAME} in the run directory)",
+        help="also write a model card in Markdown "
+        f"(default: {model_card.NAME} in the run directory)",
     )
     evaluate.set_defaults(run=run, needs_backend=True)
 

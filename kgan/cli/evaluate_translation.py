@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from typing import TYPE_CHECKING
 
 from kgan.cli import inputs, model_card
 from kgan.cli.terminal import Progress
-from kgan.metrics._printing import Printed, Table
 
 if TYPE_CHECKING:
     import argparse
@@ -24,18 +22,6 @@ if TYPE_CHECKING:
 _OF_OTHERS = {"binarize": None, "truncations": None, "bootstrap": 0}
 
 
-class _Titled(Printed):
-    """A result with its direction above it."""
-
-    def __init__(self, to: str, result: TranslationEvaluation) -> None:
-        self._to = to
-        self._result = result
-
-    def _table(self) -> Table:
-        table = self._result._table()
-        return dataclasses.replace(table, before=[f"Translation to {self._to}.", *table.before])
-
-
 def evaluate(saved: SavedRun, history: History | None, options: argparse.Namespace) -> None:
     """Measures the translations of a held-out split, in each direction.
 
@@ -45,15 +31,12 @@ def evaluate(saved: SavedRun, history: History | None, options: argparse.Namespa
     for name, unused in _OF_OTHERS.items():
         if getattr(options, name) != unused:
             raise ValueError(
-                f"Expected no --{name}, since {options.model} holds a {type(saved.model).__name__}, "
-                f"which translates images. Received: --{name}."
+                f"Expected no --{name}, since {options.model} holds a model that translates "
+                f"images, a {type(saved.model).__name__}. Received: --{name}."
             )
     source = inputs.task_source(saved, options)
     directions = source.load(options.test_split).directions
-    results = {
-        direction.to: _measure(saved.model, direction, options)  # type: ignore[arg-type]
-        for direction in directions
-    }
+    results = {direction.to: _measure(saved.model, direction, options) for direction in directions}
     printed = [result if to is None else _Titled(to, result) for to, result in results.items()]
     if options.json:
         found = {_with("translation", to): each.to_dict() for to, each in results.items()}

@@ -214,9 +214,10 @@ def _with_task(config: RunConfig, options: argparse.Namespace) -> RunConfig:
     """The configuration with the task and the data set that the options name."""
     from kgan import data
 
-    task = options.task or config.task
-    is_fixed = task in data.TASKS and data.TASKS[task].is_fixed
-    dataset = options.dataset or (data.TASKS[task].dataset if is_fixed else config.dataset)
+    task: str | None = options.task or config.task
+    entry = None if task is None else data.TASKS.get(task)
+    fixed = entry.dataset if entry is not None and entry.is_fixed else None
+    dataset = options.dataset or fixed or config.dataset
     data_dir = options.data_dir or (config.data_dir if dataset == config.dataset else None)
     return replace(config, task=task, dataset=dataset, data_dir=data_dir)
 

@@ -85,6 +85,8 @@ class _Batch(NamedTuple):
 
 def run(options: argparse.Namespace) -> int:
     """Writes the translations."""
+    import numpy as np
+
     with without_native_noise():
         from kgan import images, runs
         from kgan.data.picture_files import find_pictures
@@ -103,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
     tiles: list[tuple[Pictures, Pictures]] = []
     count = 0
     for batch in _batches(paths, channels, options.image_size):
-        floats = batch.pictures.astype("float32") / 127.5 - 1.0
+        floats = batch.pictures.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
         made = images.to_uint8(translated(model, floats, options.to))
         _save(options.output, batch.names, made)
         count += len(made)
