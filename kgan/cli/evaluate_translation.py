@@ -37,7 +37,10 @@ def evaluate(saved: SavedRun, history: History | None, options: argparse.Namespa
     source = inputs.task_source(saved, options)
     directions = source.load(options.test_split).directions
     results = {direction.to: _measure(saved.model, direction, options) for direction in directions}
-    printed = [result if to is None else _Titled(to, result) for to, result in results.items()]
+    printed = [
+        each if to is None else Titled(f"Translation to {to}.", each)
+        for to, each in results.items()
+    ]
     if options.json:
         found = {_with("translation", to): each.to_dict() for to, each in results.items()}
         print(json.dumps(found, indent=2))

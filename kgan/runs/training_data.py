@@ -88,7 +88,8 @@ def load_task(
     options = {"seed": config.seed, **options}
     if config.task is not None:
         return data.load_task(config.task, split, config.dataset, config.data_dir, **options)
-    kind: Kind = "domains" if recipes.get(config.recipe).needs == "domains" else "pairs"
+    if kind is None:
+        kind = "domains" if recipes.get(config.recipe).needs == "domains" else "pairs"
     return load_folder_task(kind, split, config.data_dir, input_half=config.input_half, **options)
 
 
