@@ -44,13 +44,15 @@ if TYPE_CHECKING:
     )
     from kgan._core import __version__
     from kgan.metrics import evaluate
-    from kgan.models import GAN, VAE, InfoGAN, ProgressiveGAN
+    from kgan.models import GAN, VAE, CycleGAN, InfoGAN, Pix2Pix, ProgressiveGAN
     from kgan.runs import load
 
 __all__ = [
     "GAN",
     "VAE",
+    "CycleGAN",
     "InfoGAN",
+    "Pix2Pix",
     "ProgressiveGAN",
     "__version__",
     "augmentations",
@@ -78,8 +80,10 @@ __all__ = [
 
 # The modules of the names that are not modules themselves.
 _ORIGINS = {
+    "CycleGAN": "kgan.models",
     "GAN": "kgan.models",
     "InfoGAN": "kgan.models",
+    "Pix2Pix": "kgan.models",
     "ProgressiveGAN": "kgan.models",
     "VAE": "kgan.models",
     "evaluate": "kgan.metrics",

@@ -50,10 +50,13 @@ class Batch(NamedTuple):
     Attributes:
         images: Float32 `(batch, height, width, channels)`, in the model's range.
         labels: Integer `(batch,)`, or None where the model uses none.
+        second: Float32 `(batch, height, width, channels)`, the targets of the images or images of
+            another domain; None where the model uses none.
     """
 
     images: Tensor
     labels: Tensor | None = None
+    second: Tensor | None = None
 
 
 History: TypeAlias = list[Mapping[str, float]]

@@ -38,6 +38,7 @@ class Family:
         averages: Whether `compile` takes `ema_decay`.
         by_batch: Whether the loss of a batch depends on each device's part of it, as batch
             statistics do: then several devices train something else.
+        second: The kind of second images in the data: "pairs", "domains" or None.
     """
 
     make: Callable[..., kgan.training.GenerativeModel]
@@ -46,6 +47,7 @@ class Family:
     conditional: bool = False
     averages: bool = True
     by_batch: bool = False
+    second: str | None = None
 
     def build(self, **options):
         """The model, compiled."""
@@ -55,11 +57,23 @@ class Family:
         return model
 
     def dataset(self, count=96, seed=5, **options):
-        images = np.random.default_rng(0).integers(0, 256, (count, 8, 8), dtype="uint8")
+        random = np.random.default_rng(0)
+        images = random.integers(0, 256, (count, 8, 8), dtype="uint8")
+        options = {"batch_size": BATCH, "seed": seed, **self.data, **options}
+        if self.second is not None:
+            others = random.integers(0, 256, (count, 8, 8), dtype="uint8")
+            make = {"pairs": kgan.data.PairedDataset, "domains": kgan.data.UnpairedDataset}
+            return make[self.second](images, others, **options)
         labels = (np.arange(count) % 3).astype("int32")
-        return kgan.data.ImageDataset(
-            images, labels, **{"batch_size": BATCH, "seed": seed, **self.data, **options}
-        )
+        return kgan.data.ImageDataset(images, labels, **options)
+
+
+def samples(model, n=2, seed=0, **options):
+    """Images that a model makes: samples, or translations of the same images."""
+    if isinstance(model, kgan.training.capabilities.Generates):
+        return model.generate(n, seed=seed, **options)
+    images = np.random.default_rng(seed).uniform(-1, 1, (n, *SHAPE)).astype("float32")
+    return model.translate(images, **options)
 
 
 def gan(num_classes=None):
@@ -93,6 +107,15 @@ def vae(num_classes=None, likelihood="bernoulli"):
     return kgan.VAE(*networks, likelihood=likelihood, seed=3)
 
 
+def pix2pix():
+    return kgan.Pix2Pix(*kgan.networks.pix2pix(SHAPE, width=4, dropout=0.2), seed=3)
+
+
+def cycle_gan(buffer_size):
+    networks = kgan.networks.cyclegan(SHAPE, width=2, blocks=1, receptive_field=16)
+    return kgan.CycleGAN(*networks, buffer_size=buffer_size, seed=3)
+
+
 FAMILIES = {
     "gan": Family(gan, {"penalties": ["r1", "lecam"]}),
     "conditional_gan": Family(
@@ -102,6 +125,13 @@ FAMILIES = {
     "progressive_gan": Family(progressive_gan, {"stable_images": 40, "fade_images": 200}),
     "vae": Family(vae, {"warm_up": 4, "free_bits": 0.1}, {"binarize": "dynamic"}),
     "iwae": Family(vae, {"importance_samples": 3}, {"binarize": "static"}, conditional=True),
+    # Dropout is different on each device.
+    "pix2pix": Family(pix2pix, {"penalties": "r1"}, by_batch=True, second="pairs"),
+    # A buffer that fills within the second epoch; several devices would keep other images in it.
+    "cycle_gan": Family(lambda: cycle_gan(20), second="domains", by_batch=True),
+    "cycle_gan_of_states": Family(
+        lambda: cycle_gan(0), {"penalties": ["lecam"], "identity_weight": 0.0}, second="domains"
+    ),
     "vae_of_levels": Family(lambda: vae(likelihood="discretized_logistic"), {"beta": 2.0}),
 }
 

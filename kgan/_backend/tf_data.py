@@ -3,9 +3,23 @@
 TensorFlow is imported inside the functions: anyone who has such a dataset has TensorFlow.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from kgan._typing import Shape
+
+
+class ImageRule(NamedTuple):
+    """The requirements on a batch of images.
+
+    Attributes:
+        shape: Its shape, for datasets that do not know it.
+        limits: Two floats between which pixels lie, or None.
+        range_text: String, begins the error about pixels.
+    """
+
+    shape: Shape
+    limits: tuple[float, float] | None
+    range_text: str
 
 
 def is_empty(dataset: Any) -> bool:
@@ -16,9 +30,8 @@ def is_empty(dataset: Any) -> bool:
 def checked(
     dataset: Any,
     *,
-    shape: Shape,
-    limits: tuple[float | None, float | None],
-    range_text: str,
+    images: ImageRule,
+    second: ImageRule | None,
     num_classes: int | None,
     label_text: str | None,
 ) -> Any:
@@ -28,10 +41,10 @@ def checked(
     without an error.
 
     Args:
-        dataset: A `tf.data.Dataset` of images or `(images, labels)`, batched.
-        shape: The shape of a batch of images, for datasets that do not know it.
-        limits: Two floats between which pixels lie, or Nones.
-        range_text: String, begins the error about pixels.
+        dataset: A `tf.data.Dataset` of images, `(images, labels)` or `(images, second images)`,
+            batched.
+        images: The rule for images.
+        second: The rule for second images, or None where they are not used.
         num_classes: Integer, or None if that is not known.
         label_text: String, begins the error about labels; None where labels are not used.
 
@@ -41,16 +54,18 @@ def checked(
     """
     import tensorflow as tf  # noqa: PLC0415
 
-    def with_images_checked(images: Any) -> Any:
-        images = tf.ensure_shape(images, shape)
-        low, high = limits
-        if low is None or high is None or not images.dtype.is_floating:
-            return images
-        least, most = tf.reduce_min(images), tf.reduce_max(images)
-        is_right = (least >= tf.cast(low, images.dtype)) & (most <= tf.cast(high, images.dtype))
-        said = [f"{range_text} Received: values from", least, "to", most]
-        with tf.control_dependencies([tf.debugging.Assert(is_right, said)]):
-            return tf.identity(images)
+    def with_images_checked(given: Any, rule: ImageRule) -> Any:
+        given = tf.ensure_shape(given, rule.shape)
+        if rule.limits is None or not given.dtype.is_floating:
+            return given
+        low, high = (tf.cast(limit, given.dtype) for limit in rule.limits)
+        least, most = tf.reduce_min(given), tf.reduce_max(given)
+        said = [f"{rule.range_text} Received: values from", least, "to", most]
+        with tf.control_dependencies([tf.debugging.Assert((least >= low) & (most <= high), said)]):
+            return tf.identity(given)
+
+    def with_second_checked(given: Any) -> Any:
+        return with_images_checked(given, second) if second is not None else given
 
     def with_labels_checked(labels: Any) -> Any:
         if label_text is None or labels.dtype == tf.string:
@@ -64,8 +79,9 @@ def checked(
             return tf.identity(labels)
 
     def check(*batch: Any) -> Any:
-        images, *rest = batch
-        parts = [with_images_checked(images), *map(with_labels_checked, rest[:1]), *rest[1:]]
+        given, *rest = batch
+        check_y = with_labels_checked if second is None else with_second_checked
+        parts = [with_images_checked(given, images), *map(check_y, rest[:1]), *rest[1:]]
         return tuple(parts) if len(parts) > 1 else parts[0]
 
     return dataset.map(check)

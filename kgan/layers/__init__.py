@@ -3,16 +3,19 @@
 from kgan.layers.attention import SelfAttention
 from kgan.layers.basis import FromBasis, OntoBasis
 from kgan.layers.conditional_batch_normalization import ConditionalBatchNormalization
+from kgan.layers.crop_like import CropLike
 from kgan.layers.equalized import EqualizedConv2D, EqualizedDense
 from kgan.layers.fade_in import FadeIn
 from kgan.layers.minibatch_standard_deviation import MinibatchStandardDeviation
 from kgan.layers.pixel_normalization import PixelNormalization
 from kgan.layers.pixel_shuffle import PixelShuffle
+from kgan.layers.reflection_padding import ReflectionPadding2D
 from kgan.layers.resampling import Downsample, Upsample
 from kgan.layers.spectral_normalization import SpectralNormalization
 
 __all__ = [
     "ConditionalBatchNormalization",
+    "CropLike",
     "Downsample",
     "EqualizedConv2D",
     "EqualizedDense",
@@ -22,6 +25,7 @@ __all__ = [
     "OntoBasis",
     "PixelNormalization",
     "PixelShuffle",
+    "ReflectionPadding2D",
     "SelfAttention",
     "SpectralNormalization",
     "Upsample",

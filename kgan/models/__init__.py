@@ -1,9 +1,21 @@
 """Model families, one a file."""
 
+from kgan.models.cycle_gan import CycleGAN
 from kgan.models.gan import GAN
 from kgan.models.info_gan import InfoGAN
 from kgan.models.latent_model import LatentModel
+from kgan.models.pix2pix import Pix2Pix
 from kgan.models.progressive_gan import ProgressiveGAN
+from kgan.models.translation_model import TranslationModel
 from kgan.models.vae import VAE
 
-__all__ = ["GAN", "VAE", "InfoGAN", "LatentModel", "ProgressiveGAN"]
+__all__ = [
+    "GAN",
+    "VAE",
+    "CycleGAN",
+    "InfoGAN",
+    "LatentModel",
+    "Pix2Pix",
+    "ProgressiveGAN",
+    "TranslationModel",
+]

@@ -6,21 +6,20 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from kgan import augmentations, losses
+from kgan import losses
 from kgan._arguments import integer
-from kgan._backend.keras_internals import untrack
 from kgan._noise import for_batch
 from kgan._typing import Batch, Layer, Logs, Network, Noise, Optimizer, Shape, Tensor
 from kgan.models import network_checks
+from kgan.models.adversarial import Adversarial
 from kgan.models.critic import ClassifierHead, Critic, Head
 from kgan.models.latent_model import LatentModel, as_input
 from kgan.penalties import Penalty
-from kgan.penalties import get as get_penalties
 from kgan.training.batch_spec import BatchSpec, Divisor
 
 
 @keras.saving.register_keras_serializable(package="kgan")
-class GAN(LatentModel):
+class GAN(Adversarial, LatentModel):
     """A generative adversarial network.
 
     A *generator* makes images from latents, random vectors. A *discriminator* scores images, high
@@ -88,10 +87,8 @@ class GAN(LatentModel):
     averaged = ("generator",)
     arguments: ClassVar[tuple[str, ...]] = ("num_classes", "pack")
     compile_arguments: ClassVar = {
-        "loss": "adversarial_loss",
-        "penalties": "penalties",
+        **Adversarial.ADVERSARIAL_ARGUMENTS,
         "discriminator_steps": "discriminator_steps",
-        "augmentation": "augmentation",
         "auxiliary_weight": "auxiliary_weight",
     }
     decoder_name = "generator"
@@ -110,8 +107,7 @@ class GAN(LatentModel):
         super().__init__(seed=seed, name=name)
         self.generator = generator
         self.discriminator = discriminator
-        self.penalties: list[Penalty] = []
-        self.augmentation: augmentations.Augmentation | None = None
+
         self.latent_dim: int = generator.inputs[0].shape[1]
         self.image_shape: Shape = tuple(generator.outputs[0].shape[1:])
         predicted = discriminator.outputs[1].shape[1] if len(discriminator.outputs) == 2 else None
@@ -185,16 +181,10 @@ class GAN(LatentModel):
             [Yazici et al., 2019](https://arxiv.org/abs/1806.04498) for the average.
         """
         self.discriminator_steps = integer("discriminator_steps", discriminator_steps)
-        self.adversarial_loss = losses.get(loss)
         self.auxiliary_weight = float(auxiliary_weight)
         self._check_options(kwargs)
         with self.making_variables(ema_decay):
-            for previous in (*self.penalties, self.augmentation):
-                untrack(self, previous)
-            self.penalties = get_penalties(penalties)
-            self.augmentation = augmentations.get(augmentation)
-            if self.augmentation is not None:
-                self.augmentation.check(self.image_shape)
+            self.set_adversary(loss, penalties, augmentation, self.image_shape)
         self.critic = self._make_critic()
         super().compile(
             generator_optimizer=generator_optimizer,
@@ -202,11 +192,6 @@ class GAN(LatentModel):
             ema_decay=ema_decay,
             **kwargs,
         )
-
-    def default_optimizer(self, role: str) -> Optimizer:
-        """`Adam(2e-4, beta_1=0.5)`, for both networks."""
-        del role
-        return keras.optimizers.Adam(2e-4, beta_1=0.5)
 
     def _make_critic(self) -> Critic:
         discriminator = self.active_part(self.discriminator)

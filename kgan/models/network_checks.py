@@ -3,6 +3,7 @@
 Each function raises a ValueError that says what was expected, what was received and how to fix it.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -180,6 +181,66 @@ def check_codes(generator: Network, discriminator: Network, size: int, found: in
         )
 
 
+def check_translators(
+    translators: Mapping[str, Network],
+    critics: Mapping[str, Network],
+    judged: Mapping[str, Sequence[Shape]],
+) -> None:
+    """Raises an error for networks that cannot translate images, or judge translations.
+
+    Args:
+        translators: The networks from images to images, by their names.
+        critics: The discriminators, by their names.
+        judged: For each discriminator, the shapes of a batch that it may take.
+    """
+    networks = {**translators, **critics}
+    for name, network in networks.items():
+        _check_is_built(name, network)
+        _check_regularizers(name, network)
+    _check_shares_nothing(networks)
+    for name, network in translators.items():
+        shapes = [tuple(each.shape) for each in (*network.inputs, *network.outputs)]
+        if len(shapes) != 2 or any(len(shape) != 4 for shape in shapes) or not _same_size(*shapes):
+            raise ValueError(
+                f"Expected `{name}` to take images (batch, height, width, channels), and to make "
+                "images of the same height and width. Received: "
+                f"{len(network.inputs)} inputs and {len(network.outputs)} outputs, of shapes "
+                f"{[shown(shape) for shape in shapes]}."
+            )
+    for name, network in critics.items():
+        shapes = [tuple(each.shape) for each in network.inputs]
+        if (
+            len(shapes) != 1
+            or len(network.outputs) != 1
+            or not any(
+                fits(shapes[0], expected) and shapes[0][-1] == expected[-1]
+                for expected in judged[name]
+            )
+        ):
+            expected = " or ".join(shown(each) for each in judged[name])
+            raise ValueError(
+                f"Expected `{name}` to take one input of shape {expected} and to give logits. "
+                f"Received: {len(network.outputs)} outputs and inputs of shapes "
+                f"{[shown(shape) for shape in shapes]}."
+            )
+        _check_gives_logits(network.outputs[0])
+
+
+def check_cycle(a_to_b: Network, b_to_a: Network) -> None:
+    """Raises an error for two networks of which one does not take what the other one makes."""
+    for one, other in ((a_to_b, b_to_a), (b_to_a, a_to_b)):
+        made, taken = one.outputs[0].shape, other.inputs[0].shape
+        if not fits(made, taken):
+            raise ValueError(
+                "Expected `a_to_b` and `b_to_a` to take what the other one makes. Received: one "
+                f"that makes images of shape {shown(made)}, and the other takes {shown(taken)}."
+            )
+
+
+def _same_size(images: Shape, others: Shape) -> bool:
+    return fits((*images[:3], None), others)
+
+
 def _check_is_built(role: str, network: Network) -> None:
     if not isinstance(network, keras.Model):
         raise ValueError(
@@ -205,14 +266,14 @@ def _check_regularizers(role: str, network: Network) -> None:
 
 
 def _check_shares_nothing(networks: Mapping[str, Network]) -> None:
-    (first, one), (second, other) = networks.items()
-    known = {id(variable) for variable in one.variables}
-    shared = [variable.path for variable in other.variables if id(variable) in known]
-    if shared:
-        raise ValueError(
-            "Expected networks that share no weights: each is saved by itself. Received: the "
-            f"{first} and the {second} share {shared}. Give each of them its own layer."
-        )
+    for (first, one), (second, other) in itertools.combinations(networks.items(), 2):
+        known = {id(variable) for variable in one.variables}
+        shared = [variable.path for variable in other.variables if id(variable) in known]
+        if shared:
+            raise ValueError(
+                "Expected networks that share no weights: each is saved by itself. Received: the "
+                f"{first} and the {second} share {shared}. Give each of them its own layer."
+            )
 
 
 def _check_inputs(generator: Network, discriminator: Network) -> None:

@@ -7,20 +7,29 @@ from kgan.networks.biggan import biggan
 from kgan.networks.conditioning import GANPair
 from kgan.networks.dcgan import dcgan
 from kgan.networks.mlp import mlp
+from kgan.networks.patch import patch_discriminator
 from kgan.networks.progressive import progressive
 from kgan.networks.resnet import resnet
 from kgan.networks.sngan import sngan
+from kgan.networks.translation import CycleGANNetworks, cyclegan, pix2pix
+from kgan.networks.translators import resnet_translator, unet
 from kgan.networks.vae import VAENetworks, conv_vae, dense_vae
 
 __all__ = [
+    "CycleGANNetworks",
     "GANPair",
     "VAENetworks",
     "biggan",
     "conv_vae",
+    "cyclegan",
     "dcgan",
     "dense_vae",
     "mlp",
+    "patch_discriminator",
+    "pix2pix",
     "progressive",
     "resnet",
+    "resnet_translator",
     "sngan",
+    "unet",
 ]

@@ -26,7 +26,7 @@ class BatchSpec:
 
     Args:
         shape: The shape of a batch of images, None where a size is open.
-        consumer: String, the network that takes the images, for error messages.
+        consumer: String, the part of the model that takes the images, for error messages.
         value_range: Two floats, the lowest and the highest pixel value that make sense; None if any
             do.
         range_reason: String, where that range comes from, for error messages.
@@ -34,6 +34,9 @@ class BatchSpec:
         needs_labels: Whether every image has a label.
         num_classes: Integer, labels are below it; None where that is not known.
         divisors: Numbers that divide the size of every batch.
+        second: The requirements on the second images of a batch, `(images, second)`: only their
+            shape, consumer, range and name count. None for a model of one kind of image.
+        name: String, what the images are called in error messages.
 
     Example:
     ```python
@@ -50,6 +53,8 @@ class BatchSpec:
     needs_labels: bool = False
     num_classes: int | None = None
     divisors: tuple[Divisor, ...] = ()
+    second: "BatchSpec | None" = None
+    name: str = "images"
 
     @property
     def divisor(self) -> int:

@@ -84,7 +84,7 @@ def check_data(
     Args:
         x: What `fit` or `evaluate` got: an array, a `keras.utils.PyDataset`, a `tf.data.Dataset`,
             a PyTorch `DataLoader`, a generator.
-        y: The labels of an array, or None.
+        y: The labels or the second images of an array, or None.
         spec: What each batch must be.
         batch_size: Integer, where `x` is an array. Defaults to 32.
         validation_split: Float, the share of an array that is held out.
@@ -131,17 +131,17 @@ def _check_py_dataset(x: Data, spec: BatchSpec) -> None:
 
 
 def _check_element_spec(x: Data, spec: BatchSpec) -> None:
-    images, labels = split_batch(x.element_spec)
+    images, y = split_batch(x.element_spec)
     if not hasattr(images, "shape") and not keras.tree.is_nested(images):
         return  # a dataset that was already distributed, with a part for each device
     _check_is_tensor(images)
     if tf_data.is_empty(x):
         raise ValueError(_NO_BATCH.format("tf.data.Dataset"))
-    if images.shape.rank is None:
+    if images.shape.rank is None or (y is not None and y.shape.rank is None):
         return
-    check_batch(tuple(images.shape), images.dtype.name, labels is not None, spec=spec)
-    if spec.needs_labels and labels is not None and labels.shape.rank is not None:
-        _check_label_shape(tuple(labels.shape))
+    check_batch(images, y, spec=spec)
+    if spec.needs_labels and y is not None:
+        _check_label_shape(tuple(y.shape))
     _check_spec_divides(images.shape[0], spec)
 
 
@@ -173,18 +173,20 @@ def checked(x: Data, spec: BatchSpec) -> Any:
     if isinstance(x, keras.utils.PyDataset):
         return x if is_indexed(x) else _CheckedDataset(x, check)
     if hasattr(x, "element_spec") and hasattr(x, "map"):
-        low, high = spec.limits or (None, None)
         return tf_data.checked(
             x,
-            shape=spec.shape,
-            limits=(low, high),
-            range_text=_range_text(spec),
+            images=_image_rule(spec),
+            second=None if spec.second is None else _image_rule(spec.second),
             num_classes=spec.num_classes,
             label_text=_classes(spec.num_classes) if spec.needs_labels else None,
         )
     if hasattr(x, "collate_fn"):  # a PyTorch DataLoader, which Keras wants as it is
         return _checked_loader(x, check)
     return x
+
+
+def _image_rule(spec: BatchSpec) -> tf_data.ImageRule:
+    return tf_data.ImageRule(spec.shape, spec.limits, _range_text(spec))
 
 
 def _passed(batch: Any, spec: BatchSpec) -> Any:
@@ -239,36 +241,41 @@ def _checked_loader(loader: Any, check: Callable[[Any], Any]) -> Any:
     return twin
 
 
-def check_values(
-    images: Tensor, labels: LabelsLike, *, spec: BatchSpec, divides: bool = True
-) -> None:
+def check_values(images: Tensor, y: Any, *, spec: BatchSpec, divides: bool = True) -> None:
     """Checks a batch of arrays or tensors.
 
     Args:
         images: Array or tensor `(batch, height, width, channels)`.
-        labels: Array-like of integers, or None.
+        y: Array-like of integers, the labels; the second images; or None.
         spec: What the batch must be.
         divides: Whether its size counts: not that of a whole array, which Keras cuts into batches.
     """
     _check_is_tensor(images)
-    check_batch(tuple(images.shape), images.dtype, labels is not None, spec=spec)
-    if images.shape[0] == 0:
+    check_batch(images, y, spec=spec)
+    count = images.shape[0]
+    if count == 0:
         raise ValueError("Expected at least one image. Received: an empty array.")
-    # As an array first: slicing a tensor takes TensorFlow longer than all else here.
-    _check_range(keras.ops.convert_to_numpy(images[:_INSPECTED] if not divides else images), spec)
+    _check_range(images, spec, is_whole=not divides)
+    what = "label"
     if spec.needs_labels:
-        check_labels(labels, spec.num_classes)
-        if len(labels) != images.shape[0]:
-            raise ValueError(
-                f"Expected a label for each image. Received: {images.shape[0]} images and "
-                f"{len(labels)} labels."
-            )
+        check_labels(y, spec.num_classes)
+    elif spec.second is not None:
+        what = "second image"
+        _check_range(y, spec.second, is_whole=not divides)
+    else:
+        y = None
+    if y is not None and len(y) != count:
+        raise ValueError(
+            f"Expected a {what} for each image. Received: {count} images and {len(y)} {what}s."
+        )
     if divides:
-        check_divides(images.shape[0], spec)
+        check_divides(count, spec)
 
 
-def _check_range(images: np.ndarray, spec: BatchSpec) -> None:
+def _check_range(images: Tensor, spec: BatchSpec, is_whole: bool) -> None:
     """Checks that images are finite, and near the range that the model makes."""
+    # As an array first: slicing a tensor takes TensorFlow longer than all else here.
+    images = keras.ops.convert_to_numpy(images[:_INSPECTED] if is_whole else images)
     images = images[:_INSPECTED]
     if images.size == 0:
         return
@@ -306,19 +313,47 @@ def _range_text(spec: BatchSpec) -> str:
     )
 
 
-def check_batch(shape: Shape, dtype: Any, has_labels: bool, *, spec: BatchSpec) -> None:
+def check_batch(images: Any, y: Any, *, spec: BatchSpec) -> None:
     """Checks what is known of a batch without its values.
 
     Args:
-        shape: The images' shape, None where a size is not known.
-        dtype: Their dtype, or its name.
-        has_labels: Whether labels come with them.
+        images: The images, or anything else with their `shape`, None where a size is not known, and
+            their `dtype`.
+        y: The same for labels or for second images; None where there are none.
         spec: What the batch must be.
     """
+    _check_images(images, spec)
+    if spec.second is not None:
+        if y is None:
+            raise ValueError(
+                f"This model trains on two kinds of images, ({spec.name}, {spec.second.name}). "
+                "Received: one. Give fit a kgan.data.PairedDataset, a kgan.data.UnpairedDataset, "
+                "or two arrays."
+            )
+        _check_is_tensor(y)
+        _check_images(y, spec.second)
+    elif spec.needs_labels and y is None:
+        raise ValueError(
+            "A conditional model trains on (images, labels). Received: images without labels. Give "
+            "fit a dataset with labels, or networks built without num_classes."
+        )
+    elif not spec.needs_labels and len(getattr(y, "shape", ())) > 2:
+        raise ValueError(
+            "This model trains on one kind of image. Expected images, or images and labels. "
+            f"Received: second images of shape {shown(tuple(y.shape))} in a batch. Give it one "
+            "part of the data set, such as PairedDataset(...).targets or UnpairedDataset(...).b, "
+            "or use a model that translates images."
+        )
+
+
+def _check_images(images: Any, spec: BatchSpec) -> None:
+    """Checks the shape and the dtype of images."""
+    shape, dtype = tuple(images.shape), images.dtype
     if not fits(shape, spec.shape):
         is_one = len(shape) == len(spec.shape) - 1 and fits((None, *shape), spec.shape)
         raise ValueError(
-            f"Expected images of shape {shown(spec.shape)}, as the {spec.consumer} takes them. "
+            f"Expected {spec.name} of shape {shown(spec.shape)}, as the {spec.consumer} takes "
+            "them. "
             + (
                 f"Received: one image of shape {tuple(shape)}. Batch it: images[None] of an array, "
                 "dataset.batch(32) of a tf.data.Dataset."
@@ -329,18 +364,14 @@ def check_batch(shape: Shape, dtype: Any, has_labels: bool, *, spec: BatchSpec) 
     if "float" not in _dtype_name(dtype):
         low, high = spec.value_range or (-1.0, 1.0)
         raise ValueError(
-            f"Expected images as floats in [{low:g}, {high:g}]. Received: dtype "
+            f"Expected {spec.name} as floats in [{low:g}, {high:g}]. Received: dtype "
             f"{_dtype_name(dtype)}. kgan.data.ImageDataset(images) makes normalised batches from "
             "uint8 images."
-        )
-    if spec.needs_labels and not has_labels:
-        raise ValueError(
-            "A conditional model trains on (images, labels). Received: images without labels. Give "
-            "fit a dataset with labels, or networks built without num_classes."
         )
 
 
 def _dtype_name(dtype: Any) -> str:
+    dtype = getattr(dtype, "name", dtype)  # TensorFlow's own dtypes
     try:
         return keras.backend.standardize_dtype(dtype)
     except (ValueError, TypeError):  # strings, objects, complex numbers
@@ -386,16 +417,16 @@ def _check_is_tensor(images: Tensor) -> None:
 # ---- parts of a batch ----------------------------------------------------------------------------
 
 
-def split_batch(data: Any) -> tuple[Tensor, Tensor | None]:
-    """A batch as `(images, labels)`, with labels None where there are none."""
-    images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+def split_batch(data: Any) -> tuple[Tensor, Any]:
+    """A batch as `(images, y)`: labels, second images, or None where there are none."""
+    images, y, weights = keras.utils.unpack_x_y_sample_weight(data)
     check_weights(sample_weight=weights)
-    return images, labels
+    return images, y
 
 
-def as_array(labels: LabelsLike) -> Any:
+def as_array(y: Any) -> Any:
     """Labels as they are; a list as an array, since Keras takes a list for several arrays."""
-    return np.asarray(labels) if isinstance(labels, (list, tuple)) else labels
+    return np.asarray(y) if isinstance(y, (list, tuple)) else y
 
 
 def check_weights(**weights: Any) -> None:

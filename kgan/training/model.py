@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -293,7 +293,11 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         return [getattr(self, name) for name in self.roles[role]]
 
     def predict_in_batches(
-        self, fn: Callable[..., Any], arrays: Sequence[np.ndarray], batch_size: int
+        self,
+        fn: Callable[..., Any],
+        arrays: Sequence[np.ndarray],
+        batch_size: int,
+        **options: Hashable,
     ) -> Any:
         """Computes a function of the model for many inputs, a batch at a time.
 
@@ -302,6 +306,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
                 and returns a tensor or a structure of tensors. It is compiled once.
             arrays: Arrays of the same length, its arguments.
             batch_size: Integer, how many rows at a time.
+            **options: Constants that `fn` takes by name. It is compiled for each combination.
 
         Returns:
             What `fn` returns, as arrays of all rows.
@@ -312,7 +317,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         with interrupt.listening():
             for first in range(0, len(arrays[0]), batch_size):
                 rows = [array[first : first + batch_size] for array in arrays]
-                parts.append(_backend.predict(self, fn, *rows))
+                parts.append(_backend.predict(self, fn, *rows, **options))
                 interrupt.arrive()
         return keras.tree.map_structure(lambda *each: np.concatenate(each), *parts)
 
@@ -493,14 +498,16 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         """Converts the data of a step in Keras to the `Batch` of the family's step."""
         self._is_evaluation = not training
         spec = self.batch_spec(training)
-        images, labels = split_batch(data)
-        data_checks.check_batch(tuple(images.shape), images.dtype, labels is not None, spec=spec)
+        images, y = split_batch(data)
+        data_checks.check_batch(images, y, spec=spec)
         data_checks.check_divides(images.shape[0], spec)
         # On PyTorch, train_on_batch hands arrays through.
         images = ops.cast(ops.convert_to_tensor(images), "float32")
+        if spec.second is not None:
+            return Batch(images, second=ops.cast(ops.convert_to_tensor(y), "float32"))
         if not spec.needs_labels:
             return Batch(images)
-        return Batch(images, ops.reshape(ops.cast(labels, "int32"), (-1,)))
+        return Batch(images, ops.reshape(ops.cast(y, "int32"), (-1,)))
 
     def _spec(self, training: bool) -> BatchSpec:
         """The family's `batch_spec`, and the devices that share a batch."""
@@ -540,14 +547,16 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
         Args:
             x: A `kgan.data.ImageDataset` or anything else that `keras.Model.fit` takes: arrays, a
-                `tf.data.Dataset`, a PyTorch `DataLoader`, a `PyDataset`, a generator; of `images`
-                or `(images, labels)` (a generator or a loader: of `(images,)`). Images are floats
+                `tf.data.Dataset`, a PyTorch `DataLoader`, a `PyDataset`, a generator; of `images`,
+                `(images, labels)` or `(images, second images)` (a generator or a loader: of
+                `(images,)`). Images are floats
                 in the range of the model, which for kgan's networks is [-1, 1]. With an
                 ImageDataset, training continues with the epoch after those that the model has
                 trained, so a reloaded model sees the batches it would have seen. A model that was
                 stopped within an epoch continues with its next batch if `initial_epoch` is that
                 epoch, and callbacks get back what they remembered.
-            y: Integer `(samples,)`, the labels where `x` is an array and the model conditional.
+            y: Where `x` is an array: integer `(samples,)`, the labels of a conditional model, or
+                as many second images of a model of two kinds of images.
             batch_size: Integer, where `x` is an array. Defaults to 32.
             epochs: Integer, the number of the last epoch.
             verbose: As for `keras.Model.fit`. The progress line shows the main logs only; the
@@ -771,7 +780,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
 
         Args:
             x: Images, or `(images, labels)` as an ImageDataset gives them.
-            y: Integer `(batch,)`, the labels, where they are not with the images.
+            y: Integer `(batch,)`, the labels, or the second images, where they are not in `x`.
             sample_weight: Not supported.
             class_weight: Not supported.
             return_dict: Whether to return the logs by their names.

@@ -1,0 +1,63 @@
+"""The arguments of `compile` that all models with a critic share."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import keras
+
+from kgan import augmentations, losses
+from kgan._backend.keras_internals import untrack
+from kgan._typing import Layer, Optimizer, Shape
+from kgan.penalties import Penalty
+from kgan.penalties import get as get_penalties
+
+
+class Adversarial:
+    """A part of models that have critics: their loss, penalties and augmentation.
+
+    They are attributes of the model, which saves them. A family lists `ADVERSARIAL_ARGUMENTS` among
+    its `compile_arguments`, and calls `set_adversary` in its `compile`, in `making_variables`.
+    """
+
+    ADVERSARIAL_ARGUMENTS: ClassVar = {
+        "loss": "adversarial_loss",
+        "penalties": "penalties",
+        "augmentation": "augmentation",
+    }
+
+    adversarial_loss: losses.AdversarialLoss
+    penalties: Sequence[Penalty] = ()
+    augmentation: augmentations.Augmentation | None = None
+
+    def set_adversary(
+        self,
+        loss: str | losses.AdversarialLoss,
+        penalties: str | Penalty | Sequence[str | Penalty] | None,
+        augmentation: str | Layer | None,
+        image_shape: Shape,
+    ) -> None:
+        """Replaces the loss, the penalties and the augmentation.
+
+        Args:
+            loss: As `compile` got it.
+            penalties: As `compile` got them.
+            augmentation: As `compile` got it.
+            image_shape: The shape of one image that is augmented.
+        """
+        for previous in (*self.penalties, self.augmentation):
+            untrack(self, previous)
+        self.adversarial_loss = losses.get(loss)
+        self.penalties = get_penalties(penalties)
+        self.augmentation = augmentations.get(augmentation)
+        if self.augmentation is not None:
+            self.augmentation.check(image_shape)
+
+    def default_optimizer(self, role: str) -> Optimizer:
+        """`Adam(2e-4, beta_1=0.5)`, for all networks."""
+        del role
+        return keras.optimizers.Adam(2e-4, beta_1=0.5)
+
+
+def copy_of(layer: Any) -> Any:
+    """A new penalty or augmentation with the same arguments; None of None."""
+    return None if layer is None else type(layer).from_config(layer.get_config())

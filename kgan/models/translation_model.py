@@ -1,0 +1,190 @@
+"""Images from images: what models that translate have in common."""
+
+import contextlib
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from kgan import _backend
+from kgan._arguments import integer
+from kgan._backend.keras_internals import layers_of
+from kgan._typing import Images, Network, Tensor
+from kgan.training import data_checks
+from kgan.training.batch_spec import BatchSpec
+from kgan.training.log_names import LOSSES, LogName, register
+from kgan.training.model import GenerativeModel
+
+register(LogName("l1_error", "L1 error", LOSSES, order=91))
+
+_DROPOUTS = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
+
+# The networks for images of other sizes, with the layers of the original.
+_of_size: weakref.WeakKeyDictionary[Network, dict[tuple[int, int], Network]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+class TranslationModel(GenerativeModel):
+    """A model whose networks make images of images.
+
+    A family calls `translate_by` with the names of the networks that make its translations.
+    """
+
+    def translate_by(
+        self,
+        chain: tuple[str, ...],
+        images: npt.ArrayLike,
+        batch_size: int,
+        averaged: bool,
+        dropout: bool = False,
+        seed: int | None = None,
+    ) -> Images:
+        """Passes images through networks, one after the other.
+
+        Args:
+            chain: Strings out of `networks`, in the order in which they are called.
+            images: As `Pix2Pix.translate` takes them.
+            batch_size: Integer, images at a time.
+            averaged: Whether to use the averages of the weights, if the model keeps them.
+            dropout: Whether layers of dropout drop values, as in training.
+            seed: Integer, chooses what they drop.
+
+        Returns:
+            Float32 array `(n, height, width, channels)`.
+        """
+        networks = [self.network_in_use(name, averaged) for name in chain]
+        array = _checked(images, networks[0])
+        for network in networks:
+            at_size(network, array.shape[1:3])  # made here: it cannot be while TensorFlow compiles
+        options = {"chain": chain, "averaged": averaged, "dropout": dropout}
+        size = integer("batch_size", batch_size)
+        if not dropout:
+            return self._translations([array], size, options)
+        random = np.random.default_rng(seed)
+        parts = []
+        for first in range(0, len(array), size):
+            with _dropping(networks, random):
+                parts.append(self._translations([array[first : first + size]], size, options))
+        return np.concatenate(parts)
+
+    def _translations(self, arrays: list[np.ndarray], size: int, options: dict[str, Any]) -> Images:
+        images = self.predict_in_batches(TranslationModel._pass_on, arrays, size, **options)
+        return np.asarray(images, "float32")
+
+    def _pass_on(
+        self, images: Tensor, chain: tuple[str, ...], averaged: bool, dropout: bool
+    ) -> Tensor:
+        for name in chain:
+            network = at_size(self.network_in_use(name, averaged), images.shape[1:3])
+            images = ops.cast(_backend.run(network, [images], training=dropout), "float32")
+        return images
+
+
+def _checked(images: npt.ArrayLike, network: Network) -> Images:
+    """Images as floats in [-1, 1], as a network takes them."""
+    array = np.asarray(ops.convert_to_numpy(images))
+    channels = network.inputs[0].shape[-1]
+    if array.ndim == 3 and channels == 1 and array.shape[-1] != 1:
+        array = array[..., np.newaxis]
+    if array.dtype == np.uint8:
+        array = array.astype("float32") / 127.5 - 1.0
+    spec = BatchSpec((None, None, None, channels), network.name, (-1.0, 1.0), "that of the model")
+    data_checks.check_values(array, None, spec=spec, divides=False)
+    return array.astype("float32")
+
+
+def at_size(network: Network, size: Sequence[int]) -> Network:
+    """The network for images of another size, with the same layers and weights.
+
+    Args:
+        network: A Functional or Sequential `keras.Model` from images to images.
+        size: Two integers, height and width.
+
+    Returns:
+        The network itself, if it takes that size.
+
+    Raises:
+        ValueError: Its layers depend on the size.
+    """
+    built, channels = network.inputs[0].shape[1:3], network.inputs[0].shape[3]
+    size = int(size[0]), int(size[1])
+    if all(own in (None, side) for own, side in zip(built, size, strict=True)):
+        return network
+    others = _of_size.setdefault(network, {})
+    if size not in others:
+        image = keras.Input((*size, channels), dtype=network.inputs[0].dtype)
+        try:
+            others[size] = keras.models.clone_model(
+                network, input_tensors=[image], clone_function=lambda layer: layer
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"Expected images of {built[0]}x{built[1]} pixels, for which {network.name!r} was "
+                f"built, or layers that take any size. Received: images of {size[0]}x{size[1]} "
+                f"pixels. {error}"
+            ) from error
+    return others[size]
+
+
+@contextlib.contextmanager
+def _dropping(networks: list[Network], random: np.random.Generator) -> Iterator[None]:
+    """A context in which networks drop values at random, and do all else as after training.
+
+    What they drop in training does not change.
+    """
+    layers = [layer for network in networks for layer in layers_of(network)]
+    states = [layer.seed_generator.state for layer in layers if isinstance(layer, _DROPOUTS)]
+    if not states:
+        raise ValueError(
+            "Expected a generator with dropout, which makes translations differ. Received: "
+            "dropout=True and a network without it. Build it with dropout: "
+            "kgan.networks.pix2pix(..., dropout=0.5)."
+        )
+    before = [ops.convert_to_numpy(state) for state in states]
+    # In training mode they would normalise by the batch; frozen layers never do.
+    frozen = [
+        layer
+        for layer in layers
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+    ]
+    for layer in frozen:
+        layer.trainable = False
+    for state, old in zip(states, before, strict=True):
+        state.assign(random.integers(0, 2**31, old.shape).astype(old.dtype))
+    try:
+        yield
+    finally:
+        for layer in frozen:
+            layer.trainable = True
+        for state, old in zip(states, before, strict=True):
+            state.assign(old)
+
+
+def mean_distance(images: Tensor, others: Tensor) -> Tensor:
+    """The mean absolute difference of images: float32 scalar."""
+    return ops.mean(ops.abs(images - others))
+
+
+def weight(name: str, value: float) -> float:
+    """Checks the weight of a loss.
+
+    Args:
+        name: String, the argument's.
+        value: What was received.
+
+    Returns:
+        The value as a float.
+
+    Raises:
+        ValueError: It is below 0.
+    """
+    if not value >= 0:
+        raise ValueError(
+            f"Expected `{name}` to be a number of at least 0. Received: {name}={value!r}."
+        )
+    return float(value)
