@@ -28,6 +28,8 @@ def evaluate(saved: SavedRun, history: History | None, options: argparse.Namespa
     Raises:
         ValueError: An option does not apply to translations, or the task is not known.
     """
+    from kgan.metrics._printing import Titled
+
     for name, unused in _OF_OTHERS.items():
         if getattr(options, name) != unused:
             raise ValueError(
