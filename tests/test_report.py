@@ -21,6 +21,10 @@ from kgan.metrics import (
     LikelihoodFloor,
     ReconstructionEvaluation,
     ReconstructionFloor,
+    TranslationEvaluation,
+    TranslationFigure,
+    TranslationSigns,
+    translated_classes,
 )
 from kgan.report import LatentSpace, charts
 from kgan.report.latent_space import scatter_plot
@@ -660,6 +664,116 @@ def test_reconstructions_are_pictures_and_a_table(tmp_path):
         ["32 principal components", "0.01520", "1,000", ""],
         ["Model", "0.02000", "1,000", "± 0.00100"],
         ["Nearest training image", "0.02460", "500", ""],
+    ]
+
+
+def translated(truths=True, cycles=False, share=1.0, signs=None, **figures):
+    """Translations of images of 3 classes, a share of which is kept; the others become the next."""
+    labels = np.arange(300) % 3
+    seen = np.where(np.arange(300) < 300 * share, labels, (labels + 1) % 3)
+    classes = translated_classes(labels, seen, 3)
+    known = {
+        "error": TranslationFigure(0.05, 300, untranslated=0.2, mean_image=0.15),
+        "fcd": TranslationFigure(
+            1.0, 300, None, None, 0.9, 300, untranslated=30.0, mean_image=50.0
+        ),
+        "class_kept": TranslationFigure(classes.kept, 300, None, None, 0.99, 300, 0.98, 0.4),
+    }
+    signs = {"change": 0.1, "true_change": 0.12, "spread": 0.9, "inverted": 5.0} | (signs or {})
+    return TranslationEvaluation(
+        figures=known | figures,
+        signs=TranslationSigns(**signs, inverted_measure="error"),
+        classes=classes,
+        features="mnist_classifier",
+        seed=0,
+        inputs=pictures(24),
+        translations=pictures(24, seed=1),
+        truths=pictures(24, seed=2) if truths else None,
+        cycles=pictures(24, seed=3) if cycles else None,
+    )
+
+
+def test_translations_are_pictures_and_a_table(tmp_path):
+    result = translated(share=0.5)
+    page = write(tmp_path, None, translation=result)
+    assert page.sections() == ["verdict", "samples", "translation"]
+    expected = images.paired_grid(result.inputs, result.translations, result.truths, columns=8)
+    np.testing.assert_array_equal(page.pictures()["Translations"], expected)
+    cells = page.cells[page.cells.index("Metric") :]
+    assert [cells[first : first + 7] for first in range(0, 28, 7)] == [
+        ["Metric", "Translations", "Untranslated", "Mean image", "Real", "N", "Note"],
+        ["Error (L1)", "0.0500", "0.2000", "0.1500", "", "300", ""],
+        ["Fréchet classifier distance", "1.00", "30.00", "50.00", "0.90", "300", ""],
+        ["Class kept", "0.5000", "0.9800", "0.4000", "0.9900", "300", "0 becomes 1: 50.0%"],
+    ]
+    for remark in result.remarks():
+        assert remark in page.source
+    assert "Many translations lose the class" in page.source
+
+
+def test_translations_without_truths_are_shown_with_their_cycles(tmp_path):
+    result = translated(truths=False, cycles=True)
+    page = write(tmp_path, None, translation=result)
+    expected = images.paired_grid(result.inputs, result.translations, result.cycles, columns=8)
+    np.testing.assert_array_equal(page.pictures()["Translations"], expected)
+    # Label maps cannot be shown.
+    result = replace(result, inputs=pictures(24, channels=5), cycles=None)
+    page = write(tmp_path, None, translation=result)
+    expected = images.paired_grid(result.translations, columns=8)
+    np.testing.assert_array_equal(page.pictures()["Translations"], expected)
+
+
+def said(**options):
+    return [finding.text for finding in report.verdict(translation=translated(**options))]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"share": 0.1}, "Classes are permuted: 10.0% of the translations keep their class, and"),
+        ({"signs": {"change": 0.011}}, "Translations are nearly the inputs: "),
+        ({"signs": {"spread": 0.05}}, "All inputs get nearly the same translation: "),
+        (
+            {"signs": {"inverted": 0.4}},
+            "Colours are inverted: error 0.0500, with inverted colours 0",
+        ),
+    ],
+)
+def test_verdict_on_failures_of_translators(options, text):
+    first, *others = said(**options)
+    assert first.startswith(text)
+    assert not any(text[:25] in other for other in others)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"share": 0.5},  # half of the images of each class: no renaming explains more
+        {"signs": {"change": 0.013}},
+        {"signs": {"spread": 0.15}},
+        {"signs": {"inverted": 0.6}},
+    ],
+)
+def test_verdict_does_not_name_failures_of_other_translators(options):
+    words = ("permuted", "nearly the inputs", "nearly the same", "inverted")
+    assert not any(word in text for text in said(**options) for word in words)
+
+
+def test_verdict_on_translations_names_scores():
+    assert said() == [
+        "Translations keep the class of their inputs: class kept 1.0000, real images 0.9900.",
+        "Features of translations are distributed like those of real images: Fréchet distance "
+        "1.00, real images 0.90.",
+        "Translations are closer to the true ones than images without a translation: error "
+        "0.0500, untranslated 0.2000, mean image 0.1500.",
+    ]
+    far = TranslationFigure(31.0, 300, None, None, 0.9, 300, untranslated=30.0)
+    error = TranslationFigure(0.3, 300, untranslated=0.2, mean_image=0.15)
+    assert said(fcd=far, error=error)[:2] == [
+        "Translations are no closer to the target domain than their inputs: Fréchet distance "
+        "31.00, untranslated 30.00.",
+        "Translations are no closer to the true ones than images without a translation: error "
+        "0.3000, untranslated 0.2000, mean image 0.1500.",
     ]
 
 

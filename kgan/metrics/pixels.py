@@ -15,6 +15,7 @@ Scores: TypeAlias = npt.NDArray[np.float64]
 Comparison: TypeAlias = Callable[[Pictures, Pictures], Scores]
 
 _CHUNK = 1 << 22  # pixels at a time
+_ROUNDING = 1.0 / (12.0 * 255.0**2)  # the mean squared error of rounding to 8 bits, on [0, 1]
 _SSIM_WINDOW = 11  # of a Gaussian with a standard deviation of 1.5, as the paper has it
 
 
@@ -34,12 +35,12 @@ def squared_errors(images: Pictures, others: Pictures) -> Scores:
 
 
 def signal_to_noise(images: Pictures, others: Pictures) -> Scores:
-    """Returns the peak signal-to-noise ratio (PSNR) of each image in dB, infinity for equal ones.
+    """Returns the peak signal-to-noise ratio (PSNR) of each image in dB.
 
-    See `absolute_errors` for the arguments.
+    It is at most 58.92, the ratio for the error of rounding to 8 bits, so that a few equal images
+    do not make the mean infinite. See `absolute_errors` for the arguments.
     """
-    with np.errstate(divide="ignore"):
-        return -10.0 * np.log10(squared_errors(images, others))
+    return -10.0 * np.log10(np.maximum(squared_errors(images, others), _ROUNDING))
 
 
 def can_measure_similarity(image_shape: tuple[int, ...]) -> bool:

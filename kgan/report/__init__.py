@@ -1,9 +1,10 @@
 """Reports: the results of an evaluation as a page, with pictures and how training went."""
 
 from kgan.report.card import write_card
+from kgan.report.findings import Finding
 from kgan.report.latent_space import LatentSpace, interpolation, latent_space, path_names
 from kgan.report.page import write_report
-from kgan.report.verdict import Finding, verdict
+from kgan.report.verdict import verdict
 
 __all__ = [
     "Finding",

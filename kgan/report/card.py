@@ -9,7 +9,7 @@ from kgan._core import __version__
 from kgan._files import written_whole
 from kgan.metrics._printing import Printed, Table
 from kgan.training import GenerativeModel
-from kgan.training.capabilities import Generates
+from kgan.training.capabilities import Generates, Translates
 
 _LIMITS = """\
 - The model was measured on the images named above only. Nothing is known about other images.
@@ -63,6 +63,7 @@ def write_card(
         ("", ""),
         *((each, _shown(value)) for each, value in known.items() if value is not None),
     ]
+    purpose = "translate" if isinstance(model, Translates) else "make"
     parts = [
         f"# {_escaped(name)}",
         _markdown(rows),
@@ -72,8 +73,8 @@ def write_card(
         "## Load it",
         _loading(model, load_from),
         "## Intended use",
-        f"To make images like those in {_escaped(dataset)}, and to compare methods that do so. "
-        "No other use has been examined.",
+        f"To {purpose} images like those in {_escaped(dataset)}, and to compare methods that do "
+        "so. No other use has been examined.",
         "## Limits",
         _LIMITS,
     ]
@@ -105,6 +106,8 @@ def _loading(model: GenerativeModel, path: str) -> str:
     lines = ["import kgan", "", f"model = kgan.load({path!r})  # the directory, or model.keras"]
     if isinstance(model, Generates):
         lines.append("images = model.generate(16, seed=1)")
+    if isinstance(model, Translates):
+        lines.append("translations = model.translate(images)  # floats in [-1, 1]")
     return "\n".join(["```python", *lines, "```"])
 
 

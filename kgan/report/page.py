@@ -22,6 +22,7 @@ from kgan.metrics import (
     Figure,
     LikelihoodEvaluation,
     ReconstructionEvaluation,
+    TranslationEvaluation,
     TruncationCurve,
 )
 from kgan.metrics.figures import FEW_CLASSES, notes_on, title_of
@@ -95,20 +96,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Results of the model among those of methods without a network, the best first.
+    """Results of the model next to those of methods without a network.
 
     Args:
         title: String.
         heads: The heads of its columns.
         rows: The cells of each row, the first of which is a title.
-        model: Integer, the row of the model.
+        model: Integer, the row of the model, or None if all rows are about it.
         note: String, what the numbers depend on.
     """
 
     title: str
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
-    model: int
+    model: int | None
     note: str
 
 
@@ -125,6 +126,7 @@ def write_report(
     reconstruction: ReconstructionEvaluation | None = None,
     latents: LatentSpace | None = None,
     truncation: TruncationCurve | None = None,
+    translation: TranslationEvaluation | None = None,
 ) -> Path:
     """Writes the results of an evaluation as a page: `report.html`, one file with everything in it.
 
@@ -144,6 +146,7 @@ def write_report(
         reconstruction: A `kgan.metrics.ReconstructionEvaluation`.
         latents: A `kgan.report.LatentSpace`.
         truncation: A `kgan.metrics.TruncationCurve`.
+        translation: A `kgan.metrics.TranslationEvaluation`.
 
     Returns:
         The path of the page.
@@ -177,10 +180,20 @@ def write_report(
         count=max((figure.count for figure in figures.values()), default=0),
         now=now,
         version=__version__,
-        findings=verdict(evaluation, likelihood),
-        panels=_panels(evaluation, interpolation, path_names, reconstruction, latents),
+        findings=verdict(evaluation, likelihood, translation),
+        panels=[
+            *_sample_panels(evaluation),
+            *_interpolation_panels(interpolation, path_names),
+            *_reconstruction_panels(reconstruction),
+            *_translation_panels(translation),
+            *_latent_panels(latents),
+        ],
         rows=[] if evaluation is None else [_row(evaluation, name) for name in figures],
-        tables=[*_likelihood_table(likelihood), *_reconstruction_table(reconstruction)],
+        tables=[
+            *_likelihood_table(likelihood),
+            *_reconstruction_table(reconstruction),
+            *_translation_table(translation),
+        ],
         latents=latents,
         points=[] if latents is None else scatter_plot(latents),
         plot_size=SIZE,
@@ -290,6 +303,24 @@ def _reconstruction_table(reconstruction: ReconstructionEvaluation | None) -> It
     )
 
 
+def _translation_table(translation: TranslationEvaluation | None) -> Iterator[Table]:
+    if translation is None:
+        return
+    table = translation._table()
+    (_, *heads, _), *rows = table.rows
+    note = (
+        f"Features: {translation.features}. Untranslated: the inputs in place of the translations. "
+        "Mean image: that of the target domain. Real: real images of the target domain. "
+    )
+    yield Table(
+        "Translation",
+        ("Metric", *map(headline, heads), ""),
+        [(headline(title), *cells) for title, *cells in rows],
+        None,
+        note + " ".join(translation.remarks()),
+    )
+
+
 def _bar(better: str, figure: Figure) -> tuple[float, float] | None:
     if figure.floor is None or not math.isfinite(figure.value + figure.floor):
         return None
@@ -301,21 +332,6 @@ def _bar(better: str, figure: Figure) -> tuple[float, float] | None:
         return None
     value, floor = (round(100 * max(x, 0.0) / end, 2) for x in (figure.value, figure.floor))
     return value, floor
-
-
-def _panels(
-    evaluation: Evaluation | None,
-    interpolation: Pictures | None,
-    path_names: Sequence[str],
-    reconstruction: ReconstructionEvaluation | None,
-    latents: LatentSpace | None,
-) -> list[Panel]:
-    return [
-        *_sample_panels(evaluation),
-        *_interpolation_panels(interpolation, path_names),
-        *_reconstruction_panels(reconstruction),
-        *_latent_panels(latents),
-    ]
 
 
 def _sample_panels(evaluation: Evaluation | None) -> Iterator[Panel]:
@@ -352,6 +368,26 @@ def _reconstruction_panels(reconstruction: ReconstructionEvaluation | None) -> I
     picture = paired_grid(reconstruction.images, reconstruction.reconstructions, columns=8)
     caption = "Each row of held-out images is followed by the row of their reconstructions."
     yield Panel("Reconstructions", caption, picture)
+
+
+def _translation_panels(translation: TranslationEvaluation | None) -> Iterator[Panel]:
+    if translation is None or not _has_pictures(translation.translations):
+        return
+    shown = {
+        "inputs": translation.inputs,
+        "translations": translation.translations,
+        "true translations": translation.truths,
+    }
+    if translation.truths is None:
+        shown["inputs after a translation and the translation back"] = translation.cycles
+    size = translation.translations.shape[1:3]
+    rows = {
+        name: images
+        for name, images in shown.items()
+        if images is not None and _has_pictures(images) and images.shape[1:3] == size
+    }
+    caption = f"Below each other: {', '.join(rows)}. Not cherry-picked."
+    yield Panel("Translations", caption, paired_grid(*rows.values(), columns=8))
 
 
 def _latent_panels(latents: LatentSpace | None) -> Iterator[Panel]:

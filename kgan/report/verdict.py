@@ -4,51 +4,27 @@ With these thresholds, each generator with a known fault in `docs/explanation/me
 detected, and held-out real images are not.
 """
 
-import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
-from kgan.metrics import MEASURES, Evaluation, Figure, LikelihoodEvaluation
+from kgan.metrics import (
+    MEASURES,
+    Evaluation,
+    Figure,
+    LikelihoodEvaluation,
+    TranslationEvaluation,
+)
 from kgan.metrics.figures import FEW_CLASSES
+from kgan.report.findings import CHANCE, Finding, Share, against, is_below, of_distance, of_share
+from kgan.report.translation_findings import of_translation
 
-# Differences of fewer standard errors than this count as chance.
-_CHANCE = 3.0
-# More, since there are many classes.
+# More standard errors than `CHANCE`, since there are many classes.
 _CHANCE_OF_CLASSES = 4.0
 
 
-@dataclass(frozen=True)
-class Finding:
-    """A sentence of the verdict.
-
-    Args:
-        tone: `"bad"`, `"fair"` or `"good"`.
-        text: String.
-    """
-
-    tone: str
-    text: str
-
-
-@dataclass(frozen=True)
-class _Share:
-    """Describes a metric that is a share, the higher the better.
-
-    Args:
-        good: Float, the multiple of the floor above which it is near the floor.
-        bad: Float, the multiple of the floor below which it is far from it.
-        texts: The text for each tone that is worth one.
-    """
-
-    good: float
-    bad: float
-    texts: dict[str, str]
-
-
 _SHARES = {
-    "precision": _Share(
+    "precision": Share(
         0.9,
         0.5,
         {
@@ -57,7 +33,7 @@ _SHARES = {
             "bad": "Most samples are unlike any real image",
         },
     ),
-    "recall": _Share(
+    "recall": Share(
         0.9,
         0.5,
         {
@@ -66,7 +42,7 @@ _SHARES = {
             "bad": "Much of the variety of real images is missing",
         },
     ),
-    "coverage": _Share(
+    "coverage": Share(
         0.9,
         0.5,
         {
@@ -74,7 +50,7 @@ _SHARES = {
             "bad": "Most real images have no sample like them",
         },
     ),
-    "label_accuracy": _Share(
+    "label_accuracy": Share(
         0.98,
         0.9,
         {
@@ -87,13 +63,16 @@ _SHARES = {
 
 
 def verdict(
-    evaluation: Evaluation | None, likelihood: LikelihoodEvaluation | None = None
+    evaluation: Evaluation | None = None,
+    likelihood: LikelihoodEvaluation | None = None,
+    translation: TranslationEvaluation | None = None,
 ) -> list[Finding]:
     """Describes what the results of an evaluation show.
 
     Args:
         evaluation: A `kgan.metrics.Evaluation`, or None.
         likelihood: A `kgan.metrics.LikelihoodEvaluation`, or None.
+        translation: A `kgan.metrics.TranslationEvaluation`, or None.
 
     Returns:
         `Finding`s, the worst first. Metrics without a floor have none.
@@ -104,11 +83,12 @@ def verdict(
         print(f"{finding.tone}: {finding.text}")
     ```
     """
-    found = [*_of_likelihood(likelihood)]
+    found = [*_of_likelihood(likelihood), *of_translation(translation)]
     if evaluation is not None:
         figures = evaluation.figures
-        found += [finding for name in _SHARES for finding in _of_share(name, figures.get(name))]
-        found += _of_distance(figures.get("fcd"))
+        for name, share in _SHARES.items():
+            found += of_share(share, MEASURES[name], figures.get(name))
+        found += of_distance("samples", MEASURES["fcd"], figures.get("fcd"))
         found += _of_classes(evaluation)
         found += _of_modes(evaluation)
         found += _of_repeats(figures.get("support"))
@@ -131,42 +111,12 @@ def _of_likelihood(likelihood: LikelihoodEvaluation | None) -> Iterator[Finding]
     if not tables:
         return
     best = min(tables, key=lambda floor: floor.nats)
-    error = _CHANCE * likelihood.standard_error
+    error = CHANCE * likelihood.standard_error
     against = f"{likelihood.nats:.2f} nats, {best.title} {best.nats:.2f}"
     if likelihood.nats < best.nats - error:
         yield Finding("good", f"The likelihood is better than that of a table: {against}.")
     elif likelihood.nats > best.nats + error:
         yield Finding("bad", f"The likelihood is worse than that of a table: {against}.")
-
-
-def _of_share(name: str, figure: Figure | None) -> Iterator[Finding]:
-    if figure is None or figure.floor is None:
-        return
-    share = _SHARES[name]
-    if figure.value >= share.good * figure.floor or not _is_below(figure):
-        tone = "good"
-    else:
-        tone = "bad" if figure.value < share.bad * figure.floor else "fair"
-    if tone in share.texts:
-        yield Finding(tone, f"{share.texts[tone]}: {_against(name, figure)}.")
-
-
-def _of_distance(figure: Figure | None) -> Iterator[Finding]:
-    # The distance of fewer images is larger, so it is not a floor for more images.
-    if figure is None or not figure.floor or (figure.floor_count or 0) > figure.count:
-        return
-    ratio = figure.value / figure.floor
-    # Held-out real images have about twice the distance of those that were trained on.
-    if ratio > 3:
-        tone, how = "fair", "differently from"
-    elif figure.floor_count == figure.count:
-        tone, how = "good", "like"
-    else:
-        return
-    against = _against("fcd", figure)
-    yield Finding(
-        tone, f"Features of samples are distributed {how} those of real images: {against}."
-    )
 
 
 def _of_classes(evaluation: Evaluation) -> Iterator[Finding]:
@@ -228,29 +178,15 @@ def _of_repeats(figure: Figure | None) -> Iterator[Finding]:
 def _of_copies(figure: Figure | None) -> Iterator[Finding]:
     if figure is None or not figure.floor:
         return
-    against = _against("authenticity", figure)
-    if not _is_below(figure):
-        yield Finding("good", f"No sign of copies of training images: {against}.")
+    scores = against(MEASURES["authenticity"], figure)
+    if not is_below(figure):
+        yield Finding("good", f"No sign of copies of training images: {scores}.")
     elif figure.value < 0.5 * figure.floor:
-        text = f"Many samples are as close to training images as copies: {against}."
+        text = f"Many samples are as close to training images as copies: {scores}."
         yield Finding("bad", text)
     else:
-        text = f"Samples are closer to training images than other real images are: {against}."
+        text = f"Samples are closer to training images than other real images are: {scores}."
         yield Finding("fair", text)
-
-
-def _is_below(figure: Figure) -> bool:
-    """Whether a share is below its floor by more than chance explains."""
-    floor, floor_count = figure.floor or 0.0, figure.floor_count or figure.count
-    error = math.sqrt(max(floor * (1 - floor), 0.0) * (1 / figure.count + 1 / floor_count))
-    return figure.value < floor - _CHANCE * error
-
-
-def _against(name: str, figure: Figure) -> str:
-    measure = MEASURES[name]
-    title = "accuracy" if name == "label_accuracy" else measure.title.partition(" (")[0]
-    value, floor = measure.format(figure.value), measure.format(figure.floor or 0.0)
-    return f"{title} {value}, real images {floor}"
 
 
 def _classes(places: Iterable[int], evaluation: Evaluation) -> str:
