@@ -6,6 +6,7 @@ logs mean from the table in `kgan.training.log_names`. So they work with every f
 
 from kgan.callbacks.checkpoint import BackupAndRestore, Checkpoint
 from kgan.callbacks.collapse_alarm import Alarm, CollapseAlarm, CollapseWarning
+from kgan.callbacks.linear_decay import LinearDecay
 from kgan.callbacks.loss_history import LossHistory
 from kgan.callbacks.periodic_evaluation import PeriodicEvaluation
 from kgan.callbacks.sample_grid import SampleGrid
@@ -18,6 +19,7 @@ __all__ = [
     "Checkpoint",
     "CollapseAlarm",
     "CollapseWarning",
+    "LinearDecay",
     "LossHistory",
     "NaNWarning",
     "PeriodicEvaluation",
