@@ -61,13 +61,7 @@ class TranslationModel(GenerativeModel):
         array = _checked(images, networks[0])
         for network in networks:
             at_size(network, array.shape[1:3])  # made here: it cannot be while TensorFlow compiles
-        # The size is a constant, too: TensorFlow compiles images of a third size for any size.
-        options = {
-            "chain": chain,
-            "averaged": averaged,
-            "dropout": dropout,
-            "image_size": array.shape[1:3],
-        }
+        options = {"chain": chain, "averaged": averaged, "dropout": dropout}
         size = integer("batch_size", batch_size)
         if not dropout:
             return self._translations([array], size, options)
@@ -83,15 +77,10 @@ class TranslationModel(GenerativeModel):
         return np.asarray(images, "float32")
 
     def _pass_on(
-        self,
-        images: Tensor,
-        chain: tuple[str, ...],
-        averaged: bool,
-        dropout: bool,
-        image_size: tuple[int, int],
+        self, images: Tensor, chain: tuple[str, ...], averaged: bool, dropout: bool
     ) -> Tensor:
         for name in chain:
-            network = at_size(self.network_in_use(name, averaged), image_size)
+            network = at_size(self.network_in_use(name, averaged), images.shape[1:3])
             images = ops.cast(_backend.run(network, [images], training=dropout), "float32")
         return images
 
@@ -131,10 +120,7 @@ def at_size(network: Network, size: Sequence[int]) -> Network:
         image = keras.Input((*size, channels), dtype=network.inputs[0].dtype)
         try:
             others[size] = keras.models.clone_model(
-                network,
-                # A network that was saved has its one input in no list.
-                input_tensors=[image] if isinstance(network.input, list) else image,
-                clone_function=lambda layer: layer,
+                network, input_tensors=[image], clone_function=lambda layer: layer
             )
         except ValueError as error:
             raise ValueError(
