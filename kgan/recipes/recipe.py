@@ -59,6 +59,8 @@ class Recipe:
         data: Arguments for `kgan.data.load_dataset`, such as `{"binarize": "dynamic"}`. With
             `needs="pairs"` or `"domains"`, arguments for `kgan.data.load_task`: `{"task":
             "outlines"}`.
+        callbacks: Callbacks that a run trains with in addition, by the names of classes in
+            `kgan.callbacks`, each with its arguments: `{"LinearDecay": {"start": 0.5}}`.
         batch_size: Integer.
         epochs: Integer, the number that the command trains by default.
         dtype_policy: The name of the networks' dtype policy in Keras, such as `"mixed_bfloat16"`.
@@ -92,6 +94,7 @@ class Recipe:
     compile: Options = field(default_factory=dict)
     needs: Needs | None = None
     data: Options = field(default_factory=dict)
+    callbacks: dict[str, Options] = field(default_factory=dict)
     batch_size: int = 64
     epochs: int = 20
     dtype_policy: str | None = None
@@ -160,6 +163,29 @@ class Recipe:
         _prepare(model, initial, frozen or {})
         model.compile(**{**self._compile_options(), **compile_options})
         return model
+
+    def make_callbacks(self) -> list[Any]:
+        """Makes the callbacks that the recipe names, for `fit`.
+
+        Returns:
+            A list of new `keras.callbacks.Callback`s.
+
+        Raises:
+            ValueError: A name or an argument in the recipe is unknown.
+
+        Example:
+        ```python
+        recipe = kgan.recipes.get("dcgan_r1")
+        gan = recipe.build((28, 28, 1), seed=0)
+        gan.fit(train, epochs=1, callbacks=recipe.make_callbacks())
+        ```
+        """
+        made = []
+        for name, given in self.callbacks.items():
+            make = _found(name, "kgan.callbacks", "a callback")
+            _check_arguments(given, make, f"kgan.callbacks.{name}")
+            made.append(make(**given))
+        return made
 
     def _check_options(
         self,

@@ -241,6 +241,7 @@ class Run:
     def _callbacks(self) -> list[keras.callbacks.Callback]:
         """The callbacks for what the model can do."""
         return [
+            *recipes.get(self.config.recipe).make_callbacks(),
             *self._evaluation(),
             self._nan_guard,
             callbacks.LossHistory(

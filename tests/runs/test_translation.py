@@ -28,6 +28,7 @@ def _recipe(model, networks, task, needs, **network_options):
         compile=EAGER,
         needs=needs,
         data={"task": task},
+        callbacks={"LinearDecay": {"start": 0.5}},
         epochs=1,
     )
 
@@ -73,10 +74,15 @@ def test_a_recipe_of_pairs_trains_on_its_task_and_is_resumed(command, tmp_path):
     ]  # fmt: skip
     config = runs.read_config(run / "config.json")
     assert (config.task, config.dataset) == ("outlines", "digits")
-    trained(command, "to_pairs", "--dataset", "digits", output="stopped")
-    code, _, err = command("train", "--resume", "--output", "stopped", "--epochs", 2)
+    stopped = ("--dataset", "digits", "--time-limit", 1e-9)
+    assert "after batch 1 of epoch 1" in trained(
+        command, "to_pairs", *stopped, epochs=2, output="stopped"
+    )
+    code, _, err = command("train", "--resume", "--output", "stopped")
     assert code == 0, err
     whole, resumed = (runs.Run.open(tmp_path / name) for name in ("run", "stopped"))
+    for each in (whole, resumed):  # the callback of the recipe halves it in the last of two epochs
+        np.testing.assert_allclose(float(each.model.optimizer.learning_rate), 1e-4, rtol=1e-6)
     for one, other in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     # Inputs, translations and targets below each other.
