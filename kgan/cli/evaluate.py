@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from kgan.training import GenerativeModel
 
 
+_OF_TRANSLATION = ("task", "diversity_draws")
+
+
 def add(commands: Any) -> None:
     """Adds the parser."""
     evaluate = commands.add_parser(
@@ -113,7 +116,7 @@ def add(commands: Any) -> None:
         help="also write a model card in Markdown "
         f"(default: {model_card.NAME} in the run directory)",
     )
-    evaluate.set_defaults(run=run, needs_backend=True)
+    evaluate.set_defaults(run=run, needs_backend=True, default_of=evaluate.get_default)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -133,6 +136,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _evaluate(saved: SavedRun, history: History | None, options: argparse.Namespace) -> None:
     """Measures samples, the likelihood and reconstructions."""
+    inputs.check_not_given(options, _OF_TRANSLATION, saved.model)
     source = inputs.data_source(saved, options)
     results = _measure(saved.model, source, options)
     print(json.dumps(results.to_dict(), indent=2) if options.json else results)

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from kgan.runs import SavedRun
     from kgan.training.capabilities import Translates
 
-# Options about what only other models do, and their values if they are not given.
-_OF_OTHERS = {"binarize": None, "truncations": None, "bootstrap": 0}
+_OF_OTHERS = ("split", "binarize", "truncations", "bootstrap", "likelihood_samples")
 
 
 def evaluate(saved: SavedRun, history: History | None, options: argparse.Namespace) -> None:
@@ -30,12 +29,7 @@ def evaluate(saved: SavedRun, history: History | None, options: argparse.Namespa
     """
     from kgan.metrics._printing import Titled
 
-    for name, unused in _OF_OTHERS.items():
-        if getattr(options, name) != unused:
-            raise ValueError(
-                f"Expected no --{name}, since {options.model} holds a model that translates "
-                f"images, a {type(saved.model).__name__}. Received: --{name}."
-            )
+    inputs.check_not_given(options, _OF_OTHERS, saved.model)
     source = inputs.task_source(saved, options)
     directions = source.load(options.test_split).directions
     results = {direction.to: _measure(saved.model, direction, options) for direction in directions}

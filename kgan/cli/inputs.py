@@ -130,6 +130,28 @@ def lacks(path: Path, model: GenerativeModel, capability: str) -> ValueError:
     )
 
 
+def check_not_given(
+    options: argparse.Namespace, names: Sequence[str], model: GenerativeModel
+) -> None:
+    """Checks that options have their defaults, since they do not apply to a model.
+
+    Args:
+        options: All options of the subcommand, with its parser's `default_of`.
+        names: The names of the options.
+        model: The model.
+
+    Raises:
+        ValueError: One has another value.
+    """
+    for name in names:
+        if getattr(options, name) != options.default_of(name):
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(
+                f"Expected no {option}, which does not apply to a {type(model).__name__}. "
+                f"Received: {option}. Leave it out."
+            )
+
+
 def label(text: str, names: Sequence[str] | None, argument: str = "--label") -> int:
     """The number of a class, given by its number or its name.
 

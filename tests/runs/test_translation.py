@@ -273,8 +273,9 @@ def test_other_data_can_be_measured(command, facades, tmp_path):
     [
         ((), "Expected --task NAME or --data DIR, since there is no config.json"),
         (("--task", "outline"), "Did you mean 'outlines'?"),
-        (("--task", "outlines", "--binarize", "static"), "Expected no --binarize, since"),
-        (("--task", "outlines", "--truncations", "1"), "Expected no --truncations, since"),
+        (("--task", "outlines", "--binarize", "static"), "Expected no --binarize, which"),
+        (("--task", "outlines", "--truncations", "1"), "Expected no --truncations, which"),
+        (("--task", "outlines", "--split", "test"), "Expected no --split, which does not apply to"),
     ],
 )
 def test_what_evaluate_refuses(command, colourist, arguments, error):
@@ -383,6 +384,9 @@ def test_what_translate_refuses(command, colourist, tmp_path, arguments, code, e
 def test_a_model_that_makes_images_does_not_translate(command, make_gan, tmp_path):
     make_gan().save("gan.keras")
     _saved(tmp_path / "good.png", 16, 16)
+    code, _, err = command("evaluate", "gan.keras", "--task", "hole")
+    assert code == 1
+    assert "Expected no --task, which does not apply to a GAN." in err
     code, _, err = command("translate", "gan.keras", "good.png")
     assert code == 1
     assert "Expected a model that translates images, such as a Pix2Pix or a CycleGAN." in err
