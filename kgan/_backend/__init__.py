@@ -21,6 +21,8 @@ Everything else in kgan uses `keras.ops`. The module of each backend defines:
   0 for none.
 - `accumulate(sums, values, weight)`: in a step, adds each of the scalars, times a scalar weight, to
   the element of a float32 variable `(len(values),)` in its place.
+- `seeded(noise)`: a context in which layers that draw from a generator of the backend, as `Dropout`
+  does on PyTorch, draw numbers that depend on the state of a `SeedGenerator`.
 - `losses(networks) -> losses`: in a step, the regularisation losses of networks.
 - `may_have_metrics(layer) -> bool`: whether a layer, or one inside it, may have metrics.
 - `normalised(kernel, u, iterations, update) -> tensor`: in a step, a kernel divided by its largest
@@ -95,6 +97,7 @@ now_and_then = _module.now_and_then
 average_into = _module.average_into
 accumulate = _module.accumulate
 losses = _module.losses
+seeded = _module.seeded
 may_have_metrics = _module.may_have_metrics
 normalised = _module.normalised
 run = _module.run
@@ -159,4 +162,5 @@ __all__ = [
     "run",
     "run_layer",
     "scope",
+    "seeded",
 ]

@@ -4,6 +4,7 @@ The cache never keeps a model alive. It forgets the functions of a model in whic
 or variable was replaced: a compiled function would still compute with the old one.
 """
 
+import contextlib
 import inspect
 import threading
 import types
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import keras
 
 from kgan._backend.keras_internals import layers_of
-from kgan._typing import Layer, Tensor, Variable
+from kgan._typing import Layer, Noise, Tensor, Variable
 
 Method: TypeAlias = Callable[..., Any]
 """A bound method `method(*tensors)`, or a function `function(model, *tensors)`."""
@@ -160,6 +161,12 @@ def call(
 def accumulate(sums: Variable, values: Sequence[Tensor | float], weight: Tensor) -> None:
     """Adds scalars to the elements of a variable. See `kgan._backend`."""
     sums.assign_add(keras.ops.stack(values) * keras.ops.cast(weight, "float32"))
+
+
+def seeded(noise: Noise) -> contextlib.AbstractContextManager[None]:
+    """A context for layers without a seed: here, all draw from a state of their own."""
+    del noise
+    return contextlib.nullcontext()
 
 
 def losses(networks: Sequence[Layer]) -> list[Tensor]:

@@ -117,6 +117,7 @@ def average_into(
 
 accumulate = functions.accumulate
 losses = functions.losses
+seeded = functions.seeded
 may_have_metrics = functions.may_have_metrics
 normalised = functions.normalised
 

@@ -23,7 +23,7 @@ class ImperativeSteps(functions.FreshFunctions):
     def train_step(self: Any, data: Any) -> Logs:
         """Trains on a batch and returns the logs."""
         # Only `gradients` records operations: most passes through networks need no gradient.
-        with torch.no_grad(), _random_numbers_after(self.training_noise):
+        with torch.no_grad(), seeded(self.training_noise):
             return self.training_step(self.unpack(data, training=True))
 
     def test_step(self: Any, data: Any) -> Logs:
@@ -32,8 +32,8 @@ class ImperativeSteps(functions.FreshFunctions):
 
 
 @contextmanager
-def _random_numbers_after(noise: Noise) -> Iterator[None]:
-    """Seeds PyTorch's own generator from a `SeedGenerator`, and restores it afterwards.
+def seeded(noise: Noise) -> Iterator[None]:
+    """Seeds PyTorch's own generator from a `SeedGenerator`. See `kgan._backend`.
 
     A `Dropout` layer without a seed draws from this generator, and no file holds its state. Without
     this, a resumed run would drop other units than an uninterrupted run.
@@ -73,8 +73,10 @@ def _detached(aux: Tensor) -> Any:
         return aux.detach()
     if isinstance(aux, dict):
         return {name: _detached(value) for name, value in aux.items()}
+    if isinstance(aux, tuple) and hasattr(aux, "_fields"):
+        return type(aux)(*map(_detached, aux))
     if isinstance(aux, (list, tuple)):
-        return type(aux)(_detached(value) for value in aux)
+        return type(aux)(map(_detached, aux))
     return aux
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -12,7 +12,7 @@ from keras import ops
 
 from kgan import _backend
 from kgan._arguments import integer
-from kgan._backend.keras_internals import layers_of
+from kgan._backend.keras_internals import graph_of, layers_of
 from kgan._typing import Images, Network, Tensor
 from kgan.training import data_checks
 from kgan.training.batch_spec import BatchSpec
@@ -59,28 +59,36 @@ class TranslationModel(GenerativeModel):
         """
         networks = [self.network_in_use(name, averaged) for name in chain]
         array = _checked(images, networks[0])
+        size = array.shape[1:3]
         for network in networks:
-            at_size(network, array.shape[1:3])  # made here: it cannot be while TensorFlow compiles
-        options = {"chain": chain, "averaged": averaged, "dropout": dropout}
-        size = integer("batch_size", batch_size)
+            at_size(network, size)  # made here: it cannot be while TensorFlow compiles
+        options = {"chain": chain, "size": size, "averaged": averaged, "dropout": dropout}
+        count = integer("batch_size", batch_size)
         if not dropout:
-            return self._translations([array], size, options)
+            return self._translations([array], count, options)
         random = np.random.default_rng(seed)
         parts = []
-        for first in range(0, len(array), size):
+        for first in range(0, len(array), count):
             with _dropping(networks, random):
-                parts.append(self._translations([array[first : first + size]], size, options))
+                parts.append(self._translations([array[first : first + count]], count, options))
         return np.concatenate(parts)
 
-    def _translations(self, arrays: list[np.ndarray], size: int, options: dict[str, Any]) -> Images:
-        images = self.predict_in_batches(TranslationModel._pass_on, arrays, size, **options)
+    def _translations(
+        self, arrays: list[np.ndarray], count: int, options: dict[str, Any]
+    ) -> Images:
+        images = self.predict_in_batches(TranslationModel._pass_on, arrays, count, **options)
         return np.asarray(images, "float32")
 
     def _pass_on(
-        self, images: Tensor, chain: tuple[str, ...], averaged: bool, dropout: bool
+        self,
+        images: Tensor,
+        chain: tuple[str, ...],
+        size: tuple[int, int],
+        averaged: bool,
+        dropout: bool,
     ) -> Tensor:
         for name in chain:
-            network = at_size(self.network_in_use(name, averaged), images.shape[1:3])
+            network = at_size(self.network_in_use(name, averaged), size)
             images = ops.cast(_backend.run(network, [images], training=dropout), "float32")
         return images
 
@@ -98,7 +106,7 @@ def _checked(images: npt.ArrayLike, network: Network) -> Images:
     return array.astype("float32")
 
 
-def at_size(network: Network, size: Sequence[int]) -> Network:
+def at_size(network: Network, size: tuple[int, int]) -> Network:
     """The network for images of another size, with the same layers and weights.
 
     Args:
@@ -112,15 +120,18 @@ def at_size(network: Network, size: Sequence[int]) -> Network:
         ValueError: Its layers depend on the size.
     """
     built, channels = network.inputs[0].shape[1:3], network.inputs[0].shape[3]
-    size = int(size[0]), int(size[1])
     if all(own in (None, side) for own, side in zip(built, size, strict=True)):
         return network
     others = _of_size.setdefault(network, {})
     if size not in others:
         image = keras.Input((*size, channels), dtype=network.inputs[0].dtype)
+        graph = graph_of(network)  # of a Sequential too
+        assert graph is not None
+        # A list of one image, where the network takes a list.
+        given = keras.tree.map_structure(lambda _: image, graph.input)
         try:
             others[size] = keras.models.clone_model(
-                network, input_tensors=[image], clone_function=lambda layer: layer
+                graph, input_tensors=given, clone_function=lambda layer: layer
             )
         except ValueError as error:
             raise ValueError(
@@ -156,8 +167,10 @@ def _dropping(networks: list[Network], random: np.random.Generator) -> Iterator[
         layer.trainable = False
     for state, old in zip(states, before, strict=True):
         state.assign(random.integers(0, 2**31, old.shape).astype(old.dtype))
+    noise = keras.random.SeedGenerator(int(random.integers(2**31)))
     try:
-        yield
+        with _backend.seeded(noise):
+            yield
     finally:
         for layer in frozen:
             layer.trainable = True
