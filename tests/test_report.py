@@ -708,7 +708,7 @@ def test_translations_are_pictures_and_a_table(tmp_path):
     ]
     for remark in result.remarks():
         assert remark in page.source
-    assert "Many translations lose the class" in page.source
+    assert "Many translations lose their class" in page.source
 
 
 def test_translations_without_truths_are_shown_with_their_cycles(tmp_path):
@@ -761,7 +761,7 @@ def test_verdict_does_not_name_failures_of_other_translators(options):
 
 def test_verdict_on_translations_names_scores():
     assert said() == [
-        "Translations keep the class of their inputs: class kept 1.0000, real images 0.9900.",
+        "Translations keep their class: class kept 1.0000, real images 0.9900.",
         "Features of translations are distributed like those of real images: Fréchet distance "
         "1.00, real images 0.90.",
         "Translations are closer to the true ones than images without a translation: error "
@@ -943,3 +943,14 @@ def test_names_stay_in_their_cells_of_a_card(make_gan, tmp_path):
     assert "| not text | ? |" in lines
     assert not any("paper" in line for line in lines)
     assert "| images | 8 x 8 x 1 |" in lines
+
+
+def test_the_card_of_a_translator_shows_its_scores_and_how_to_translate(make_gan, tmp_path):
+    model = make_gan()
+    model.translate = lambda images, to=None: images
+    options = {"model": model, "name": "mine", "dataset": "shoes", "compared_with": "shoes (test)"}
+    text = report.write_card(tmp_path / "card.md", [translated(share=0.5)], **options).read_text()
+    assert "translations = model.translate(images)" in text
+    assert "To translate images like those in shoes" in text
+    cells = "class kept | 0.5000 | 0.9800 | 0.4000 | 0.9900 | 300 | 0 becomes 1: 50.0%"
+    assert f"| {cells} |" in text

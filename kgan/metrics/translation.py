@@ -252,8 +252,9 @@ def translation(
         truths: Uint8 images, the true translations of `inputs`, if they are known but `targets` are
             other images. Defaults to `None`.
         labels: Integers `(N,)`, the classes that the translations should have: those of the
-            `inputs`, as a rule. An integer stands for one class for all. Defaults to `None`: the
-            classes are not checked.
+            `inputs`, as a rule. An integer means one class for all. Defaults to `None`: the classes
+            are not checked. They are not checked either if the classifier names less than half of
+            the real images right: the labels are of other classes.
         target_labels: Integers, the classes of `targets`, for the accuracy of the classifier where
             the true translations are not known.
         to: `"a"` or `"b"`, for a model that translates both ways. Defaults to `None`, the model's

@@ -13,9 +13,9 @@ _CLASS_KEPT = Share(
     0.98,
     0.9,
     {
-        "good": "Translations keep the class of their inputs",
-        "fair": "Some translations lose the class of their inputs",
-        "bad": "Many translations lose the class of their inputs",
+        "good": "Translations keep their class",
+        "fair": "Some translations lose their class",
+        "bad": "Many translations lose their class",
     },
 )
 # Classes are permuted if a renaming explains at least this share of the translations, and this much
