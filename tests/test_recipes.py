@@ -9,13 +9,17 @@ import pytest
 
 import kgan
 from kgan.recipes import Recipe
+from kgan.recipes.recipe import TRANSLATION
 from kgan.training import optimizer_argument
 
 # Their parts are tested on every backend.
 pytestmark = pytest.mark.backend_free
 
 
-@pytest.mark.parametrize("name", kgan.recipes.names())
+TRANSLATORS = [name for name, each in kgan.recipes.RECIPES.items() if each.needs in TRANSLATION]
+
+
+@pytest.mark.parametrize("name", [name for name in kgan.recipes.names() if name not in TRANSLATORS])
 def test_every_recipe_trains_and_generates(name, images, labels):
     recipe = kgan.recipes.get(name)
     size = recipe.compile.get("discriminator_steps", 1) * 6
@@ -33,6 +37,20 @@ def test_every_recipe_trains_and_generates(name, images, labels):
     history = model.fit(padded, verbose=0).history
     assert all(np.isfinite(values).all() for values in history.values())
     assert model.generate(2).shape == (2, 28, 28, 1)
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+def test_every_recipe_of_pairs_or_domains_trains_on_its_task(name):
+    recipe = kgan.recipes.get(name)
+    task = kgan.data.load_task(dataset="digits", batch_size=2, steps_per_epoch=1, **recipe.data)
+    assert task.dataset.kind == recipe.needs
+    model = recipe.build(**task.dataset.build_options, seed=1, run_eagerly=True)
+    callbacks = recipe.make_callbacks()
+    history = model.fit(task.dataset, callbacks=callbacks, verbose=0).history
+    assert all(np.isfinite(values).all() for values in history.values())
+    for to, images in zip(task.dataset.directions, task.dataset.draw(2, seed=0), strict=False):
+        made = model.translate(images) if to is None else model.translate(images, to=to)
+        assert made.shape == (2, 28, 28, 1)
 
 
 @pytest.mark.parametrize("name", kgan.recipes.names())
@@ -160,6 +178,26 @@ TINY = Recipe(
 def test_misspelt_names_are_errors_that_suggest_the_right_one(change, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(TINY, **change).build((8, 8, 1))
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        ({"LinearDcay": {}}, r"a callback in kgan\.callbacks, .*Did you mean 'LinearDecay'"),
+        ({"LinearDecay": {"begin": 0.5}}, r"an argument of kgan\.callbacks\.LinearDecay"),
+    ],
+)
+def test_misspelt_callbacks_are_errors_too(callbacks, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(TINY, callbacks=callbacks).make_callbacks()
+
+
+def test_callbacks_of_a_recipe_are_made_with_their_arguments():
+    recipe = dataclasses.replace(TINY, callbacks={"LinearDecay": {"start": 0.25}})
+    (one,), (other,) = recipe.make_callbacks(), recipe.make_callbacks()
+    assert type(one) is kgan.callbacks.LinearDecay
+    assert one.start == 0.25
+    assert one is not other
 
 
 def test_misspelt_options_of_build_are_errors_too():

@@ -23,6 +23,9 @@ def _ending_in(*suffixes: str) -> Callable[[str], Path]:
     return checked
 
 
+picture = _ending_in(".png")
+"""A path that ends in .png."""
+
 picture_or_arrays = _ending_in(".png", ".npz")
 """A path that ends in .png or .npz."""
 

@@ -6,9 +6,19 @@ import sys
 from collections.abc import Sequence
 
 from kgan import _environment, _interrupts
-from kgan.cli import data, evaluate, interpolate, recipes, reconstruct, sample, terminal, train
+from kgan.cli import (
+    data,
+    evaluate,
+    interpolate,
+    recipes,
+    reconstruct,
+    sample,
+    terminal,
+    train,
+    translate,
+)
 
-_COMMANDS = (train, sample, interpolate, reconstruct, evaluate, data, recipes)
+_COMMANDS = (train, sample, interpolate, reconstruct, translate, evaluate, data, recipes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgan.cli import argument_types, inputs
+from kgan.cli import argument_types, evaluate_translation, inputs, model_card
 from kgan.cli.terminal import Progress, without_native_noise
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from kgan._typing import Config
     from kgan.cli.inputs import DataSource
+    from kgan.cli.model_card import History
     from kgan.metrics import Evaluation
     from kgan.metrics._printing import Printed
     from kgan.metrics.likelihood import LikelihoodEvaluation
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kgan.training import GenerativeModel
 
 
-_CARD = Path("model_card.md")
+_OF_TRANSLATION = ("task", "diversity_draws")
 
 
 def add(commands: Any) -> None:
@@ -35,10 +35,12 @@ def add(commands: Any) -> None:
         help="evaluate a trained model",
         description="Measure what the model can do: its samples against real images (distances, "
         "variety, modes, copies), its likelihood of held-out images, and its reconstructions of "
-        "them. Each result is next to that of real images or of a method without a network.",
+        "them; or its translations of held-out images. Each result is next to that of real images "
+        "or of a method without a network.",
     )
     inputs.add_model(evaluate)
     inputs.add_dataset(evaluate)
+    inputs.add_task(evaluate, default="that of the run")
     evaluate.add_argument(
         "--split",
         metavar="NAME",
@@ -93,6 +95,14 @@ def add(commands: Any) -> None:
         type=argument_types.numbers_above_zero,
         help="also measure samples at these truncations, such as 0.5,1,2",
     )
+    evaluate.add_argument(
+        "--diversity-draws",
+        metavar="N",
+        type=argument_types.count,
+        default=0,
+        help="for a model that translates with dropout, how often the same images are translated "
+        "to measure the diversity (default: 0, not)",
+    )
     evaluate.add_argument("--json", action="store_true", help="print the results as JSON")
     evaluate.add_argument(
         "--report", metavar="DIR", type=argument_types.path, help="also write DIR/report.html"
@@ -102,28 +112,43 @@ def add(commands: Any) -> None:
         metavar="FILE",
         nargs="?",
         type=argument_types.path,
-        const=_CARD,
-        help=f"also write a model card in Markdown (default: {_CARD} in the run directory)",
+        const=model_card.NAME,
+        help="also write a model card in Markdown "
+        f"(default: {model_card.NAME} in the run directory)",
     )
-    evaluate.set_defaults(run=run, needs_backend=True)
+    evaluate.set_defaults(run=run, needs_backend=True, default_of=evaluate.get_default)
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints the results, and writes the report if it is asked for."""
     with without_native_noise():
         from kgan import runs
+        from kgan.training.capabilities import Translates
     # The optimizers, which only the card needs, count the steps.
     saved = runs.Run.open(options.model, compile=options.card is not None)
-    source = inputs.data_source(saved, options)
     history = None if options.report is None else saved.history  # an error shows before the work
+    evaluate = _evaluate
+    if isinstance(saved.model, Translates):
+        evaluate = evaluate_translation.evaluate
+    evaluate(saved, history, options)
+    return 0
+
+
+def _evaluate(saved: SavedRun, history: History | None, options: argparse.Namespace) -> None:
+    """Measures samples, the likelihood and reconstructions."""
+    inputs.check_not_given(options, _OF_TRANSLATION, saved.model)
+    source = inputs.data_source(saved, options)
     results = _measure(saved.model, source, options)
     print(json.dumps(results.to_dict(), indent=2) if options.json else results)
     if options.report is not None:
         page = _report(saved, source, results, history, options)
         print(f"Report: {page}", file=sys.stderr)
     if options.card is not None:
-        print(f"Card: {_card(saved, source, results, options)}", file=sys.stderr)
-    return 0
+        splits = [options.split]
+        if results.likelihood is not None or results.reconstruction is not None:
+            splits.append(options.test_split)
+        card = model_card.write(saved, results.all(), source.name, splits, options.card)
+        print(f"Card: {card}", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -203,56 +228,11 @@ def _measure(model: GenerativeModel, source: DataSource, options: argparse.Names
     return _Results(samples, likelihood, reconstruction, truncation)
 
 
-def _card(
-    saved: SavedRun, source: DataSource, results: _Results, options: argparse.Namespace
-) -> Path:
-    from kgan import report, runs
-
-    in_run = options.card is _CARD
-    whole = saved.path.resolve()
-    model = whole.parent if whole.name == runs.MODEL else whole
-    splits = [options.split]
-    if results.likelihood is not None or results.reconstruction is not None:
-        splits.append(options.test_split)
-    return report.write_card(
-        saved.path.parent / _CARD if in_run else options.card,
-        results.all(),
-        model=saved.model,
-        name=model.name,
-        dataset=source.name if saved.config is None else saved.config.data_name,
-        compared_with=f"{source.name} ({', '.join(splits)})",
-        load_from=model.name,
-        facts=_facts(saved),
-    )
-
-
-def _facts(saved: SavedRun) -> dict[str, Any]:
-    """The facts about a run in its files: what is not known is left out."""
-    from kgan import recipes
-
-    config = saved.config
-    if config is None:
-        return {}
-    recipe = recipes.RECIPES.get(config.recipe)
-    return {
-        "class names": config.class_names,
-        "recipe": config.recipe if recipe is None else f"{config.recipe}: {recipe.summary}",
-        "paper": None if recipe is None else recipe.reference or None,
-        "batch size": config.batch_size or (None if recipe is None else recipe.batch_size),
-        "precision": config.dtype_policy,
-        "seed": config.seed,
-        "mirrored images": "at random" if config.horizontal_flip else None,
-        "started from": config.initial,
-        "frozen layers of the discriminator": config.freeze_discriminator or None,
-        "trained with": saved.versions,
-    }
-
-
 def _report(
     saved: SavedRun,
     source: DataSource,
     results: _Results,
-    history: list[dict[str, float]] | None,
+    history: History | None,
     options: argparse.Namespace,
 ) -> Any:
     from kgan import report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kgan.cli import argument_types
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from kgan.data import ImageDataset
+    from kgan.data import ImageDataset, TranslationTask
+    from kgan.data.tasks import Kind
     from kgan.runs import RunConfig, SavedRun
     from kgan.training import GenerativeModel
 
@@ -39,6 +40,16 @@ def add_dataset(parser: argparse.ArgumentParser) -> None:
         "--binarize",
         choices=_BINARIZATIONS,
         help="how images are binarised for a model of binary images (default: as in the run)",
+    )
+
+
+def add_task(parser: argparse.ArgumentParser, default: str = "by the recipe") -> None:
+    """Adds the argument for a translation task."""
+    parser.add_argument(
+        "--task",
+        metavar="NAME",
+        help="for a recipe that needs pairs or domains, the task that is made from the images of "
+        f"the data set, such as outlines or thin_and_thick (default: {default})",
     )
 
 
@@ -71,6 +82,34 @@ class DataSource:
             return data.load_dataset(self.name, split, data_dir=self.data_dir, **self.options)
 
 
+@dataclass(frozen=True)
+class TaskSource:
+    """The translation task of a subcommand.
+
+    Args:
+        config: The settings of the run, with the data and the task that the options name.
+        kind: `"pairs"` or `"domains"`, the content of a folder of pictures.
+        options: Further arguments for `kgan.runs.load_task`.
+    """
+
+    config: RunConfig
+    kind: Kind
+    options: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name of the data set and the task."""
+        return self.config.data_name
+
+    def load(self, split: str) -> TranslationTask:
+        """Loads a split."""
+        from kgan import runs
+
+        # Standard output is for results, which another program may read.
+        with contextlib.redirect_stdout(sys.stderr):  # a download prints its progress
+            return runs.load_task(self.config, split, self.kind, **self.options)
+
+
 def check_names_one(options: argparse.Namespace) -> None:
     """Raises a ValueError if the options name a folder of pictures and another data set."""
     if options.data is not None and (options.dataset is not None or options.data_dir is not None):
@@ -89,6 +128,28 @@ def lacks(path: Path, model: GenerativeModel, capability: str) -> ValueError:
         f"Expected a model that {capability}. Received: {path}, which holds a "
         f"{type(model).__name__}."
     )
+
+
+def check_not_given(
+    options: argparse.Namespace, names: Sequence[str], model: GenerativeModel
+) -> None:
+    """Checks that options have their defaults, since they do not apply to a model.
+
+    Args:
+        options: All options of the subcommand, with its parser's `default_of`.
+        names: The names of the options.
+        model: The model.
+
+    Raises:
+        ValueError: One has another value.
+    """
+    for name in names:
+        if getattr(options, name) != options.default_of(name):
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(
+                f"Expected no {option}, which does not apply to a {type(model).__name__}. "
+                f"Received: {option}. Leave it out."
+            )
 
 
 def label(text: str, names: Sequence[str] | None, argument: str = "--label") -> int:
@@ -139,6 +200,48 @@ def data_source(saved: SavedRun, options: argparse.Namespace) -> DataSource:
     if options.binarize is not None:
         given["binarize"] = None if options.binarize == "none" else options.binarize
     return DataSource(name, data_dir, given)
+
+
+def task_source(saved: SavedRun, options: argparse.Namespace) -> TaskSource:
+    """The translation task that the options name, or that of the run.
+
+    Raises:
+        ValueError: There is neither.
+    """
+    from kgan import runs
+    from kgan.training.capabilities import Cycles
+
+    check_names_one(options)
+    config = _config(saved, is_needed=options.task is None and options.data is None)
+    if options.data is not None:
+        # Pairs or domains, unless a task is made of the pictures.
+        config = replace(config, dataset=runs.FOLDER, data_dir=options.data, task=options.task)
+    else:
+        config = _with_task(config, options)
+    if config.task is None and config.dataset != runs.FOLDER:
+        raise ValueError(
+            f"Expected --task NAME or --data DIR, since there is no config.json next to "
+            f"{saved.path} that names a task. Received: neither."
+        )
+    # Images are measured, not batched: few of them need not fill a batch.
+    given: dict[str, Any] = {"batch_size": 1}
+    size = config.image_size or saved.model.batch_spec(training=False).shape[1:3]
+    if config.dataset == runs.FOLDER and None not in size:
+        given["image_size"] = tuple(size)
+    kind: Kind = "domains" if isinstance(saved.model, Cycles) else "pairs"
+    return TaskSource(config, kind, given)
+
+
+def _with_task(config: RunConfig, options: argparse.Namespace) -> RunConfig:
+    """The configuration with the task and the data set that the options name."""
+    from kgan import data
+
+    task: str | None = options.task or config.task
+    entry = None if task is None else data.TASKS.get(task)
+    fixed = entry.dataset if entry is not None and entry.is_fixed else None
+    dataset = options.dataset or fixed or config.dataset
+    data_dir = options.data_dir or (config.data_dir if dataset == config.dataset else None)
+    return replace(config, task=task, dataset=dataset, data_dir=data_dir)
 
 
 def _of_pictures(model: GenerativeModel, config: RunConfig) -> dict[str, Any]:

@@ -17,7 +17,8 @@ def run(options: argparse.Namespace) -> int:
     del options
     for name, recipe in recipes.RECIPES.items():
         default = " (default)" if name == recipes.DEFAULT else ""
-        needs = "" if recipe.needs is None else f" Needs {recipe.needs}."
+        task = f" (default task: {recipe.data['task']})" if "task" in recipe.data else ""
+        needs = "" if recipe.needs is None else f" Needs {recipe.needs}{task}."
         print(f"{name}{default}: {recipe.summary}. {recipe.reference}{needs}")
         if recipe.differences:
             print(f"    Differences: {recipe.differences}.")

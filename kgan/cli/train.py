@@ -44,7 +44,15 @@ def add(commands: Any) -> None:
         "--data",
         metavar="DIR",
         type=argument_types.directory,
-        help="train on the pictures in DIR instead; folders in it are classes, or train and test",
+        help="train on the pictures in DIR instead; folders in it are classes, or train and test. "
+        "For a recipe that needs pairs: pictures with both halves side by side, or folders inputs "
+        "and targets. For domains: folders trainA and trainB",
+    )
+    inputs.add_task(train)
+    train.add_argument(
+        "--input-half",
+        choices=("left", "right"),
+        help="with --data, the half that is the input in pictures of both (default: left)",
     )
     train.add_argument(
         "--image-size",
@@ -209,7 +217,8 @@ def _inherited(given: Mapping[str, Any], initial: SavedRun) -> dict[str, Any]:
         inherited["recipe"] = initial.config.recipe
     if given["dataset"] == runs.FOLDER and given["image_size"] is None:
         _, height, width, _ = initial.model.batch_spec(training=True).shape
-        inherited["image_size"] = [height, width]
+        if height is not None and width is not None:
+            inherited["image_size"] = [height, width]
     return inherited
 
 
@@ -231,7 +240,7 @@ def _train(run: Run, time_limit: float | None) -> int:
         say(f"Resuming after batch {begun} of epoch {run.model.epochs_trained + 1}.")
     say(
         f"Training {run.config.recipe} on {run.config.data_name} "
-        f"({len(run.dataset.images)} images of {_size(run)}) "
+        f"({run.dataset.contents}) "
         f"for {left} {'epoch' if left == 1 else 'epochs'} of {run.steps_per_epoch} batches of "
         f"{run.dataset.batch_size}, into {run.directory}"
     )
@@ -253,19 +262,18 @@ def _train(run: Run, time_limit: float | None) -> int:
     return int(run.diverged)
 
 
-def _size(run: Run) -> str:
-    return "x".join(map(str, run.dataset.image_shape))
-
-
 def _farewell(run: Run, received: int | None) -> str:
     from kgan import runs
+    from kgan.training.capabilities import Translates
 
     grids = sorted((run.directory / runs.SAMPLES).glob("*.png"))
     lines = [f"Samples: {grids[-1]}"] if grids else []
+    directory = shlex.quote(str(run.directory))
+    use = f"translate {directory} PICTURES" if isinstance(run.model, Translates) else None
     lines += [
         f"Model:   {run.directory / runs.MODEL}",
-        f"Next:    kgan sample {shlex.quote(str(run.directory))}",
-        f"         kgan evaluate {shlex.quote(str(run.directory))}",
+        f"Next:    kgan {use or f'sample {directory}'}",
+        f"         kgan evaluate {directory}",
     ]
     if received is not None or run.model.epochs_trained < run.epochs:
         lines.append(_how_to_resume(run))

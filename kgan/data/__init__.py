@@ -19,15 +19,20 @@ if TYPE_CHECKING:
     from kgan.data.paired import PairedDataset, UnpairedDataset
     from kgan.data.registry import DATASETS, load_dataset
     from kgan.data.stacked import StackedImageDataset
+    from kgan.data.tasks import TASKS, Direction, Task, TranslationTask, load_task
     from kgan.data.tfds import from_tfds
 
 __all__ = [
     "DATASETS",
+    "TASKS",
     "Binarization",
     "DataWarning",
+    "Direction",
     "ImageDataset",
     "PairedDataset",
     "StackedImageDataset",
+    "Task",
+    "TranslationTask",
     "UnpairedDataset",
     "from_tfds",
     "idx_header",
@@ -41,6 +46,7 @@ __all__ = [
     "load_mnist",
     "load_pairs",
     "load_stacked_mnist",
+    "load_task",
     "pairs",
     "read_idx",
     "read_idx_images",
@@ -60,6 +66,7 @@ _MODULES = {
     "paired": ("PairedDataset", "UnpairedDataset"),
     "registry": ("DATASETS", "load_dataset"),
     "stacked": ("StackedImageDataset",),
+    "tasks": ("TASKS", "Direction", "Task", "TranslationTask", "load_task"),
     "tfds": ("from_tfds",),
 }
 _ORIGINS = {name: module for module, names in _MODULES.items() for name in names}

@@ -134,7 +134,7 @@ def decode_chunk(
     shape = len(pictures), target.height, target.width, target.channels
     pixels = np.zeros(shape, np.uint8)
     faults = []
-    with _quiet_pillow():
+    with quiet_pillow():
         for position, state in enumerate(pictures):
             try:
                 decode_into(pixels[position], read_unchanged(state, target.max_pixels), target)
@@ -394,7 +394,7 @@ def _resized(picture: Image.Image, target: Target) -> Image.Image:
 
 
 @contextlib.contextmanager
-def _quiet_pillow() -> Iterator[None]:
+def quiet_pillow() -> Iterator[None]:
     """Has Pillow leave large pictures to `check_pixels`, and not warn of odd files."""
     limit = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
@@ -413,7 +413,7 @@ def probed(state: PictureState, max_pixels: int) -> tuple[int, int, bool]:
         PictureError: It cannot be read.
     """
     data = read_unchanged(state, max_pixels)
-    with _quiet_pillow():
+    with quiet_pillow():
         picture = decoded(data, max_pixels)
     return picture.height, picture.width, is_grey(picture)
 
@@ -421,7 +421,7 @@ def probed(state: PictureState, max_pixels: int) -> tuple[int, int, bool]:
 def header_size(path: str) -> tuple[int, int] | None:
     """The height and width that the header of a picture states, or None."""
     try:
-        with _quiet_pillow(), Image.open(path, formats=FORMATS) as picture:
+        with quiet_pillow(), Image.open(path, formats=FORMATS) as picture:
             return oriented_size(picture)
     except Exception:  # as in `decoded`
         return None

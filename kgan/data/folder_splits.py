@@ -52,33 +52,54 @@ def load_folder(
         raise ValueError(
             "Expected the folder of pictures as data_dir (--data DIR). Received: none."
         )
-    folder = Path(data_dir).expanduser()
-    splits = _splits(folder)
-    if splits:
-        train = folder / _TRAIN
-        if split not in splits:
-            raise ValueError(
-                f"Expected a split of {folder}: {', '.join(sorted(splits))}. Received: {split!r}."
-            )
-    elif split == _TRAIN:
-        train = folder
-    else:
-        raise ValueError(
-            f"Expected pictures for the split {split!r} in {folder / split}. Received: a folder "
-            f"without splits, whose pictures are all for training. Move them to "
-            f"{folder / _TRAIN}, and held-out pictures to {folder / split}."
-        )
+    train, wanted = split_folders(Path(data_dir).expanduser(), split)
     if image_size is None:
         image_size = default_image_size(train)
     if split == _TRAIN:
         return load_image_folder(train, image_size, class_names=class_names, **options)
     names = class_names or list_pictures(train).class_names
-    return load_image_folder(folder / split, image_size, class_names=names, **options)
+    return load_image_folder(wanted, image_size, class_names=names, **options)
 
 
-def default_image_size(folder: Path) -> tuple[int, int]:
-    """The size of the first picture in a folder, or 64 x 64 if one of its sides is longer."""
+def split_folders(folder: Path, split: str) -> tuple[Path, Path]:
+    """Finds the folders of the training split and of another split in a folder.
+
+    Args:
+        folder: The folder, with or without splits.
+        split: The name of the other split, which may be `"train"` too.
+
+    Returns:
+        Both folders. They are `folder` itself if it has no splits.
+
+    Raises:
+        ValueError: There is no such split.
+    """
+    splits = _splits(folder)
+    if splits:
+        if split not in splits:
+            raise ValueError(
+                f"Expected a split of {folder}: {', '.join(sorted(splits))}. Received: {split!r}."
+            )
+        return folder / _TRAIN, folder / split
+    if split != _TRAIN:
+        raise ValueError(
+            f"Expected pictures for the split {split!r} in {folder / split}. Received: a folder "
+            f"without splits, whose pictures are all for training. Move them to "
+            f"{folder / _TRAIN}, and held-out pictures to {folder / split}."
+        )
+    return folder, folder
+
+
+def default_image_size(folder: Path, halves: bool = False) -> tuple[int, int]:
+    """The size of the first picture in a folder, or 64 x 64 if one of its sides is longer.
+
+    Args:
+        folder: The folder.
+        halves: Whether each picture holds two images side by side: the size is that of one.
+    """
     size = header_size(list_pictures(folder, labels=False).pictures[0].path)
+    if size is not None and halves:
+        size = size[0], max(1, size[1] // 2)
     if size is None or max(size) > LARGEST_SIZE:
         return LARGEST_SIZE, LARGEST_SIZE
     return size

@@ -247,6 +247,16 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
         return height, width, self._images.shape[3]
 
     @property
+    def build_options(self) -> dict[str, Any]:
+        """The arguments of `kgan.recipes.Recipe.build` for such images."""
+        return {"image_shape": self.image_shape, "num_classes": self.num_classes}
+
+    @property
+    def contents(self) -> str:
+        """The number and the size of the images, as text."""
+        return f"{len(self._images)} images of {size_text(self.image_shape)}"
+
+    @property
     def num_classes(self) -> int | None:
         """Number of classes, or `None` if there are no labels."""
         return self._num_classes
@@ -475,6 +485,11 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
 
     def _labels_at(self, rows: Rows) -> Labels | None:
         return None if self._labels is None else self._labels[rows]
+
+
+def size_text(shape: Sequence[int]) -> str:
+    """The shape of an image as text: "28x28x1"."""
+    return "x".join(map(str, shape))
 
 
 def random_generator(seed: int, *key: int) -> np.random.Generator:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from kgan._arguments import integer
 from kgan.data import _checks
 from kgan.data._epochs import EpochDataset
-from kgan.data.image_dataset import ImageDataset, random_key
+from kgan.data.image_dataset import ImageDataset, random_key, size_text
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -22,13 +22,18 @@ _WORKER_OPTIONS = ("workers", "use_multiprocessing", "max_queue_size")
 _DOMAIN_KEY = 2**31 + 2
 
 
-class _TwoDatasets(EpochDataset["TwoBatches"]):
+class TranslationDataset(EpochDataset["TwoBatches"]):
     """The common part of both classes: two `ImageDataset`s, `_first` and `_second`.
+
+    `kind` is the need of a recipe that such data meet. `directions` are the values of `to` for
+    which a model translates: from `_first`, and then from `_second`.
 
     Args:
         options: The options of `ImageDataset`. Those for workers are taken out.
     """
 
+    kind: ClassVar[Literal["pairs", "domains"]]
+    directions: ClassVar[tuple[str | None, ...]]
     _first: ImageDataset
     _second: ImageDataset
 
@@ -66,8 +71,46 @@ class _TwoDatasets(EpochDataset["TwoBatches"]):
         """Name of the dtype of the images in a batch."""
         return self._first.dtype
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(H, W, C)` of the inputs, or of domain a, in a batch."""
+        return self._first.image_shape
 
-class PairedDataset(_TwoDatasets):
+    @property
+    def target_channels(self) -> int:
+        """The number of channels of the targets, or of domain b."""
+        return self._second.image_shape[2]
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The values of pixels 0 and 255 of the targets, or of both domains."""
+        return self._second.value_range
+
+    @property
+    def class_names(self) -> None:
+        """`None`: there are no labels."""
+        return None
+
+    @property
+    def build_options(self) -> dict[str, Any]:
+        """The arguments of `kgan.recipes.Recipe.build` for such images."""
+        return {"image_shape": self.image_shape, "target_channels": self.target_channels}
+
+    def _sizes(self) -> str:
+        sizes = dict.fromkeys(size_text(each.image_shape) for each in (self._first, self._second))
+        return " and ".join(sizes)
+
+    @property
+    def smallest(self) -> int:
+        """The number of pairs, or of images in the smaller domain: the most that `draw` gives."""
+        return min(len(self._first.images), len(self._second.images))
+
+    def draw(self, count: int, seed: int) -> TwoBatches:
+        """Draws images of both kinds at random."""
+        raise NotImplementedError
+
+
+class PairedDataset(TranslationDataset):
     """Shuffled batches of image pairs, `(inputs, targets)`, for image-to-image translation.
 
     Image i of `inputs` belongs to image i of `targets`. A batch is the tuple `(inputs, targets)` of
@@ -108,6 +151,9 @@ class PairedDataset(_TwoDatasets):
           https://arxiv.org/abs/1611.07004)
     """
 
+    kind = "pairs"
+    directions = (None,)
+
     def __init__(
         self,
         inputs: npt.ArrayLike,
@@ -133,6 +179,11 @@ class PairedDataset(_TwoDatasets):
             f"{self._second.image_shape}, batch_size={self.batch_size}"
             f"{self._second._window_options()}>"
         )
+
+    @property
+    def contents(self) -> str:
+        """The number and the size of the pairs, as text."""
+        return f"{len(self._first.images)} pairs of {self._sizes()}"
 
     @property
     def inputs(self) -> ImageDataset:
@@ -206,7 +257,7 @@ class PairedDataset(_TwoDatasets):
         return self._first.draw(count, seed)[0], self._second.draw(count, seed)[0]
 
 
-class UnpairedDataset(_TwoDatasets):
+class UnpairedDataset(TranslationDataset):
     """Shuffled batches of two domains of images without pairs, `(a, b)`, for CycleGAN.
 
     A batch is the tuple `(a, b)` of two arrays `(B, H, W, C)`, one from each domain. Each domain
@@ -248,6 +299,9 @@ class UnpairedDataset(_TwoDatasets):
           networks](https://arxiv.org/abs/1703.10593)
     """
 
+    kind = "domains"
+    directions = ("b", "a")
+
     def __init__(
         self,
         a: npt.ArrayLike,
@@ -280,6 +334,11 @@ class UnpairedDataset(_TwoDatasets):
             f"{len(self._second.images):,} images {self._second.image_shape}, "
             f"batch_size={self.batch_size}{self._second._window_options()}>"
         )
+
+    @property
+    def contents(self) -> str:
+        """The numbers and the sizes of the images, as text."""
+        return f"{len(self._first.images)} and {len(self._second.images)} images of {self._sizes()}"
 
     @property
     def a(self) -> ImageDataset:

@@ -1,7 +1,7 @@
 """Shows the results of measurements as a table, in a terminal and in a notebook."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 
@@ -54,6 +54,23 @@ class Printed:
     def _repr_html_(self) -> str:
         """Called by notebooks."""
         return self._table().as_html()
+
+
+class Titled(Printed):
+    """A result with a title above its table.
+
+    Args:
+        title: A sentence.
+        result: The result.
+    """
+
+    def __init__(self, title: str, result: Printed) -> None:
+        self._title = title
+        self._result = result
+
+    def _table(self) -> Table:
+        table = self._result._table()
+        return replace(table, before=[self._title, *table.before])
 
 
 def _paragraph(text: str) -> str:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Options: TypeAlias = "dict[str, Any]"
 Needs: TypeAlias = Literal["labels", "pairs", "domains", "codes"]
 
+TRANSLATION = ("pairs", "domains")
+"""The needs of recipes for models that translate images."""
+
 # Arguments of `compile` that a recipe gives as names with arguments, and the modules that make
 # objects of them.
 _MADE_BY_NAME = {"penalties": "kgan.penalties"}
@@ -43,8 +46,9 @@ class Recipe:
         reference: String, the paper.
         differences: String, the differences from the paper, and why.
         model_options: Arguments for the class, in addition to the networks and the seed.
-        network_options: Arguments for the function, in addition to `image_shape` and, with
-            `needs="labels"`, `num_classes`.
+        network_options: Arguments for the function, in addition to `image_shape`. With
+            `needs="labels"`, it also gets `num_classes`; with `"pairs"` or `"domains"`,
+            `target_channels`.
         optimizers: For each role of the model, the arguments of its optimizer; `"class"` is the
             name of a class in `keras.optimizers` and defaults to `"Adam"`. A role that is left out
             gets the model's default.
@@ -52,7 +56,11 @@ class Recipe:
             each with its arguments.
         needs: What the data must have in addition to images: `"labels"`, `"pairs"`, `"domains"` or
             `"codes"`. Defaults to `None`: nothing.
-        data: Arguments for `kgan.data.load_dataset`, such as `{"binarize": "dynamic"}`.
+        data: Arguments for `kgan.data.load_dataset`, such as `{"binarize": "dynamic"}`. With
+            `needs="pairs"` or `"domains"`, arguments for `kgan.data.load_task`: `{"task":
+            "outlines"}`.
+        callbacks: Callbacks that a run trains with in addition, by the names of classes in
+            `kgan.callbacks`, each with its arguments: `{"LinearDecay": {"start": 0.5}}`.
         batch_size: Integer.
         epochs: Integer, the number that the command trains by default.
         dtype_policy: The name of the networks' dtype policy in Keras, such as `"mixed_bfloat16"`.
@@ -86,6 +94,7 @@ class Recipe:
     compile: Options = field(default_factory=dict)
     needs: Needs | None = None
     data: Options = field(default_factory=dict)
+    callbacks: dict[str, Options] = field(default_factory=dict)
     batch_size: int = 64
     epochs: int = 20
     dtype_policy: str | None = None
@@ -97,6 +106,7 @@ class Recipe:
         seed: int | None = None,
         initial: GenerativeModel | None = None,
         frozen: Mapping[str, int] | None = None,
+        target_channels: int | None = None,
         **compile_options: Any,
     ) -> GenerativeModel:
         """Builds the model, compiled and ready for `fit`.
@@ -111,6 +121,8 @@ class Recipe:
                 to random weights.
             frozen: The number of lower layers of a network to freeze, by the name of the network:
                 `{"discriminator": 2}`. See `kgan.training.freeze_lower_layers`.
+            target_channels: Integer, the number of channels of the targets, or of the second
+                domain. Recipes that need neither ignore it. Defaults to those of `image_shape`.
             **compile_options: Arguments for the model's `compile`, instead of the recipe's.
 
         Returns:
@@ -142,6 +154,8 @@ class Recipe:
         options = {"image_shape": image_shape, **self.network_options}
         if self.needs == "labels":
             options["num_classes"] = num_classes
+        elif self.needs in TRANSLATION:
+            options["target_channels"] = target_channels
         with _global_dtype_policy(self.dtype_policy):
             networks = make_networks(**options)
         model: GenerativeModel = make_model(*networks, seed=seed, **self.model_options)
@@ -149,6 +163,29 @@ class Recipe:
         _prepare(model, initial, frozen or {})
         model.compile(**{**self._compile_options(), **compile_options})
         return model
+
+    def make_callbacks(self) -> list[Any]:
+        """Makes the callbacks that the recipe names, for `fit`.
+
+        Returns:
+            A list of new `keras.callbacks.Callback`s.
+
+        Raises:
+            ValueError: A name or an argument in the recipe is unknown.
+
+        Example:
+        ```python
+        recipe = kgan.recipes.get("dcgan_r1")
+        gan = recipe.build((28, 28, 1), seed=0)
+        gan.fit(train, epochs=1, callbacks=recipe.make_callbacks())
+        ```
+        """
+        made = []
+        for name, given in self.callbacks.items():
+            make = _found(name, "kgan.callbacks", "a callback")
+            _check_arguments(given, make, f"kgan.callbacks.{name}")
+            made.append(make(**given))
+        return made
 
     def _check_options(
         self,
@@ -158,7 +195,8 @@ class Recipe:
     ) -> None:
         from kgan.training import optimizer_argument  # noqa: PLC0415
 
-        _check_arguments(self.network_options, make_networks, _shown(make_networks))
+        if not _passes_arguments_on(make_networks):
+            _check_arguments(self.network_options, make_networks, _shown(make_networks))
         _check_arguments(self.model_options, make_model, _shown(make_model))
         check_names(self.optimizers, make_model.roles, what=f"a role of {_shown(make_model)}")
         of_model = (*_COMPILE_OPTIONS, *map(optimizer_argument, make_model.roles))
@@ -230,6 +268,12 @@ def _check_arguments(
     keywords = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     named = [each.name for each in parameters if each.kind in keywords and each.name != "self"]
     check_names(given, dict.fromkeys((*named, *others)), what=f"an argument of {shown}")
+
+
+def _passes_arguments_on(call: Callable[..., Any]) -> bool:
+    """Whether a function takes arguments of any name, as `kgan.networks.pix2pix` does."""
+    kinds = [each.kind for each in inspect.signature(call).parameters.values()]
+    return inspect.Parameter.VAR_KEYWORD in kinds
 
 
 def _shown(call: Any) -> str:

@@ -27,7 +27,8 @@ from kgan.runs.directory import (
     held,
     new_directory,
 )
-from kgan.runs.run import FEWEST_IMAGES, Run, SavedRun, dataset_options, load, load_data
+from kgan.runs.run import FEWEST_IMAGES, Run, SavedRun, load
+from kgan.runs.training_data import dataset_options, load_data, load_task
 
 __all__ = [
     "CONFIG",
@@ -45,6 +46,7 @@ __all__ = [
     "held",
     "load",
     "load_data",
+    "load_task",
     "new_directory",
     "read_config",
 ]

@@ -18,6 +18,8 @@ from kgan.data.folder_splits import FOLDER
 
 _KEPT = (
     "dataset",
+    "task",
+    "input_half",
     "image_size",
     "horizontal_flip",
     "recipe",
@@ -36,6 +38,9 @@ class RunConfig:
         dataset: A name that `kgan.data.load_dataset` takes. Defaults to MNIST if it is available,
             and otherwise to the digits in scikit-learn.
         data_dir: The directory of the data set's files, or of the pictures for `"folder"`.
+        task: A name out of `kgan.data.TASKS`, for a recipe that translates images. Defaults to the
+            recipe's, or to the pairs or domains in a folder of pictures.
+        input_half: `"left"` or `"right"`, the half that is the input in pictures of both.
         image_size: List of two integers, the height and width of images from a folder of pictures.
         horizontal_flip: Boolean, whether training images are mirrored at random.
         class_names: List of strings, the names of the classes, if the data set has them.
@@ -56,6 +61,8 @@ class RunConfig:
 
     dataset: str | None = None
     data_dir: str | None = None
+    task: str | None = None
+    input_half: str = "left"
     image_size: list[int] | None = None
     horizontal_flip: bool = False
     class_names: list[str] | None = None
@@ -90,10 +97,12 @@ class RunConfig:
 
     @property
     def data_name(self) -> str:
-        """The name of the data set, or of the folder of pictures."""
+        """The name of the data set, or of the folder of pictures, with that of the task."""
         if self.dataset == FOLDER and self.data_dir is not None:
-            return Path(self.data_dir).name
-        return self.dataset or "digits"
+            name = Path(self.data_dir).name
+        else:
+            name = self.dataset or "digits"
+        return name if self.task is None else f"{name}-{self.task}"
 
 
 def read_config(path: str | os.PathLike[str]) -> RunConfig:

@@ -15,6 +15,7 @@ CONFIG = "config.json"
 HISTORY = "history.csv"
 LOSSES = "losses.png"
 SAMPLES = "samples"
+SAMPLES_TO_A = "samples_to_a"
 RECONSTRUCTIONS = "reconstructions"
 ANIMATION = "training.gif"
 
@@ -141,5 +142,5 @@ def remove_unfinished(directory: Path) -> None:
     """Removes the incomplete files that a killed run left, and no others."""
     names = (MODEL, CONFIG, HISTORY, LOSSES, ANIMATION)
     _remove_unfinished(directory, "|".join(map(re.escape, names)))
-    for grids in (SAMPLES, RECONSTRUCTIONS):
+    for grids in (SAMPLES, SAMPLES_TO_A, RECONSTRUCTIONS):
         _remove_unfinished(directory / grids, r"epoch_\d+\.png")

@@ -2,94 +2,28 @@
 
 import functools
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from kgan import callbacks, data, recipes
+from kgan import callbacks, recipes
 from kgan._environment import register_classes
-from kgan._typing import Say
 from kgan.callbacks.checkpoint import loading
 from kgan.callbacks.loss_history import read_history
-from kgan.data.folder_splits import FOLDER
+from kgan.data.paired import TranslationDataset
 from kgan.metrics.evaluator import FEWEST, default_features
 from kgan.runs import directory as files
 from kgan.runs.config import RunConfig, read_config, read_versions, write_config
+from kgan.runs.training_data import TrainingData
 from kgan.training import GenerativeModel
-from kgan.training.capabilities import Encodes, Generates, classes_of
+from kgan.training.capabilities import Encodes, Generates, Translates, classes_of
 
 # An epoch of small data spans several passes: recipes count epochs, and networks need steps.
 FEWEST_IMAGES = 32_000
 _RECONSTRUCTED = 32
-
-
-def load_data(config: RunConfig, say: Say = print) -> tuple[RunConfig, data.ImageDataset]:
-    """Loads the training data of a run, and chooses them if the configuration names none.
-
-    Args:
-        config: The configuration.
-        say: Called with a line of text if MNIST is not available. Defaults to `print`.
-
-    Returns:
-        The configuration with the name of its data set, the size of its images and the names of its
-        classes, and the data set.
-
-    Raises:
-        OSError: The data set is not available.
-        ValueError: The recipe or the data set is unknown, or an option does not fit the data set.
-
-    Example:
-    ```python
-    config = kgan.runs.RunConfig(dataset="digits", recipe="vae", batch_size=8)
-    config, dataset = kgan.runs.load_data(config)
-    assert (dataset.batch_size, dataset.binarize) == (8, "dynamic")  # as the recipe needs them
-    ```
-    """
-    recipe = recipes.get(config.recipe)
-
-    def load(name: str) -> data.ImageDataset:
-        return data.load_dataset(
-            name,
-            "train",
-            data_dir=config.data_dir,
-            batch_size=config.batch_size or recipe.batch_size,
-            seed=config.seed,
-            **_own_options(config),
-            **dataset_options(config),
-        )
-
-    if config.dataset is not None:
-        dataset = load(config.dataset)
-        return _resolved(config, dataset), dataset
-    try:
-        return replace(config, dataset="mnist"), load("mnist")
-    except OSError as error:
-        if config.data_dir is not None:
-            raise
-        say(f"MNIST is not available: {error}\nTraining on scikit-learn's digits instead.")
-        return replace(config, dataset="digits"), load("digits")
-
-
-def _own_options(config: RunConfig) -> dict[str, Any]:
-    """The options for the training data that the run was given, and not by its recipe."""
-    options: dict[str, Any] = {}
-    if config.image_size is not None:
-        options["image_size"] = tuple(config.image_size)
-    if config.horizontal_flip:
-        options["horizontal_flip"] = True
-    return options
-
-
-def _resolved(config: RunConfig, dataset: data.ImageDataset) -> RunConfig:
-    """The configuration with what a resumed run and other commands cannot read from the data."""
-    size = config.image_size
-    if config.dataset == FOLDER and size is None:
-        size = list(dataset.image_shape[:2])
-    names = None if dataset.class_names is None else list(dataset.class_names)
-    return replace(config, image_size=size, class_names=names)
+_TRANSLATED = 16
 
 
 @dataclass(frozen=True)
@@ -158,7 +92,7 @@ class Run:
 
     directory: Path
     config: RunConfig
-    dataset: data.ImageDataset
+    dataset: TrainingData
     model: GenerativeModel
     _nan_guard: callbacks.TerminateOnNaN = field(default_factory=callbacks.TerminateOnNaN)
 
@@ -167,7 +101,7 @@ class Run:
         cls,
         directory: str | os.PathLike[str] | None,
         config: RunConfig,
-        dataset: data.ImageDataset,
+        dataset: TrainingData,
         initial: GenerativeModel | None = None,
     ) -> "Run":
         """Starts a new run in a directory that has none.
@@ -191,11 +125,7 @@ class Run:
             files.check_is_free(directory)
         recipe = recipes.get(config.recipe)
         model = replace(recipe, dtype_policy=config.dtype_policy).build(
-            dataset.image_shape,
-            num_classes=dataset.num_classes,
-            seed=config.seed,
-            initial=initial,
-            frozen=_frozen(config),
+            **dataset.build_options, seed=config.seed, initial=initial, frozen=_frozen(config)
         )
         # As late as possible: an error before leaves no directory behind.
         if directory is None:
@@ -210,7 +140,7 @@ class Run:
 
     @classmethod
     def resume(
-        cls, directory: str | os.PathLike[str], config: RunConfig, dataset: data.ImageDataset
+        cls, directory: str | os.PathLike[str], config: RunConfig, dataset: TrainingData
     ) -> "Run":
         """Continues the run in a directory.
 
@@ -311,6 +241,7 @@ class Run:
     def _callbacks(self) -> list[keras.callbacks.Callback]:
         """The callbacks for what the model can do."""
         return [
+            *recipes.get(self.config.recipe).make_callbacks(),
             *self._evaluation(),
             self._nan_guard,
             callbacks.LossHistory(
@@ -324,6 +255,8 @@ class Run:
 
     def _evaluation(self) -> list[keras.callbacks.Callback]:
         """Callbacks that evaluate samples, before the callbacks that read the logs."""
+        if isinstance(self.dataset, TranslationDataset):  # these metrics are of samples
+            return []
         if len(self.dataset.images) < FEWEST:  # too few for any metric
             return []
         # A model of binary images is compared with grey ones: its samples are the means of pixels.
@@ -337,6 +270,8 @@ class Run:
         return chosen
 
     def _grids(self) -> list[keras.callbacks.Callback]:
+        if isinstance(self.dataset, TranslationDataset):
+            return _translation_grids(self.directory, self.dataset, self.model)
         chosen: list[keras.callbacks.Callback] = []
         if isinstance(self.model, Generates):
             names = self.dataset.class_names
@@ -360,6 +295,29 @@ class Run:
                 )
             )
         return chosen
+
+
+def _translation_grids(
+    directory: Path, dataset: TranslationDataset, model: GenerativeModel
+) -> list[keras.callbacks.Callback]:
+    """A grid of translations for each direction. The first one has the animation of the run."""
+    if not isinstance(model, Translates):
+        return []
+    first, second = dataset.draw(min(_TRANSLATED, dataset.smallest), seed=0)
+    places = (files.SAMPLES, f"../{files.ANIMATION}"), (files.SAMPLES_TO_A, None)
+    return [
+        callbacks.SampleGrid(
+            directory / name,
+            animation=animation,
+            value_range=dataset.value_range,
+            inputs=inputs,
+            targets=targets if to is None else None,
+            to=to,
+        )
+        for to, (inputs, targets), (name, animation) in zip(
+            dataset.directions, ((first, second), (second, first)), places, strict=False
+        )
+    ]
 
 
 def _frozen(config: RunConfig) -> dict[str, int]:
@@ -399,21 +357,3 @@ def load(path: str | os.PathLike[str], **options: Any) -> GenerativeModel:
             f"Received: path={path!r}, a {type(path).__name__}."
         )
     return Run.open(path, **options).model
-
-
-def dataset_options(config: RunConfig) -> Mapping[str, Any]:
-    """Returns the arguments for `kgan.data.load_dataset` that the recipe of a run states.
-
-    Args:
-        config: The settings of the run.
-
-    Returns:
-        A mapping, empty if the recipe is not one of this version of kgan.
-
-    Example:
-    ```python
-    assert kgan.runs.dataset_options(kgan.runs.RunConfig(recipe="vae")) == {"binarize": "dynamic"}
-    ```
-    """
-    recipe = recipes.RECIPES.get(config.recipe)
-    return {} if recipe is None else recipe.data

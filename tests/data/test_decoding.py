@@ -35,7 +35,7 @@ def _decode(data, channels=3, size=SIZE, resize="none", **fields):
     options = {"background": (255, 255, 255), "max_pixels": 10_000, **fields}
     target = Target(*size, channels=channels, resize=resize, **options)
     out = np.full((*size, channels), 77, "uint8")
-    with _decoding._quiet_pillow():
+    with _decoding.quiet_pillow():
         decode_into(out, data, target)
     return out
 
@@ -346,6 +346,6 @@ def test_a_chunk_is_written_at_its_place(tmp_path):
 
 def test_pillows_own_limit_is_restored():
     before = Image.MAX_IMAGE_PIXELS
-    with _decoding._quiet_pillow():
+    with _decoding.quiet_pillow():
         assert Image.MAX_IMAGE_PIXELS is None
     assert before == Image.MAX_IMAGE_PIXELS
