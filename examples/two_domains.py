@@ -4,6 +4,7 @@
 import argparse
 
 import kgan  # before keras: it enables TensorFlow's oneDNN kernels
+import numpy as np
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--data-dir", help="the directory of MNIST's files")
@@ -37,7 +38,7 @@ evaluation = kgan.metrics.translation(
     held_out.a,
     held_out.b,
     truths=held_out.partners_of_a,
-    labels=test.labels[held_out.rows_of_a],
+    labels=np.asarray(test.labels)[held_out.rows_of_a],
     to="b",
 )
 print(evaluation)
