@@ -121,6 +121,24 @@ LOGS = {
             "rises from 0 to 1 in each stage",
         ),
     ),
+    "Pix2Pix and CycleGAN, in addition": (
+        Log(
+            "l1_error",
+            "the mean absolute difference between translations and targets (Pix2Pix)",
+            "falls, also on held-out pairs",
+        ),
+        Log(
+            "cycle_error",
+            "the mean absolute difference between images and their cycles (CycleGAN)",
+            "falls. It does not show whether translations keep the class",
+        ),
+        Log(
+            "identity_error",
+            "the mean absolute difference between images and their translations into the domain "
+            "that they are from (CycleGAN)",
+            "falls",
+        ),
+    ),
     "Every family with one optimizer": (
         Log(
             "loss",
