@@ -14,6 +14,7 @@ from kgan._typing import Batch, Images, Layer, Logs, Network, Optimizer, Tensor
 from kgan.models import network_checks
 from kgan.models.adversarial import Adversarial, copy_of
 from kgan.models.critic import Critic
+from kgan.models.exporting import export_network
 from kgan.models.image_buffer import ImageBuffer
 from kgan.models.translation_model import TranslationModel, mean_distance, weight
 from kgan.penalties import Penalty
@@ -375,6 +376,17 @@ class CycleGAN(Adversarial, TranslationModel):
         back = _generator_to(of)
         there = "a_to_b" if back == "b_to_a" else "b_to_a"
         return self.translate_by((there, back), images, batch_size, averaged)
+
+    def export(self, filepath: Any, *args: Any, to: Domain = "b", **kwargs: Any) -> None:
+        """Exports the generator that `translate` uses, for serving: `keras.Model.export`.
+
+        Args:
+            filepath: The file or directory.
+            *args: As for `keras.Model.export`.
+            to: `"b"` or `"a"`, the domain of its translations.
+            **kwargs: As for `keras.Model.export`.
+        """
+        export_network(self.network_in_use(_generator_to(to)), filepath, *args, **kwargs)
 
 
 def _check_networks(

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from kgan import _backend
 from kgan._arguments import integer
-from kgan._backend import graph
 from kgan._typing import Array, Images, Labels, Network, Shape, Tensor
 from kgan.models import standing_statistics
+from kgan.models.exporting import export_network
 from kgan.training.labels import labels_for
 from kgan.training.model import GenerativeModel
 
@@ -407,11 +407,7 @@ class LatentModel(GenerativeModel):
                 "tf_saved_model", on TensorFlow, and on JAX where TensorFlow is installed.
             **kwargs: As for `keras.Model.export`.
         """
-        # Keras exports to ONNX only what has been called, and by Keras.
-        network = self.decoder_in_use()
-        zeros = [np.zeros((1, *x.shape[1:]), x.dtype) for x in network.inputs]
-        graph.call(network, zeros, training=False)
-        return network.export(filepath, *args, **kwargs)
+        export_network(self.decoder_in_use(), filepath, *args, **kwargs)
 
 
 def as_input(labels: Tensor, network: Network) -> Tensor:

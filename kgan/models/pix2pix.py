@@ -12,6 +12,7 @@ from kgan._typing import Batch, Images, Layer, Logs, Network, Optimizer, Shape, 
 from kgan.models import network_checks
 from kgan.models.adversarial import Adversarial
 from kgan.models.critic import Critic
+from kgan.models.exporting import export_network
 from kgan.models.translation_model import TranslationModel, mean_distance, weight
 from kgan.penalties import Penalty
 from kgan.training.batch_spec import BatchSpec
@@ -267,6 +268,16 @@ class Pix2Pix(Adversarial, TranslationModel):
         """
         del to
         return self.translate_by(("generator",), images, batch_size, averaged, dropout, seed)
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Exports the generator that `translate` uses, for serving: `keras.Model.export`.
+
+        Args:
+            filepath: The file or directory.
+            *args: As for `keras.Model.export`.
+            **kwargs: As for `keras.Model.export`.
+        """
+        export_network(self.network_in_use("generator"), filepath, *args, **kwargs)
 
 
 def _judged_shapes(generator: Network) -> list[Shape]:

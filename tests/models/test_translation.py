@@ -295,6 +295,31 @@ def test_dropout_makes_translations_differ_and_leaves_training_alone(translator)
     )
 
 
+@pytest.mark.parametrize("translator", ["unet", "resnet"])
+def test_translations_are_the_same_in_training_and_after_it(translator):
+    """With batch normalisation, a CycleGAN is known to be worse after training."""
+    networks = kgan.networks.pix2pix((16, 16, 1), width=4, translator=translator)
+    images = ops.convert_to_tensor(np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 1)))
+    in_training = networks.generator(images, training=True)
+    np.testing.assert_array_equal(in_training, networks.generator(images, training=False))
+    alone = ops.convert_to_numpy(networks.generator(images[:1], training=True))
+    np.testing.assert_allclose(alone, ops.convert_to_numpy(in_training)[:1], atol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the format is TensorFlow's")
+def test_the_generator_of_a_direction_is_exported(tmp_path):
+    import tensorflow as tf
+
+    model, images = cycle_gan(), batch()[0]
+    for to, factor in (("b", 0.5), ("a", 1.5)):
+        model.export(tmp_path / to, to=to, verbose=False)
+        loaded = tf.saved_model.load(str(tmp_path / to))
+        np.testing.assert_allclose(loaded.serve(images), factor * images, rtol=1e-5)
+    pix2pix().export(tmp_path / "pairs", verbose=False)
+    loaded = tf.saved_model.load(str(tmp_path / "pairs"))
+    np.testing.assert_allclose(loaded.serve(images), 0.5 * images, rtol=1e-5)
+
+
 def test_wrong_images_are_refused(translator):
     with pytest.raises(ValueError, match=r"of shape \(batch, None, None, 1\)"):
         translator.translate(np.zeros((2, 8, 8, 3)))
