@@ -45,6 +45,21 @@ def small_vae():
     return vae
 
 
+def small_pix2pix():
+    """A translator of grey images."""
+    model = kgan.Pix2Pix(*kgan.networks.pix2pix(width=4), seed=1)
+    model.compile(run_eagerly=True)
+    return model
+
+
+def small_cycle_gan():
+    """A translator between two domains of grey images."""
+    networks = kgan.networks.cyclegan(translator="unet", width=4)
+    model = kgan.CycleGAN(*networks, seed=1)
+    model.compile(run_eagerly=True)
+    return model
+
+
 # What examples need not make themselves: docs/reference/api/index.md tells readers.
 THINGS = {
     "train": lambda: kgan.data.load_mnist("train", batch_size=32, seed=1),
@@ -52,6 +67,8 @@ THINGS = {
     "gan": small_gan,
     "model": small_gan,
     "vae": small_vae,
+    "pix2pix": small_pix2pix,
+    "cycle_gan": small_cycle_gan,
 }
 
 

@@ -243,7 +243,9 @@ def test_two_devices_train_as_one_does(name, family, on_two_devices):
     model = family.build()
     model.fit(family.dataset(), epochs=1, verbose=0)
     for key, value in families.state(model).items():
-        np.testing.assert_allclose(found[key], value, rtol=1e-3, atol=1e-4, err_msg=key)
+        np.testing.assert_allclose(
+            found[key], value, rtol=family.rounding, atol=family.rounding / 10, err_msg=key
+        )
 
 
 # ---- wrong input ---------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ class CropLike(keras.layers.Layer):
 
     Example:
     ```python
-    halved = keras.layers.AveragePooling2D(padding="same")
+    halved = keras.layers.AveragePooling2D(2, padding="same")
     x = keras.Input((7, 7, 8))
     doubled = keras.layers.UpSampling2D()(halved(x))
     assert doubled.shape == (None, 8, 8, 8)

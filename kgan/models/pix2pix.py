@@ -261,9 +261,8 @@ class Pix2Pix(Adversarial, TranslationModel):
 
         Example:
         ```python
-        inputs, targets = pairs.draw(8, seed=0)
-        translations = model.translate(inputs)
-        assert translations.shape == targets.shape
+        outlines, digits = kgan.data.pairs.outlines(test.images[:8])
+        assert pix2pix.translate(outlines).shape == digits.shape
         ```
         """
         del to

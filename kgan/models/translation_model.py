@@ -33,6 +33,11 @@ class TranslationModel(GenerativeModel):
     """A model whose networks make images of images.
 
     A family calls `translate_by` with the names of the networks that make its translations.
+
+    Example:
+    ```python
+    assert isinstance(pix2pix, kgan.models.TranslationModel)
+    ```
     """
 
     def translate_by(
@@ -56,6 +61,12 @@ class TranslationModel(GenerativeModel):
 
         Returns:
             Float32 array `(n, height, width, channels)`.
+
+        Example:
+        ```python
+        images, _ = test.draw(4, seed=0)
+        thick = cycle_gan.translate_by(("a_to_b",), images, batch_size=2, averaged=True)
+        ```
         """
         networks = [self.network_in_use(name, averaged) for name in chain]
         array = _checked(images, networks[0])
