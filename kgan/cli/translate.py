@@ -112,8 +112,8 @@ def run(options: argparse.Namespace) -> int:
         left = _MOST_IN_GRID - len(tiles) if options.grid is not None else 0
         tiles += zip(batch.pictures[:left], made[:left], strict=True)
     if options.grid is not None:
-        befores, afters = zip(*tiles, strict=True)
-        images.save_png(options.grid, images.paired_grid(_tiles(befores), _tiles(afters)))
+        before, after = (_tiles(each) for each in zip(*tiles, strict=True))
+        images.save_png(options.grid, images.paired_grid(before, after))
         say(f"Grid: {options.grid}")
     say(f"{count} {'translation' if count == 1 else 'translations'}: {options.output}")
     return 0

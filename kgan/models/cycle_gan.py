@@ -30,7 +30,7 @@ Domain: TypeAlias = Literal["a", "b"]
 
 
 class _Passes(NamedTuple):
-    """What the generators make of a batch of both domains."""
+    """The outputs of the generators for a batch of both domains."""
 
     fake_a: Tensor
     fake_b: Tensor
@@ -47,9 +47,9 @@ class CycleGAN(Adversarial, TranslationModel):
     the original again (cycle consistency), and an image of a domain must stay as it is when it is
     "translated" into its own (identity).
 
-    Nothing of that says which image belongs to which. The model can turn every 3 into an 8 and back
-    with perfect losses: measure whether translations keep what they should, with
-    `kgan.metrics.translation`.
+    None of these losses says which image belongs to which. The model can turn every 3 into an 8 and
+    back with perfect losses. `kgan.metrics.translation` measures whether translations keep what
+    they should.
 
     The logs of `fit` and `evaluate` are means over the epoch so far: those of `GAN` as means of
     both domains; `cycle_error`, the mean absolute difference between images and their cycles; and
@@ -147,7 +147,7 @@ class CycleGAN(Adversarial, TranslationModel):
             cycle_weight: Float of at least 0, the weight of the cycle error of each domain.
             identity_weight: Float of at least 0, the weight of the identity error of each domain,
                 which keeps colours. 0 saves two passes through a generator in each step, and is
-                needed where the domains have different numbers of channels.
+                required if the domains have different numbers of channels.
             penalties: Terms that are added to the discriminators' losses, as for `GAN.compile`.
                 Each discriminator gets its own.
             ema_decay: As for `GAN.compile`; `translate` then uses the averages.

@@ -23,8 +23,8 @@ def patch_discriminator(
 ) -> Network:
     """A PatchGAN: a logit for each patch of an image.
 
-    It judges texture and detail: whatever is further apart than its receptive field, it cannot
-    compare. 4x4 convolutions with stride 2 and leaky ReLUs double the channels each time, up to
+    It judges texture and detail, and cannot compare pixels further apart than its receptive field.
+    4x4 convolutions with stride 2 and leaky ReLUs double the channels each time, up to
     eight times `width`, then two 4x4 convolutions without a stride follow. With a receptive field
     of 1 these are 1x1 convolutions that judge each pixel.
 
