@@ -11,12 +11,11 @@ from kgan._typing import Noise, Shape, Tensor
 class ImageBuffer(keras.layers.Layer):
     """Keeps generated images, and exchanges half of the new ones for older ones.
 
-    A discriminator that sees only the latest images can chase a generator in circles. The buffer is
-    filled first, and gives back the images that it gets. Then each image is either handed on, or
-    put into the buffer in place of a random other one, which is handed on instead, each with
-    probability one half.
+    A discriminator that sees only the latest images can chase a generator in circles. The first
+    images fill the buffer, which returns them unchanged. After that, each new image has two equally
+    likely outcomes: the buffer returns it, or exchanges it for a random older one.
 
-    It is saved with its model. On several devices of TensorFlow it keeps the images of the first.
+    The buffer is saved with its model. On several devices of TensorFlow it keeps the images of the first.
 
     Args:
         capacity: Integer of at least 1, how many images it keeps. A larger batch exchanges no more
@@ -52,7 +51,7 @@ class ImageBuffer(keras.layers.Layer):
         self.built = True
 
     def exchange(self, images: Tensor, noise: Noise) -> Tensor:
-        """Takes new images, and gives back as many, some of them older.
+        """Takes new images, and returns as many, some of them older.
 
         Args:
             images: Float32 `(batch, height, width, channels)`, without a gradient.

@@ -24,15 +24,15 @@ class Pix2Pix(Adversarial, TranslationModel):
 
     The *generator* makes the translation of an image. The *discriminator* sees the image and a
     translation together, and separates true translations from generated ones. The generator is
-    trained to get high scores and to be near the true translation. The distance alone (L1) would
-    make it blurred, since it has to answer with the median of all that may be right; the
-    discriminator makes it decide.
+    trained to get high scores and to be near the true translation. With the distance alone (L1),
+    translations are blurred: the best answer is the median of all possible ones. The discriminator
+    pushes the generator to choose one.
 
     The discriminator decides whether it is conditional: it takes the channels of image and
     translation together, in this order, or only those of a translation.
 
     The logs of `fit` and `evaluate` are means over the epoch so far: those of `GAN`, and
-    `l1_error`, the mean absolute difference from the true translation, without its weight. In
+    `l1_error`, the mean absolute difference from the true translation, without its weight.
     `generator_loss` is the adversarial part alone.
 
     Args:
@@ -208,7 +208,7 @@ class Pix2Pix(Adversarial, TranslationModel):
         return self.critic.generator_loss(verdict, real)
 
     def _judged(self, images: Tensor, translations: Tensor) -> Tensor:
-        """What the discriminator sees of images and translations."""
+        """The input of the discriminator for images and their translations."""
         channels = self.discriminator.inputs[0].shape[-1]
         if channels == translations.shape[-1]:
             return translations
@@ -247,7 +247,7 @@ class Pix2Pix(Adversarial, TranslationModel):
                 kgan take images of any size that is large enough to be halved as often.
             to: Not used: there is one direction.
             dropout: Whether the generator drops values as in training, so that the same image gets
-                different translations. All else stays as after training.
+                different translations. Nothing else changes.
             seed: Integer, chooses what is dropped: the same seed and `batch_size` give the same
                 translations.
             batch_size: Integer, images at a time.
@@ -280,7 +280,7 @@ class Pix2Pix(Adversarial, TranslationModel):
 
 
 def _judged_shapes(generator: Network) -> list[Shape]:
-    """What a discriminator may take: image and translation together, or the translation."""
+    """The valid inputs of a discriminator: image and translation together, or the translation."""
     if not (getattr(generator, "inputs", None) and getattr(generator, "outputs", None)):
         return []
     *size, channels = generator.outputs[0].shape

@@ -155,9 +155,9 @@ def at_size(network: Network, size: tuple[int, int]) -> Network:
 
 @contextlib.contextmanager
 def _dropping(networks: list[Network], random: np.random.Generator) -> Iterator[None]:
-    """A context in which networks drop values at random, and do all else as after training.
+    """A context in which only dropout works as in training.
 
-    What they drop in training does not change.
+    The dropout of later training steps is not affected.
     """
     layers = [layer for network in networks for layer in layers_of(network)]
     states = [layer.seed_generator.state for layer in layers if isinstance(layer, _DROPOUTS)]
