@@ -15,7 +15,8 @@ class ImageBuffer(keras.layers.Layer):
     images fill the buffer, which returns them unchanged. After that, each new image has two equally
     likely outcomes: the buffer returns it, or exchanges it for a random older one.
 
-    The buffer is saved with its model. On several devices of TensorFlow it keeps the images of the first.
+    The buffer is saved with its model. On several devices of TensorFlow it keeps the images of the
+    first one.
 
     Args:
         capacity: Integer of at least 1, how many images it keeps. A larger batch exchanges no more
