@@ -8,7 +8,7 @@ import numpy as np
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--data-dir", help="the directory of MNIST's files")
-parser.add_argument("--epochs", type=int, default=4)
+parser.add_argument("--epochs", type=int, default=12)
 parser.add_argument("--steps-per-epoch", type=int, help="batches in an epoch (default: all)")
 parser.add_argument("--output", default="samples", help="the directory of the pictures")
 arguments = parser.parse_args()

@@ -36,6 +36,6 @@ RECIPES: dict[str, Recipe] = {
         data={"task": "thin_and_thick"},
         callbacks={"LinearDecay": {"start": 0.5}},
         batch_size=32,
-        epochs=6,
+        epochs=12,
     ),
 }
