@@ -204,6 +204,14 @@ def check_weights(
             raise AssertionError(f"{variable.path} is off by {error}, of {allowed} allowed")
 
 
+def use_keras_epsilon(adam: Any, epsilon: float) -> None:
+    """Sets PyTorch's epsilon of the next step: Keras adds it before the bias correction."""
+    for group in adam.param_groups:
+        state = adam.state[group["params"][0]]
+        step = 1 + (float(state["step"]) if state else 0)
+        group["eps"] = epsilon / math.sqrt(1 - group["betas"][1] ** step)
+
+
 def contenders(case: Case, backend: str, images: np.ndarray, **options: Any) -> dict[str, Run]:
     import kgan  # noqa: PLC0415
 
