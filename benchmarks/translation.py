@@ -102,7 +102,8 @@ def dataset(case: Case, steps: int) -> Any:
 
 def check(case: Case) -> None:
     """Raises an error if `fit` and the loop do not compute the same."""
-    epsilon = 1e-4  # large: rounding decides the sign of gradients that are almost 0
+    # Large: Adam would divide gradients by their own size, and make rounding as large as them.
+    epsilon = 1e-2
     model = make_model(case, epsilon, buffer_size=0)
     plain = make_plain(case, model)
     for adam in plain.adams:
@@ -115,7 +116,10 @@ def check(case: Case) -> None:
         logs = model.fit(data, epochs=index + 1, initial_epoch=index, verbose=0).history
         losses = [logs[name][0] for name in plain.LOSSES]
         np.testing.assert_allclose(losses, expected, rtol=1e-3, err_msg=f"step {index}: losses")
-        backends.check_weights(backends.networks_of(model), before, plain.weights())
+        # L1 errors have gradients that jump, so that rounding grows from step to step.
+        tolerance = backends.TOLERANCE * (index + 1)
+        networks = backends.networks_of(model)
+        backends.check_weights(networks, before, plain.weights(), tolerance=tolerance)
 
 
 def contenders(case: Case, backend: str) -> dict[str, backends.Run]:

@@ -48,7 +48,9 @@ class InstanceNorm(nn.Module):
 
     def forward(self, x: Any) -> Any:
         """Normalises maps."""
-        return functional.instance_norm(x, weight=self.weight, bias=self.bias, eps=EPSILON)
+        # A group for each channel: the same as `functional.instance_norm`, which leaves channels
+        # last and takes up to a fifth more of the step.
+        return functional.group_norm(x, x.shape[1], self.weight, self.bias, EPSILON)
 
 
 def convolution(
