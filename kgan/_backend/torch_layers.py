@@ -20,6 +20,7 @@ from kgan._typing import Layer, Shape, Tensor, Variable
 from kgan.layers.equalized import EqualizedConv2D, EqualizedDense
 from kgan.layers.fade_in import FadeIn, mixture
 from kgan.layers.pixel_normalization import PixelNormalization
+from kgan.layers.reflection_padding import ReflectionPadding2D
 
 Call = Callable[..., Any]
 
@@ -221,6 +222,19 @@ def _batch_normalization(layer: Layer, input_shape: Shape) -> Call | None:
     return call
 
 
+def _group_normalization(layer: Layer, input_shape: Shape) -> Call | None:
+    if len(input_shape) < 3 or layer.axis not in {-1, len(input_shape) - 1}:
+        return None
+
+    def call(x: Tensor) -> Tensor:
+        y = torch.group_norm(
+            x.movedim(-1, 1), layer.groups, _value(layer.gamma), _value(layer.beta), layer.epsilon
+        )
+        return y.movedim(1, -1)
+
+    return call
+
+
 def _leaky_relu(layer: Layer, input_shape: Shape) -> Call:
     del input_shape
     return lambda x: functional.leaky_relu(x, layer.negative_slope)
@@ -262,6 +276,16 @@ def _up_sampling(layer: Layer, input_shape: Shape) -> Call | None:
     def call(x: Tensor) -> Tensor:
         y = functional.interpolate(x.permute(0, 3, 1, 2), scale_factor=scales)
         return y.permute(0, 2, 3, 1)
+
+    return call
+
+
+def _reflection_padding(layer: Layer, input_shape: Shape) -> Call:
+    del input_shape
+    pads = [layer.padding] * 4
+
+    def call(x: Tensor) -> Tensor:
+        return functional.pad(x.permute(0, 3, 1, 2), pads, mode="reflect").permute(0, 2, 3, 1)
 
     return call
 
@@ -348,6 +372,7 @@ _FASTER: dict[type, Callable[[Any, Shape], Call | None]] = {
     keras.layers.Conv2DTranspose: _transposed_convolution,
     keras.layers.Dense: _dense,
     keras.layers.BatchNormalization: _batch_normalization,
+    keras.layers.GroupNormalization: _group_normalization,
     keras.layers.AveragePooling2D: _average_pooling,
     keras.layers.MaxPooling2D: _max_pooling,
     keras.layers.UpSampling2D: _up_sampling,
@@ -358,6 +383,7 @@ _FASTER: dict[type, Callable[[Any, Shape], Call | None]] = {
     EqualizedConv2D: _convolution,
     EqualizedDense: _dense,
     PixelNormalization: _pixel_normalization,
+    ReflectionPadding2D: _reflection_padding,
 }
 
 _FASTER_MERGES: dict[type, Callable[[Any, Sequence[Shape]], Call | None]] = {
