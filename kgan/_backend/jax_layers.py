@@ -19,9 +19,10 @@ Call = Callable[[Tensor], Tensor]
 
 def shortcut(layer: Layer, inputs: Inputs) -> Call | None:
     """The fastest function that gives what a layer gives. See `kgan._backend.graph.Shortcut`."""
-    is_plain = isinstance(inputs, keras.KerasTensor) and inputs.dtype == "float32"
+    if not isinstance(inputs, keras.KerasTensor) or inputs.dtype != "float32":
+        return None
     make = _FASTER.get(type(layer))
-    if make is None or not is_plain or jax.default_backend() != "cpu":
+    if make is None or jax.default_backend() != "cpu":
         return None
     return make(layer, tuple(inputs.shape))
 
@@ -67,6 +68,7 @@ def _convolution(layer: Layer, input_shape: Shape) -> Call | None:
         or layer.strides != (1, 1)
         or layer.dilation_rate != (1, 1)
         or layer.groups != 1
+        or channels is None
         or layer.filters > min(_FEW_CHANNELS, channels - 1)
     ):
         return None
