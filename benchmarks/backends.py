@@ -181,8 +181,9 @@ def check_weights(
     before: list[np.ndarray],
     expected: list[np.ndarray],
     least: float = 0.0,
+    tolerance: float = TOLERANCE,
 ) -> None:
-    """Checks that each weight changed as in the plain loop, up to a twentieth of the change.
+    """Checks that each weight changed as in the plain loop, up to a fraction of the change.
 
     Args:
         networks: Those of kgan.
@@ -190,6 +191,7 @@ def check_weights(
         expected: The plain loop's weights after the steps.
         least: The change of each number that is taken instead of a smaller one, for weights whose
             gradient is rounding alone: biases that a normalisation subtracts.
+        tolerance: That fraction.
     """
     import keras  # noqa: PLC0415
 
@@ -197,11 +199,19 @@ def check_weights(
     for variable, old, wanted in zip(variables, before, expected, strict=True):
         new = keras.ops.convert_to_numpy(variable)
         moved, error = np.linalg.norm(new - old), np.linalg.norm(new - wanted)
-        allowed = TOLERANCE * max(moved, least * np.sqrt(old.size))
+        allowed = tolerance * max(moved, least * np.sqrt(old.size))
         if variable.name == "moving_variance":  # PyTorch's is n / (n - 1) of the batch's
             allowed += 1e-3 * np.linalg.norm(wanted)
         if not moved or not error <= allowed:
             raise AssertionError(f"{variable.path} is off by {error}, of {allowed} allowed")
+
+
+def use_keras_epsilon(adam: Any, epsilon: float) -> None:
+    """Sets PyTorch's epsilon of the next step: Keras adds it before the bias correction."""
+    for group in adam.param_groups:
+        state = adam.state[group["params"][0]]
+        step = 1 + (float(state["step"]) if state else 0)
+        group["eps"] = epsilon / math.sqrt(1 - group["betas"][1] ** step)
 
 
 def contenders(case: Case, backend: str, images: np.ndarray, **options: Any) -> dict[str, Run]:

@@ -21,7 +21,6 @@ as in `backends.py`.
 
 import argparse
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -119,7 +118,7 @@ def check(case: Case) -> None:
     model = make_model(case, epsilon)
     plain = make_plain(case, model)
     for adam in plain.adams:
-        adam.register_step_pre_hook(lambda adam, *_: use_keras_epsilon(adam, epsilon))
+        adam.register_step_pre_hook(lambda adam, *_: backends.use_keras_epsilon(adam, epsilon))
     before = plain.weights()
     noise = noise_to_come(case, model, backends.CHECKED_STEPS, torch_biggan.PARTS)
     data = dataset(case, steps=1)
@@ -134,14 +133,6 @@ def check(case: Case) -> None:
         backends.check_weights(networks, before, plain.weights(), least)
         average = [model.network_in_use("generator")]
         backends.check_weights(average, before[: len(plain.averages)], plain.average(), least)
-
-
-def use_keras_epsilon(adam: Any, epsilon: float) -> None:
-    """Sets PyTorch's epsilon of the next step: Keras adds it before the bias correction."""
-    for group in adam.param_groups:
-        state = adam.state[group["params"][0]]
-        step = 1 + (float(state["step"]) if state else 0)
-        group["eps"] = epsilon / math.sqrt(1 - group["betas"][1] ** step)
 
 
 def noise_to_come(case: Case, model: Any, steps: int, parts: int) -> list[list[Any]]:

@@ -12,7 +12,7 @@ from kgan import _backend
 from kgan._backend import graph
 
 ON_TORCH = keras.backend.backend() == "torch"
-# On JAX, transposed convolutions have the only shortcut.
+# On JAX, few layers have a shortcut.
 torch_only = pytest.mark.skipif(
     not ON_TORCH, reason="other backends run these layers by Keras's own call"
 )
@@ -181,6 +181,28 @@ def test_transposed_convolutions(
     assert_alike(network_of(layer, shape), numbers((batch, *shape)), True, call_on_two)
 
 
+@SOME
+@given(
+    batch=st.integers(1, 3),
+    size=st.tuples(st.integers(5, 9), st.integers(5, 9)),
+    filters=st.integers(1, 4),
+    extra=st.integers(0, 2),
+    kernel=st.tuples(st.integers(4, 7), st.integers(5, 7)),
+    padding=st.sampled_from(["same", "valid"]),
+    bias=st.booleans(),
+    activation=st.sampled_from([None, "tanh"]),
+)
+def test_large_kernels(batch, size, filters, extra, kernel, padding, bias, activation):
+    """To fewer channels, and to as many: JAX has a shortcut only for the former."""
+    assume(padding == "same" or all(k <= s for k, s in zip(kernel, size, strict=True)))
+    layer = layers.Conv2D(filters, kernel, padding=padding, use_bias=bias, activation=activation)
+    shape = (*size, filters + extra)
+    # The sums have many terms, and the squares of them more.
+    network = network_of(layer, shape)
+    network.set_weights([0.1 * weight for weight in network.get_weights()])
+    assert_alike(network, numbers((batch, *shape)), True, call_on_two)
+
+
 LAYERS = {
     "Dense": lambda: layers.Dense(3),
     "Dense-relu": lambda: layers.Dense(3, activation="relu"),
@@ -194,6 +216,7 @@ LAYERS = {
     "BatchNormalization-frozen": lambda: layers.BatchNormalization(trainable=False),
     "LayerNormalization": layers.LayerNormalization,
     "GroupNormalization": lambda: layers.GroupNormalization(2),
+    "GroupNormalization-axis": lambda: layers.GroupNormalization(-1, axis=1),
     "UnitNormalization": layers.UnitNormalization,
     "LeakyReLU": lambda: layers.LeakyReLU(0.3),
     "ReLU": layers.ReLU,
@@ -259,6 +282,10 @@ IMAGE_LAYERS = {
     "EqualizedConv2D": lambda: kgan.layers.EqualizedConv2D(3, 3, padding="same"),
     "EqualizedConv2D-valid": lambda: kgan.layers.EqualizedConv2D(3, 2, gain=0.5),
     "PixelNormalization": kgan.layers.PixelNormalization,
+    "ReflectionPadding2D": lambda: kgan.layers.ReflectionPadding2D(3),
+    "GroupNormalization": lambda: layers.GroupNormalization(2),
+    "GroupNormalization-instance": lambda: layers.GroupNormalization(-1, epsilon=1e-5),
+    "GroupNormalization-plain": lambda: layers.GroupNormalization(-1, center=False, scale=False),
     "SelfAttention": kgan.layers.SelfAttention,
     "PixelShuffle": kgan.layers.PixelShuffle,
     "MinibatchStandardDeviation": kgan.layers.MinibatchStandardDeviation,
@@ -267,7 +294,7 @@ IMAGE_LAYERS = {
 
 @pytest.mark.parametrize("name", IMAGE_LAYERS)
 def test_layers_for_images(name):
-    if not ON_TORCH and not name.startswith("Conv2DTranspose"):
+    if not ON_TORCH and not name.startswith(("Conv2DTranspose", "GroupNormalization")):
         pytest.skip("has no shortcut")
     layer = IMAGE_LAYERS[name]()
     network = network_of(layer, (4, 4, 4))

@@ -13,6 +13,7 @@ import keras
 
 from kgan import _interrupts
 from kgan._backend import functions, graph
+from kgan._backend.jax_layers import shortcut
 from kgan._backend.keras_internals import set_tensor, tensor_of, trained_variables
 from kgan._typing import Data, Layer, Logs, Network, Optimizer, Tensor, Variable
 from kgan._versions import KERAS
@@ -257,53 +258,7 @@ def run(network: Network, tensors: Sequence[Tensor], training: bool) -> Any:
     return _runner(network, tensors, training)
 
 
-def _shortcut(layer: Layer, inputs: graph.Inputs) -> Callable[..., Any] | None:
-    """Transposed convolutions with a kernel gradient that is many times faster on CPUs.
-
-    For this gradient, XLA convolves with a filter of the size of the image. The gradient of the
-    convolution that they are the transpose of is the same, and XLA computes it fast.
-    """
-    if (
-        not isinstance(inputs, keras.KerasTensor)
-        or inputs.dtype != "float32"
-        or type(layer) is not keras.layers.Conv2DTranspose
-        or jax.default_backend() != "cpu"
-        or layer.output_padding is not None
-    ):
-        return None
-    options = {
-        "strides": layer.strides,
-        "padding": layer.padding,
-        "data_format": layer.data_format,
-        "dilation_rate": layer.dilation_rate,
-    }
-
-    @jax.custom_vjp
-    def transposed(x: Tensor, kernel: Tensor) -> Any:
-        return keras.ops.conv_transpose(x, kernel, **options)
-
-    def forward(x: Tensor, kernel: Tensor) -> Any:
-        return transposed(x, kernel), (x, kernel)
-
-    def backward(saved: Any, cotangent: Any) -> Any:
-        x, kernel = saved
-        # <transposed(x, kernel), y> = <x, conv(y, kernel)>, which is linear in x, y and kernel.
-        gradient, by_kernel = jax.vjp(lambda k: keras.ops.conv(cotangent, k, **options), kernel)
-        return gradient, by_kernel(x)[0]
-
-    transposed.defvjp(forward, backward)
-
-    def call(x: Tensor) -> Any:
-        y = transposed(x, keras.ops.convert_to_tensor(layer.kernel))
-        if layer.use_bias:
-            shape = (-1,) if layer.data_format == "channels_last" else (-1, 1, 1)
-            y = y + keras.ops.reshape(layer.bias, shape)
-        return y if layer.activation is None else layer.activation(y)
-
-    return call
-
-
-_runner = graph.Runner(_shortcut)
+_runner = graph.Runner(shortcut)
 run_layer = graph.call_layer
 
 

@@ -20,6 +20,7 @@ from kgan._typing import Layer, Shape, Tensor, Variable
 from kgan.layers.equalized import EqualizedConv2D, EqualizedDense
 from kgan.layers.fade_in import FadeIn, mixture
 from kgan.layers.pixel_normalization import PixelNormalization
+from kgan.layers.reflection_padding import ReflectionPadding2D
 
 Call = Callable[..., Any]
 
@@ -221,6 +222,64 @@ def _batch_normalization(layer: Layer, input_shape: Shape) -> Call | None:
     return call
 
 
+def _group_normalization(layer: Layer, input_shape: Shape) -> Call | None:
+    """Instance normalisation: groups of one channel."""
+    channels_last = layer.axis in {-1, len(input_shape) - 1}
+    has_weights = layer.scale and layer.center
+    if len(input_shape) < 3 or not channels_last or not has_weights:
+        return None
+    if layer.groups != input_shape[-1]:
+        return None
+
+    def call(x: Tensor) -> Tensor:
+        y = _InstanceNormalization.apply(
+            x.flatten(1, -2), tensor_of(layer.gamma), tensor_of(layer.beta), layer.epsilon
+        )
+        return y.unflatten(1, x.shape[1:-1])
+
+    return call
+
+
+class _InstanceNormalization(torch.autograd.Function):
+    """Normalises each channel of each image by itself: `(batch, pixels, channels)`.
+
+    `torch.group_norm` is slower in this layout. On CPUs, it crashes PyTorch 2.13 where the gradient
+    of the weights is needed, but not that of the input.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> Tensor:
+        centred, mean, scale = _centred(x, epsilon)
+        ctx.epsilon = epsilon
+        ctx.save_for_backward(x, gamma, mean, scale)
+        return torch.addcmul(beta, centred, scale * gamma)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        x, gamma, mean, scale = ctx.saved_tensors
+        if torch.is_grad_enabled():  # for second derivatives
+            _, mean, scale = _centred(x, ctx.epsilon)
+        normal = (x - mean).mul_(scale)
+        # In place where possible: new memory costs more than the arithmetic.
+        found = gradient * normal
+        by_beta, by_gamma = (each.mean(1, keepdim=True) for each in (gradient, found))
+        found.copy_(gradient).sub_(by_beta).addcmul_(normal, by_gamma, value=-1)
+        pixels = x.shape[1]
+        return (
+            found.mul_(scale * gamma),
+            by_gamma.sum((0, 1)) * pixels,
+            by_beta.sum((0, 1)) * pixels,
+            None,
+        )
+
+
+def _centred(x: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Channels without their mean, this mean, and one over their standard deviation."""
+    mean = x.mean(1, keepdim=True)
+    centred = x - mean
+    return centred, mean, torch.rsqrt(centred.square().mean(1, keepdim=True) + epsilon)
+
+
 def _leaky_relu(layer: Layer, input_shape: Shape) -> Call:
     del input_shape
     return lambda x: functional.leaky_relu(x, layer.negative_slope)
@@ -262,6 +321,16 @@ def _up_sampling(layer: Layer, input_shape: Shape) -> Call | None:
     def call(x: Tensor) -> Tensor:
         y = functional.interpolate(x.permute(0, 3, 1, 2), scale_factor=scales)
         return y.permute(0, 2, 3, 1)
+
+    return call
+
+
+def _reflection_padding(layer: Layer, input_shape: Shape) -> Call:
+    del input_shape
+    pads = [layer.padding] * 4
+
+    def call(x: Tensor) -> Tensor:
+        return functional.pad(x.permute(0, 3, 1, 2), pads, mode="reflect").permute(0, 2, 3, 1)
 
     return call
 
@@ -348,6 +417,7 @@ _FASTER: dict[type, Callable[[Any, Shape], Call | None]] = {
     keras.layers.Conv2DTranspose: _transposed_convolution,
     keras.layers.Dense: _dense,
     keras.layers.BatchNormalization: _batch_normalization,
+    keras.layers.GroupNormalization: _group_normalization,
     keras.layers.AveragePooling2D: _average_pooling,
     keras.layers.MaxPooling2D: _max_pooling,
     keras.layers.UpSampling2D: _up_sampling,
@@ -358,6 +428,7 @@ _FASTER: dict[type, Callable[[Any, Shape], Call | None]] = {
     EqualizedConv2D: _convolution,
     EqualizedDense: _dense,
     PixelNormalization: _pixel_normalization,
+    ReflectionPadding2D: _reflection_padding,
 }
 
 _FASTER_MERGES: dict[type, Callable[[Any, Sequence[Shape]], Call | None]] = {
