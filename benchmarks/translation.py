@@ -72,7 +72,8 @@ def make_model(case: Case, epsilon: float = 1e-7, buffer_size: int = 50) -> Any:
     import kgan  # noqa: PLC0415
 
     keras.utils.set_random_seed(0)
-    networks = getattr(kgan.networks, case.family)((SIDE, SIDE, 1), **case.options)
+    networks: Any = getattr(kgan.networks, case.family)((SIDE, SIDE, 1), **case.options)
+    model: Any
     if case.family == "pix2pix":
         model = kgan.Pix2Pix(*networks, seed=0)
     else:
@@ -96,7 +97,7 @@ def dataset(case: Case, steps: int) -> Any:
 
     shape = (2, steps * BATCH_SIZE, SIDE, SIDE, 1)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype="uint8")
-    make = kgan.data.PairedDataset if case.family == "pix2pix" else kgan.data.UnpairedDataset
+    make: Any = kgan.data.PairedDataset if case.family == "pix2pix" else kgan.data.UnpairedDataset
     return make(*images, batch_size=BATCH_SIZE, seed=0)
 
 
