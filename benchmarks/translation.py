@@ -73,11 +73,9 @@ def make_model(case: Case, epsilon: float = 1e-7, buffer_size: int = 50) -> Any:
 
     keras.utils.set_random_seed(0)
     networks: Any = getattr(kgan.networks, case.family)((SIDE, SIDE, 1), **case.options)
-    model: Any
-    if case.family == "pix2pix":
-        model = kgan.Pix2Pix(*networks, seed=0)
-    else:
-        model = kgan.CycleGAN(*networks, buffer_size=buffer_size, seed=0)
+    options = {} if case.family == "pix2pix" else {"buffer_size": buffer_size}
+    make: Any = kgan.Pix2Pix if case.family == "pix2pix" else kgan.CycleGAN
+    model = make(*networks, seed=0, **options)
     model.compile(*(keras.optimizers.Adam(2e-4, 0.5, epsilon=epsilon) for _ in range(2)))
     return model
 
