@@ -164,7 +164,7 @@ def accumulate(sums: Variable, values: Sequence[Tensor | float], weight: Tensor)
 
 
 def seeded(noise: Noise) -> contextlib.AbstractContextManager[None]:
-    """A context for layers without a seed: here, all draw from a state of their own."""
+    """A context for layers without a seed: here, each has its own state."""
     del noise
     return contextlib.nullcontext()
 

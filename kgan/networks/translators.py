@@ -189,7 +189,7 @@ def normalization_of(name: str | None) -> Callable[[Tensor], Tensor]:
     make = find_name(name, makers, what="a normalization")
 
     def normalised(x: Tensor) -> Tensor:
-        return make()(x)  # a layer of its own at each place
+        return make()(x)  # a new layer at each place
 
     return normalised
 
