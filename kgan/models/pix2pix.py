@@ -160,6 +160,7 @@ class Pix2Pix(Adversarial, TranslationModel):
             value_range=(-1.0, 1.0),
             range_reason="that of all images in a translation",
             name="inputs",
+            is_paired=True,
             second=BatchSpec(
                 shape=tuple(self.generator.outputs[0].shape),
                 consumer="loss",
@@ -245,7 +246,7 @@ class Pix2Pix(Adversarial, TranslationModel):
         Args:
             images: Float array `(n, height, width, channels)` in [-1, 1], or uint8. The networks of
                 kgan take images of any size that is large enough to be halved as often.
-            to: Not used: there is one direction.
+            to: None, since there is one direction.
             dropout: Whether the generator drops values as in training, so that the same image gets
                 different translations. Nothing else changes.
             seed: Integer, chooses what is dropped: the same seed and `batch_size` give the same
@@ -257,7 +258,7 @@ class Pix2Pix(Adversarial, TranslationModel):
             Float32 array `(n, height, width, channels of the targets)`.
 
         Raises:
-            ValueError: The images do not fit the generator, or it has no dropout.
+            ValueError: The images do not fit the generator, it has no dropout, or `to` is given.
 
         Example:
         ```python
@@ -265,7 +266,11 @@ class Pix2Pix(Adversarial, TranslationModel):
         assert pix2pix.translate(outlines).shape == digits.shape
         ```
         """
-        del to
+        if to is not None:
+            raise ValueError(
+                "Expected no `to`, since a Pix2Pix translates in one direction. "
+                f"Received: to={to!r}. Leave it out."
+            )
         return self.translate_by(("generator",), images, batch_size, averaged, dropout, seed)
 
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:

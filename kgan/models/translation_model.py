@@ -1,6 +1,8 @@
 """Images from images: what models that translate have in common."""
 
 import contextlib
+import math
+import numbers
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -194,7 +196,7 @@ def mean_distance(images: Tensor, others: Tensor) -> Tensor:
     return ops.mean(ops.abs(images - others))
 
 
-def weight(name: str, value: float) -> float:
+def weight(name: str, value: object) -> float:
     """Checks the weight of a loss.
 
     Args:
@@ -205,10 +207,11 @@ def weight(name: str, value: float) -> float:
         The value as a float.
 
     Raises:
-        ValueError: It is below 0.
+        ValueError: It is not a finite number of at least 0.
     """
-    if not value >= 0:
+    number = float(value) if isinstance(value, numbers.Real) else math.nan
+    if not 0 <= number < math.inf:
         raise ValueError(
-            f"Expected `{name}` to be a number of at least 0. Received: {name}={value!r}."
+            f"Expected `{name}` to be a finite number of at least 0. Received: {name}={value!r}."
         )
-    return float(value)
+    return number
