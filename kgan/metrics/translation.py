@@ -264,7 +264,8 @@ def translation(
         seed: Integer, which selects the images.
         features: The features for the distance and the classes, as for `kgan.evaluate`.
         diversity_draws: Integer, how often some of the inputs are translated with
-            `translate(images, dropout=True, seed=...)`, for the diversity. Defaults to 0: not.
+            `translate(images, dropout=True, seed=...)`, for the diversity: at least 2. Defaults to
+            0: the diversity is not measured.
         value_range: Two floats, the values of black and white for the model.
         batch_size: Integer, images at a time.
         say: Called with a line of text about each step of the work. Defaults to writing a line to
@@ -274,7 +275,7 @@ def translation(
         A `TranslationEvaluation`: `print` it, or read `evaluation["class_kept"]`.
 
     Raises:
-        TypeError: The model does not translate images, or takes no dropout.
+        TypeError: The model does not translate images, or its `translate` has no `dropout`.
         ValueError: Translations have another shape than the targets, or the numbers of images and
             labels do not fit, or the images need `features`.
         DivergedError: Translations are not finite.
@@ -302,13 +303,16 @@ def translation(
             f"Received: {type(model).__name__}."
         )
     integer("batch_size", batch_size)
-    integer("diversity_draws", diversity_draws, least=0)
-    measured = _Measured(
-        TranslatedImages(inputs, targets, paired, truths, labels, target_labels, count, seed),
-        Translator(model, to, value_range, batch_size),
-        features,
-        say or now_and_then(),
-    )
+    if integer("diversity_draws", diversity_draws, least=0) == 1:
+        raise ValueError(
+            "Expected `diversity_draws` to be 0, or at least 2 translations to compare. "
+            "Received: diversity_draws=1."
+        )
+    images = TranslatedImages(inputs, targets, paired, truths, labels, target_labels, count, seed)
+    translator = Translator(model, to, value_range, batch_size)
+    if diversity_draws:
+        translator.draws(images.inputs[:1], images.shape, seed)  # an error shows before the work
+    measured = _Measured(images, translator, features, say or now_and_then())
     return measured.evaluation(diversity_draws, seed)
 
 
@@ -346,7 +350,7 @@ class _Measured:
             figures["class_kept"] = self._class_kept(classes, accuracy)
         if self.cycles is not None:
             figures["cycle_error"] = self._cycle_error(self.cycles)
-        if draws > 1:
+        if draws:
             self.say(f"{draws} translations of the same inputs")
             figures["diversity"] = self._diversity(draws, seed)
         truths = self.images.truths

@@ -143,9 +143,10 @@ def at_size(network: Network, size: tuple[int, int]) -> Network:
         # A list of one image, where the network takes a list.
         given = keras.tree.map_structure(lambda _: image, graph.input)
         try:
-            others[size] = keras.models.clone_model(
-                graph, input_tensors=given, clone_function=lambda layer: layer
-            )
+            with _plain_errors():
+                others[size] = keras.models.clone_model(
+                    graph, input_tensors=given, clone_function=lambda layer: layer
+                )
         except ValueError as error:
             raise ValueError(
                 f"Expected images of {built[0]}x{built[1]} pixels, for which {network.name!r} was "
@@ -153,6 +154,18 @@ def at_size(network: Network, size: tuple[int, int]) -> Network:
                 f"pixels. {error}"
             ) from error
     return others[size]
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """A context in which Keras does not wrap the errors of layers in a text about their calls."""
+    is_filtering = keras.config.is_traceback_filtering_enabled()
+    keras.config.disable_traceback_filtering()
+    try:
+        yield
+    finally:
+        if is_filtering:
+            keras.config.enable_traceback_filtering()
 
 
 @contextlib.contextmanager
