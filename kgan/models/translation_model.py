@@ -1,4 +1,4 @@
-"""Images from images: what models that translate have in common."""
+"""The common part of models that translate images."""
 
 import contextlib
 import math
@@ -25,14 +25,14 @@ register(LogName("l1_error", "L1 error", LOSSES, order=91))
 
 _DROPOUTS = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
 
-# The networks for images of other sizes, with the layers of the original.
+# Networks for other image sizes, which share the layers of the original.
 _of_size: weakref.WeakKeyDictionary[Network, dict[tuple[int, int], Network]] = (
     weakref.WeakKeyDictionary()
 )
 
 
 class TranslationModel(GenerativeModel):
-    """A model whose networks make images of images.
+    """Base class of models that translate images.
 
     A family calls `translate_by` with the names of the networks that make its translations.
 
@@ -58,8 +58,8 @@ class TranslationModel(GenerativeModel):
             images: As `Pix2Pix.translate` takes them.
             batch_size: Integer, images at a time.
             averaged: Whether to use the averages of the weights, if the model keeps them.
-            dropout: Whether layers of dropout drop values, as in training.
-            seed: Integer, chooses what they drop.
+            dropout: Whether layers of dropout work as in training.
+            seed: Integer, for the dropout.
 
         Returns:
             Float32 array `(n, height, width, channels)`.
@@ -74,7 +74,7 @@ class TranslationModel(GenerativeModel):
         array = _checked(images, networks[0])
         size = array.shape[1:3]
         for network in networks:
-            at_size(network, size)  # made here: it cannot be while TensorFlow compiles
+            at_size(network, size)  # here, since TensorFlow cannot build it while it compiles
         options = {"chain": chain, "size": size, "averaged": averaged, "dropout": dropout}
         count = integer("batch_size", batch_size)
         if not dropout:
