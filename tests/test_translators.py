@@ -118,6 +118,10 @@ def test_networks_of_the_models():
         (lambda: kgan.networks.unet(upsampling="bilinear"), "kind of upsampling"),
         (lambda: kgan.networks.resnet_translator((4, 4, 1)), "at least 5 pixels"),
         (lambda: kgan.networks.patch_discriminator(receptive_field=20), r"\[1, 16, 34, 70, 142\]"),
+        (
+            lambda: kgan.networks.patch_discriminator(receptive_field=[16]),
+            r"receptive_field=\[16\]",
+        ),
         (lambda: kgan.networks.pix2pix(translator="u-net"), "Did you mean 'unet'"),
         (lambda: kgan.networks.cyclegan(width=0), "`width`"),
     ],

@@ -9,14 +9,14 @@ from kgan.training.callback import Callback
 
 
 class LinearDecay(Callback):
-    """Lowers the learning rate evenly over the last epochs of `fit`, almost to 0.
+    """Lowers the learning rate linearly over the last epochs of `fit`.
 
-    With E epochs, of which the last n decay, epoch E - n + i (i from 1) has the rate
-    `rate * (1 - i / (n + 1))`. The rate in the beginning is that of the first epoch. All optimizers
-    of a model are lowered in the same ratio.
+    If the last n of E epochs decay, epoch E - n + i (i from 1 to n) has the rate
+    `rate * (1 - i / (n + 1))`, where `rate` is that of the first epoch. The rates of all optimizers
+    of a model keep their ratio.
 
-    A resumed training continues with the rates that it would have had. Where it is resumed with
-    more epochs, the decay is that of the new number.
+    A resumed training continues with the same rates as without the interruption. If it is resumed
+    with more epochs, the decay is that of the new number.
 
     Args:
         start: Float in [0, 1): the share of the epochs before the decay. Defaults to `0.5`.
@@ -31,18 +31,18 @@ class LinearDecay(Callback):
     ```
 
     Reference:
-        [Zhu et al., 2017](https://arxiv.org/abs/1703.10593), appendix 7.1, for CycleGAN.
+        [Zhu et al., 2017](https://arxiv.org/abs/1703.10593), section 4, for CycleGAN.
     """
 
     def __init__(self, start: float = 0.5) -> None:
         super().__init__()
-        if not 0 <= start < 1:
+        if not isinstance(start, (int, float)) or not 0 <= start < 1:
             raise ValueError(f"Expected `start` to be in [0, 1). Received: start={start!r}.")
         self.start = start
         self._rate: float | None = None
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
-        """Remembers the learning rate."""
+        """Stores the learning rate."""
         del logs
         optimizer = self.model.optimizer
         self._rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))

@@ -223,6 +223,7 @@ def task_source(saved: SavedRun, options: argparse.Namespace) -> TaskSource:
             f"Expected --task NAME or --data DIR, since there is no config.json next to "
             f"{saved.path} that names a task. Received: neither."
         )
+    _check_directions(saved.model, config.task)
     # Images are measured, not batched: few of them need not fill a batch.
     given: dict[str, Any] = {"batch_size": 1}
     size = config.image_size or saved.model.batch_spec(training=False).shape[1:3]
@@ -230,6 +231,19 @@ def task_source(saved: SavedRun, options: argparse.Namespace) -> TaskSource:
         given["image_size"] = tuple(size)
     kind: Kind = "domains" if isinstance(saved.model, Cycles) else "pairs"
     return TaskSource(config, kind, given)
+
+
+def _check_directions(model: GenerativeModel, task: str | None) -> None:
+    """Raises a ValueError for a task with two directions and a model with one."""
+    from kgan import data
+    from kgan.training.capabilities import Cycles
+
+    if task in data.TASKS and data.TASKS[task].kind == "domains" and not isinstance(model, Cycles):
+        fitting = [name for name, each in data.TASKS.items() if each.kind == "pairs"]
+        raise ValueError(
+            f"Expected a task with pairs, one of {fitting}, since a {type(model).__name__} "
+            f"translates in one direction. Received: task={task!r}, which has domains."
+        )
 
 
 def _with_task(config: RunConfig, options: argparse.Namespace) -> RunConfig:

@@ -77,10 +77,12 @@ class _Batch(NamedTuple):
     Attributes:
         names: Strings, the names of their translations: one for each, or one for a file of arrays.
         pictures: Uint8 `(n, height, width, channels)`.
+        source: The first file of the pictures, for error messages.
     """
 
     names: list[str]
     pictures: Pictures
+    source: Path
 
 
 def run(options: argparse.Namespace) -> int:
@@ -106,7 +108,10 @@ def run(options: argparse.Namespace) -> int:
     count = 0
     for batch in _batches(paths, channels, options.image_size):
         floats = batch.pictures.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
-        made = images.to_uint8(translated(model, floats, options.to))
+        try:
+            made = images.to_uint8(translated(model, floats, options.to))
+        except ValueError as error:
+            raise ValueError(f"{batch.source}: {error}") from error
         _save(options.output, batch.names, made)
         count += len(made)
         left = _MOST_IN_GRID - len(tiles) if options.grid is not None else 0
@@ -147,43 +152,57 @@ def _batches(
     from kgan.data.picture_files import read_picture
 
     size = None if image_size is None else (image_size[0], image_size[1])
-    waiting: list[tuple[str, Pictures]] = []
+    waiting: list[tuple[str, Pictures, Path]] = []
     for path, name in zip(paths, output_names(paths), strict=True):
         if path.suffix.lower() == _ARRAYS:
             yield from _stacked(waiting)
             waiting = []
-            yield _Batch([name], _arrays(path))
+            yield _Batch([name], _arrays(path, channels), path)
             continue
-        picture = read_picture(path, channels, size)
+        try:
+            picture = read_picture(path, channels, size)
+        except ValueError:
+            yield from _stacked(waiting)  # the error loses no translation of an earlier picture
+            raise
         most = min(_MOST_AT_ONCE, _MOST_PIXELS_AT_ONCE // picture.size)
         if waiting and (picture.shape != waiting[0][1].shape or len(waiting) >= most):
             yield from _stacked(waiting)
             waiting = []
-        waiting.append((name, picture))
+        waiting.append((name, picture, path))
     yield from _stacked(waiting)
 
 
-def _stacked(waiting: Sequence[tuple[str, Pictures]]) -> Iterator[_Batch]:
+def _stacked(waiting: Sequence[tuple[str, Pictures, Path]]) -> Iterator[_Batch]:
     """The batch of these pictures, if there are any."""
     import numpy as np
 
     if waiting:
-        names, pictures = zip(*waiting, strict=True)
-        yield _Batch([*names], np.stack(pictures))
+        names, pictures, paths = zip(*waiting, strict=True)
+        yield _Batch([*names], np.stack(pictures), paths[0])
 
 
-def _arrays(path: Path) -> Pictures:
+def _arrays(path: Path, channels: int) -> Pictures:
     """The images of a file of arrays."""
     import numpy as np
 
     try:
+        if not zipfile.is_zipfile(path):
+            raise ValueError("a file that is not of this format, or is cut off")
         with np.load(path, allow_pickle=False) as arrays:
+            if "images" not in arrays:
+                raise ValueError(f"arrays named {', '.join(arrays) or 'nothing'}")
             found = arrays["images"]
-        if found.dtype != np.uint8 or found.ndim != 4 or not len(found):
+        if (
+            found.dtype != np.uint8
+            or found.ndim != 4
+            or found.shape[-1] != channels
+            or not found.size
+        ):
             raise ValueError(f"{found.dtype} of shape {found.shape}")
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (ValueError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f"Expected `images`, uint8 (N, H, W, C), in {path}. Received: {error}."
+            f"Expected `images`, uint8 (N, H, W, {channels}) for this model, in {path}. "
+            f"Received: {error}."
         ) from error
     return found
 

@@ -339,7 +339,8 @@ def checked_domains(
     if min(len(first), len(second)) < least:
         raise ValueError(
             "Expected at least as many images in each domain as in a batch. Received: "
-            f"{len(first):,} in a, {len(second):,} in b and batch_size={least}. Lower batch_size."
+            f"{len(first):,} in a, {len(second):,} in b and batch_size={least}. Lower "
+            "batch_size (--batch-size)."
         )
     return first, second
 

@@ -92,8 +92,8 @@ def load_pairs(
     if input_channels is None:
         input_channels = channels
     given = _taken(options)
-    of_inputs = checked_loading(image_size, channels=input_channels, **given)
-    of_targets = checked_loading(image_size, channels=channels, **given)
+    of_inputs = _loading(image_size, channels=input_channels, **given)
+    of_targets = _loading(image_size, channels=channels, **given)
     root = Path(directory).expanduser()
     if folders is None:
         listing = list_pictures(root, labels=False)
@@ -159,7 +159,7 @@ def load_domains(
     a, b = domains[0]  # both float32 (4, 32, 32, 3) in [-1, 1]
     ```
     """
-    loading = checked_loading(image_size, channels=channels, **_taken(options))
+    loading = _loading(image_size, channels=channels, **_taken(options))
     a, b = (
         load_pictures(folder, list_pictures(folder, labels=False), loading)[0]
         for folder in _two_folders(Path(directory).expanduser(), folders)
@@ -219,6 +219,10 @@ def _two_folders(directory: Path, folders: Any) -> tuple[Path, Path]:
         )
     first, second = folders
     return directory / first, directory / second
+
+
+def _loading(image_size: int | tuple[int, int] | None, **options: Any) -> Loading:
+    return checked_loading(image_size, **options)._replace(can_skip=False)
 
 
 def _taken(options: dict[str, Any]) -> dict[str, Any]:

@@ -78,7 +78,8 @@ def split_folders(folder: Path, split: str) -> tuple[Path, Path]:
     if splits:
         if split not in splits:
             raise ValueError(
-                f"Expected a split of {folder}: {', '.join(sorted(splits))}. Received: {split!r}."
+                f"Expected a split of {folder}: {', '.join(sorted(splits))}. Received: {split!r}. "
+                f"Add pictures in {folder / split}, or choose another split."
             )
         return folder / _TRAIN, folder / split
     if split != _TRAIN:

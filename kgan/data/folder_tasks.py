@@ -69,7 +69,7 @@ def load_folder_task(
 def _pairs(folder: Path, split: str, image_size: Any, options: dict[str, Any]) -> TranslationTask:
     if _has(folder, _letters("train")):
         train = wanted = folder
-        names: tuple[str, str] | None = _letters(split)
+        names: tuple[str, str] | None = _checked_letters(folder, split, "pairs")
         of_training = _letters("train")[0]
     else:
         train, wanted = split_folders(folder, split)
@@ -83,12 +83,7 @@ def _pairs(folder: Path, split: str, image_size: Any, options: dict[str, Any]) -
 
 
 def _domains(folder: Path, split: str, image_size: Any, options: dict[str, Any]) -> TranslationTask:
-    names = _letters(split)
-    if not _has(folder, names):
-        raise ValueError(
-            f"Expected the folders {names[0]} and {names[1]} in {folder}, for domains of pictures. "
-            f"Received: {_content(folder)}."
-        )
+    names = _checked_letters(folder, split, "domains")
     size = image_size or default_image_size(folder / _letters("train")[0])
     dataset = load_domains(folder, size, folders=names, **options)
     return TranslationTask(folder.name, dataset, both_ways(dataset.a.images, dataset.b.images))
@@ -96,6 +91,17 @@ def _domains(folder: Path, split: str, image_size: Any, options: dict[str, Any])
 
 def _letters(split: str) -> tuple[str, str]:
     return f"{split}A", f"{split}B"
+
+
+def _checked_letters(folder: Path, split: str, kind: Kind) -> tuple[str, str]:
+    """The names of the two folders of a split, which must be there."""
+    names = _letters(split)
+    if not _has(folder, names):
+        raise ValueError(
+            f"Expected the folders {names[0]} and {names[1]} in {folder}, for {kind} of pictures. "
+            f"Received: {_content(folder)}."
+        )
+    return names
 
 
 def _has(folder: Path, names: tuple[str, str]) -> bool:

@@ -407,7 +407,7 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
             raise ValueError(
                 "Expected images for at least one batch, since drop_remainder=True leaves out "
                 f"short ones. Received: {count} images and batch_size={self._batch_size}. Lower "
-                "batch_size or pass drop_remainder=False."
+                "batch_size (--batch-size) or pass drop_remainder=False."
             )
         return count // self._batch_size
 

@@ -167,6 +167,7 @@ class Loading(NamedTuple):
         caches: Path, the directory for caches.
         processes: Integer, or None, see `load_image_folder`.
         verbose: Boolean.
+        can_skip: Boolean, whether the caller of the loader can choose `on_unreadable`.
     """
 
     form: Options
@@ -174,6 +175,7 @@ class Loading(NamedTuple):
     caches: Path
     processes: int | None
     verbose: bool
+    can_skip: bool = True
 
 
 def checked_loading(
@@ -221,11 +223,17 @@ def load_pictures(
         OSError: The cache cannot be written, or the disk has too little space for it.
         ValueError: Some pictures cannot be decoded, or not in this form.
     """
-    _, on_unreadable, caches, processes, verbose = loading
-    decoded = decoded_pictures(folder, listing.pictures, loading.form, caches, processes, verbose)
+    decoded = decoded_pictures(
+        folder,
+        listing.pictures,
+        loading.form,
+        loading.caches,
+        loading.processes,
+        loading.verbose,
+    )
     classes = listing.labels
     if decoded.unreadable:
-        _report_unreadable(folder, listing, decoded, on_unreadable)
+        _report_unreadable(folder, listing, decoded, loading)
         if classes is not None:
             classes = np.delete(classes, list(decoded.unreadable))
     return decoded.images, classes
@@ -413,7 +421,7 @@ def _content(folder: Path) -> str:
 
 
 def _report_unreadable(
-    folder: Path, listing: Listing, decoded: DecodedPictures, on_unreadable: str
+    folder: Path, listing: Listing, decoded: DecodedPictures, loading: Loading
 ) -> None:
     """Raises an error or warns, and writes the whole list next to the cache."""
     count = len(decoded.unreadable)
@@ -429,8 +437,9 @@ def _report_unreadable(
         f"{len(listing.pictures):,} that cannot:\n"
         f"{listed_faults(listing.pictures, decoded.unreadable)}\n"
     )
-    if on_unreadable == "error":
-        raise ValueError(f"{received}Remove them, or pass on_unreadable='skip'.{kept}")
+    if loading.on_unreadable == "error":
+        other = "pass on_unreadable='skip'" if loading.can_skip else "replace them"
+        raise ValueError(f"{received}Remove them, or {other}.{kept}")
     warn_outside(f"{received}They were left out.{kept}", DataWarning)
 
 

@@ -80,5 +80,6 @@ def read_picture(path: Path, channels: int, size: tuple[int, int] | None = None)
 
 def _unreadable(path: Path, reason: str) -> ValueError:
     return ValueError(
-        f"Expected a picture that can be decoded. Received: {shown(str(path))}: {reason}."
+        f"Expected a picture that can be decoded. Received: {shown(str(path))}: {reason}. Remove "
+        "or replace it."
     )

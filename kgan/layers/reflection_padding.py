@@ -55,6 +55,7 @@ class ReflectionPadding2D(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """`(batch, height + 2 * padding, width + 2 * padding, channels)`."""
+        self._check(input_shape)
         batch, *sides, channels = input_shape
         height, width = (None if side is None else side + 2 * self.padding for side in sides)
         return (batch, height, width, channels)

@@ -47,8 +47,12 @@ class TranslatedImages:
                 "Expected a true translation for each input. "
                 f"Received: {len(all_inputs)} inputs and {len(all_truths)} translations."
             )
-        integer("the number of inputs", len(all_inputs), least=FEWEST)
-        integer("the number of targets", len(all_targets), least=FEWEST)
+        for name, images in (("inputs", all_inputs), ("targets", all_targets)):
+            if len(images) < FEWEST:
+                raise ValueError(
+                    f"Expected at least {FEWEST} {name} to measure translations. "
+                    f"Received: {len(images)}. Add held-out images, or choose another split."
+                )
         integer("count", count, least=FEWEST)
         generator = np.random.default_rng(seed)
         rows = generator.permutation(len(all_inputs))[:count]

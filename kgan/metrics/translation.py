@@ -1,4 +1,4 @@
-"""The quality of image translations: likeness to the target domain, and to the inputs."""
+"""Metrics of image translations: realism in the target domain, and preserved content."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -52,7 +52,7 @@ TRANSLATION_MEASURES = {
         "class kept",
         "higher",
         4,
-        "The share of translations in which the classifier sees the class of the input.",
+        "The share of translations in which the classifier sees the class that they should have.",
     ),
     "cycle_error": Measure(
         "cycle error (L1)",
@@ -232,14 +232,14 @@ def translation(
     batch_size: int = 64,
     say: Say | None = None,
 ) -> TranslationEvaluation:
-    """Measures translations of images: whether they look real, and whether they keep the content.
+    """Measures whether translations of images look real, and whether they keep the content.
 
-    Every score comes with the score of the untranslated inputs, of the mean target, and of real
-    images in place of the translations. A low cycle error does not show that the content is kept,
-    since a model can permute classes and permute them back: give `labels`.
+    Each score is next to the scores of the untranslated inputs, of the mean target and of real
+    images, where they can be computed. A low cycle error does not show that the content is kept,
+    since a model can permute classes and permute them back. Give `labels` to detect this.
 
     The Fréchet distance compares translations with as many targets, which are not the true
-    translations of the same inputs. So at most half of the targets are used for it.
+    translations of the same inputs. So it uses at most half of the targets.
 
     Args:
         model: A model with `translate(images)`, see `kgan.training.capabilities.Translates`. It
@@ -251,32 +251,34 @@ def translation(
         paired: Whether `targets` are the true translations of `inputs`, in the same order.
         truths: Uint8 images, the true translations of `inputs`, if they are known but `targets` are
             other images. Defaults to `None`.
-        labels: Integers `(N,)`, the classes that the translations should have: those of the
-            `inputs`, as a rule. An integer means one class for all. Defaults to `None`: the classes
-            are not checked. They are not checked either if the classifier names less than half of
-            the real images right: the labels are of other classes.
+        labels: Integers `(N,)`, the classes that the translations should have, in most tasks those
+            of the `inputs`. An integer means one class for all. Defaults to `None`: the classes are
+            not checked. They are not checked either if the classifier is right on less than half of
+            the real images, since the labels then belong to other classes.
         target_labels: Integers, the classes of `targets`, for the accuracy of the classifier where
             the true translations are not known.
         to: `"a"` or `"b"`, for a model that translates both ways. Defaults to `None`, the model's
             default.
-        count: Integer, how many inputs are translated; fewer if there are fewer. Do not compare
-            distances of different counts.
+        count: Integer of at least 20, the number of inputs that are translated. If there are fewer
+            inputs, all are translated. Do not compare distances of different counts.
         seed: Integer, which selects the images.
         features: The features for the distance and the classes, as for `kgan.evaluate`.
         diversity_draws: Integer, how often some of the inputs are translated with
-            `translate(images, dropout=True, seed=...)`, for the diversity. Defaults to 0: not.
+            `translate(images, dropout=True, seed=...)`, for the diversity: at least 2. Defaults to
+            0: the diversity is not measured.
         value_range: Two floats, the values of black and white for the model.
         batch_size: Integer, images at a time.
         say: Called with a line of text about each step of the work. Defaults to writing a line to
-            standard error every five seconds at most: nothing about quick work.
+            standard error at most every five seconds.
 
     Returns:
         A `TranslationEvaluation`: `print` it, or read `evaluation["class_kept"]`.
 
     Raises:
-        TypeError: The model does not translate images, or takes no dropout.
-        ValueError: Translations have another shape than the targets, or the numbers of images and
-            labels do not fit, or the images need `features`.
+        TypeError: The model does not translate images, or its `translate` has no `dropout`.
+        ValueError: Translations have another shape than the targets, there are fewer than 20 inputs
+            or targets, the numbers of images and labels do not fit, `diversity_draws` is 1, or the
+            images need `features`.
         DivergedError: Translations are not finite.
 
     Example:
@@ -302,13 +304,16 @@ def translation(
             f"Received: {type(model).__name__}."
         )
     integer("batch_size", batch_size)
-    integer("diversity_draws", diversity_draws, least=0)
-    measured = _Measured(
-        TranslatedImages(inputs, targets, paired, truths, labels, target_labels, count, seed),
-        Translator(model, to, value_range, batch_size),
-        features,
-        say or now_and_then(),
-    )
+    if integer("diversity_draws", diversity_draws, least=0) == 1:
+        raise ValueError(
+            "Expected `diversity_draws` to be 0, or at least 2 translations to compare. "
+            "Received: diversity_draws=1."
+        )
+    images = TranslatedImages(inputs, targets, paired, truths, labels, target_labels, count, seed)
+    translator = Translator(model, to, value_range, batch_size)
+    if diversity_draws:
+        translator.draws(images.inputs[:1], images.shape, seed)  # an error shows before the work
+    measured = _Measured(images, translator, features, say or now_and_then())
     return measured.evaluation(diversity_draws, seed)
 
 
@@ -346,7 +351,7 @@ class _Measured:
             figures["class_kept"] = self._class_kept(classes, accuracy)
         if self.cycles is not None:
             figures["cycle_error"] = self._cycle_error(self.cycles)
-        if draws > 1:
+        if draws:
             self.say(f"{draws} translations of the same inputs")
             figures["diversity"] = self._diversity(draws, seed)
         truths = self.images.truths

@@ -13,7 +13,7 @@ from kgan.penalties import get as get_penalties
 
 
 class Adversarial:
-    """A part of models that have critics: their loss, penalties and augmentation.
+    """Mixin of models with critics: adversarial loss, penalties and augmentation.
 
     They are attributes of the model, which saves them. A family lists `ADVERSARIAL_ARGUMENTS` among
     its `compile_arguments`, and calls `set_adversary` in its `compile`, in `making_variables`.
@@ -39,10 +39,10 @@ class Adversarial:
         """Replaces the loss, the penalties and the augmentation.
 
         Args:
-            loss: As `compile` got it.
-            penalties: As `compile` got them.
-            augmentation: As `compile` got it.
-            image_shape: The shape of one image that is augmented.
+            loss: As for `compile`.
+            penalties: As for `compile`.
+            augmentation: As for `compile`.
+            image_shape: The shape of one image that the discriminator sees.
         """
         for previous in (*self.penalties, self.augmentation):
             untrack(self, previous)
@@ -59,5 +59,5 @@ class Adversarial:
 
 
 def copy_of(layer: Any) -> Any:
-    """A new penalty or augmentation with the same arguments; None of None."""
+    """Returns a new penalty or augmentation with the same arguments, or None for None."""
     return None if layer is None else type(layer).from_config(layer.get_config())

@@ -1,4 +1,4 @@
-"""Image translation that is learnt from two sets of images without pairs."""
+"""Image translation without pairs: CycleGAN."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
@@ -40,21 +40,22 @@ class _Passes(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="kgan")
 class CycleGAN(Adversarial, TranslationModel):
-    """Translates between two domains of images, and learns it without pairs.
+    """Image translation between two domains, without pairs (CycleGAN).
 
-    Two *generators* translate from domain a to b and back. For each domain a *discriminator*
-    separates its images from translations into it. A translation that is translated back must be
-    the original again (cycle consistency), and an image of a domain must stay as it is when it is
-    "translated" into its own (identity).
+    Two *generators* translate from domain a to b and back. For each domain, a *discriminator*
+    separates its images from translations into it. Two more losses train the generators. A
+    translation that is translated back should be the original (cycle consistency). An image that is
+    "translated" into its own domain should not change (identity).
 
     None of these losses says which image belongs to which. The model can turn every 3 into an 8 and
-    back with perfect losses. `kgan.metrics.translation` measures whether translations keep what
-    they should.
+    back with perfect losses. `kgan.metrics.translation` measures whether translations keep the
+    class and the content.
 
-    The logs of `fit` and `evaluate` are means over the epoch so far: those of `GAN` as means of
-    both domains; `cycle_error`, the mean absolute difference between images and their cycles; and
-    `identity_error`. Both are without their weights, and `generator_loss` is the adversarial part
-    alone.
+    The logs of `fit` and `evaluate` are means over the epoch so far. Those of the discriminators
+    are those of `GAN`, as means of both domains. `generator_loss` is the adversarial loss alone,
+    the sum of both generators. `cycle_error` is the mean absolute difference between images and
+    their cycles, and `identity_error` that between images and their translations into their own
+    domain. Both errors are means of both domains, without their weights.
 
     Args:
         a_to_b: Functional or Sequential `keras.Model` from images of domain a, float
@@ -64,8 +65,8 @@ class CycleGAN(Adversarial, TranslationModel):
         discriminator_a: Functional or Sequential `keras.Model` from images of domain a to logits,
             `(batch, 1)` or `(batch, rows, columns, 1)`.
         discriminator_b: The same for domain b.
-        buffer_size: Integer, how many translations into each domain are kept, so that its
-            discriminator also sees older ones. They are saved in the file. 0 for none.
+        buffer_size: Integer, the number of translations into each domain that are kept, so that its
+            discriminator also sees older ones. The file of the model includes them. 0 for none.
         seed: Integer, starts the noise of training. Defaults to a random one.
         name: String.
 
@@ -146,7 +147,7 @@ class CycleGAN(Adversarial, TranslationModel):
             loss: A name out of `kgan.losses.names()`, or a `kgan.losses.AdversarialLoss`.
             cycle_weight: Float of at least 0, the weight of the cycle error of each domain.
             identity_weight: Float of at least 0, the weight of the identity error of each domain,
-                which keeps colours. 0 saves two passes through a generator in each step, and is
+                which keeps colours. 0 saves one pass through each generator in each step, and is
                 required if the domains have different numbers of channels.
             penalties: Terms that are added to the discriminators' losses, as for `GAN.compile`.
                 Each discriminator gets its own.
@@ -286,13 +287,13 @@ class CycleGAN(Adversarial, TranslationModel):
         return images if buffer is None else buffer.exchange(images, self.training_noise)
 
     def _adversarial_part(self, batch: Batch, passes: _Passes, training: bool) -> Tensor:
-        """The generators' losses without errors."""
+        """The sum of both generators' adversarial losses."""
         return _generator_loss(
             self.critic_a, batch.images, passes.fake_a, training
         ) + _generator_loss(self.critic_b, batch.second, passes.fake_b, training)
 
     def evaluation_step(self, batch: Batch) -> Logs:
-        """Measures the losses on one batch of held-out images, changing nothing."""
+        """Measures the losses on one batch of held-out images, without training."""
         passes = self._pass(batch, training=False)
         sides = (
             (self.critic_a, batch.images, passes.fake_a),
@@ -329,7 +330,7 @@ class CycleGAN(Adversarial, TranslationModel):
 
         Args:
             images: Float array `(n, height, width, channels)` in [-1, 1], or uint8, of the other
-                domain. The networks of kgan take images of any size.
+                domain. Their size is as for `Pix2Pix.translate`.
             to: `"b"` or `"a"`.
             batch_size: Integer, images at a time.
             averaged: Whether to use the averages of the weights, if the model keeps them.

@@ -15,12 +15,12 @@ class ImageBuffer(keras.layers.Layer):
     images fill the buffer, which returns them unchanged. After that, each new image has two equally
     likely outcomes: the buffer returns it, or exchanges it for a random older one.
 
-    The buffer is saved with its model. On several devices of TensorFlow it keeps the images of the
-    first one.
+    The buffer is saved with its model. With TensorFlow on several devices, it keeps the images of
+    the first device.
 
     Args:
-        capacity: Integer of at least 1, how many images it keeps. A larger batch exchanges no more
-            than so many of its images.
+        capacity: Integer of at least 1, the number of images that it keeps. A larger batch
+            exchanges at most that many of its images.
         image_shape: Three integers, the shape of one image.
         name: String.
 

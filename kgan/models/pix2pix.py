@@ -1,4 +1,4 @@
-"""Image translation that is learnt from pairs."""
+"""Image translation from pairs: pix2pix."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -20,20 +20,21 @@ from kgan.training.batch_spec import BatchSpec
 
 @keras.saving.register_keras_serializable(package="kgan")
 class Pix2Pix(Adversarial, TranslationModel):
-    """Translates images, and learns it from pairs of an image and its translation.
+    """Image translation from pairs (pix2pix).
 
-    The *generator* makes the translation of an image. The *discriminator* sees the image and a
-    translation together, and separates true translations from generated ones. The generator is
-    trained to get high scores and to be near the true translation. With the distance alone (L1),
-    translations are blurred: the best answer is the median of all possible ones. The discriminator
-    pushes the generator to choose one.
+    The *generator* translates an image. The *discriminator* sees the image and a translation
+    together, and separates true translations from generated ones. The generator is trained to get
+    high scores and to be close to the true translation. With the distance alone (L1), translations
+    are blurred, since the best answer is the median of all possible ones. The discriminator pushes
+    the generator to choose one.
 
-    The discriminator decides whether it is conditional: it takes the channels of image and
-    translation together, in this order, or only those of a translation.
+    The input of the discriminator decides whether it is conditional. A conditional one takes the
+    channels of image and translation together, in this order. The other kind takes only those of a
+    translation.
 
     The logs of `fit` and `evaluate` are means over the epoch so far: those of `GAN`, and
     `l1_error`, the mean absolute difference from the true translation, without its weight.
-    `generator_loss` is the adversarial part alone.
+    `generator_loss` is the adversarial loss alone.
 
     Args:
         generator: Functional or Sequential `keras.Model` from images, float
@@ -109,10 +110,11 @@ class Pix2Pix(Adversarial, TranslationModel):
             loss: A name out of `kgan.losses.names()`, or a `kgan.losses.AdversarialLoss`.
             l1_weight: Float of at least 0, the weight of the mean absolute difference from the true
                 translation in the generator's loss.
-            penalties: Terms that are added to the discriminator's loss, as for `GAN.compile`. A
-                conditional discriminator's gradient is that for image and translation together.
+            penalties: Terms that are added to the discriminator's loss, as for `GAN.compile`. The
+                gradient penalties of a conditional discriminator use the gradient with respect to
+                image and translation together.
             ema_decay: As for `GAN.compile`; `translate` then uses the average.
-            augmentation: As for `GAN.compile`. Image and translation are changed alike.
+            augmentation: As for `GAN.compile`. Image and translation get the same changes.
             **kwargs: Keras's own `run_eagerly`, `steps_per_execution` and `jit_compile`.
 
         Raises:
@@ -126,7 +128,7 @@ class Pix2Pix(Adversarial, TranslationModel):
         ```
 
         Reference:
-            [Isola et al., 2017](https://arxiv.org/abs/1611.07004), equation 4, for the defaults.
+            [Isola et al., 2017](https://arxiv.org/abs/1611.07004), equation 4.
         """
         self.l1_weight = weight("l1_weight", l1_weight)
         self._check_options(kwargs)
@@ -160,6 +162,7 @@ class Pix2Pix(Adversarial, TranslationModel):
             value_range=(-1.0, 1.0),
             range_reason="that of all images in a translation",
             name="inputs",
+            is_paired=True,
             second=BatchSpec(
                 shape=tuple(self.generator.outputs[0].shape),
                 consumer="loss",
@@ -215,7 +218,7 @@ class Pix2Pix(Adversarial, TranslationModel):
         return ops.concatenate([images, translations], axis=-1)
 
     def evaluation_step(self, batch: Batch) -> Logs:
-        """Measures both losses on one batch of held-out pairs, changing nothing."""
+        """Measures both losses on one batch of held-out pairs, without training."""
         fake = self.run(self.generator, [batch.images], training=False)
         loss, logs = self.critic.discriminator_loss(
             self.critic.judge(self._judged(batch.images, batch.second)),
@@ -244,11 +247,12 @@ class Pix2Pix(Adversarial, TranslationModel):
 
         Args:
             images: Float array `(n, height, width, channels)` in [-1, 1], or uint8. The networks of
-                kgan take images of any size that is large enough to be halved as often.
-            to: Not used: there is one direction.
-            dropout: Whether the generator drops values as in training, so that the same image gets
-                different translations. Nothing else changes.
-            seed: Integer, chooses what is dropped: the same seed and `batch_size` give the same
+                kgan take images of any size, `kgan.networks.resnet_translator` of at least 5
+                pixels on each side.
+            to: None, since there is one direction.
+            dropout: Whether the dropout of the generator works as in training, so that the same
+                image gets different translations. Other layers work as after training.
+            seed: Integer, for the dropout: the same seed and `batch_size` give the same
                 translations.
             batch_size: Integer, images at a time.
             averaged: Whether to use the average of the weights, if the model keeps one.
@@ -257,7 +261,7 @@ class Pix2Pix(Adversarial, TranslationModel):
             Float32 array `(n, height, width, channels of the targets)`.
 
         Raises:
-            ValueError: The images do not fit the generator, or it has no dropout.
+            ValueError: The images do not fit the generator, it has no dropout, or `to` is given.
 
         Example:
         ```python
@@ -265,7 +269,11 @@ class Pix2Pix(Adversarial, TranslationModel):
         assert pix2pix.translate(outlines).shape == digits.shape
         ```
         """
-        del to
+        if to is not None:
+            raise ValueError(
+                "Expected no `to`, since a Pix2Pix translates in one direction. "
+                f"Received: to={to!r}. Leave it out."
+            )
         return self.translate_by(("generator",), images, batch_size, averaged, dropout, seed)
 
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:

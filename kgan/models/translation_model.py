@@ -1,6 +1,8 @@
-"""Images from images: what models that translate have in common."""
+"""The common part of models that translate images."""
 
 import contextlib
+import math
+import numbers
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -23,14 +25,14 @@ register(LogName("l1_error", "L1 error", LOSSES, order=91))
 
 _DROPOUTS = (keras.layers.Dropout, keras.layers.GaussianDropout, keras.layers.AlphaDropout)
 
-# The networks for images of other sizes, with the layers of the original.
+# Networks for other image sizes, which share the layers of the original.
 _of_size: weakref.WeakKeyDictionary[Network, dict[tuple[int, int], Network]] = (
     weakref.WeakKeyDictionary()
 )
 
 
 class TranslationModel(GenerativeModel):
-    """A model whose networks make images of images.
+    """Base class of models that translate images.
 
     A family calls `translate_by` with the names of the networks that make its translations.
 
@@ -56,8 +58,8 @@ class TranslationModel(GenerativeModel):
             images: As `Pix2Pix.translate` takes them.
             batch_size: Integer, images at a time.
             averaged: Whether to use the averages of the weights, if the model keeps them.
-            dropout: Whether layers of dropout drop values, as in training.
-            seed: Integer, chooses what they drop.
+            dropout: Whether layers of dropout work as in training.
+            seed: Integer, for the dropout.
 
         Returns:
             Float32 array `(n, height, width, channels)`.
@@ -72,7 +74,7 @@ class TranslationModel(GenerativeModel):
         array = _checked(images, networks[0])
         size = array.shape[1:3]
         for network in networks:
-            at_size(network, size)  # made here: it cannot be while TensorFlow compiles
+            at_size(network, size)  # here, since TensorFlow cannot build it while it compiles
         options = {"chain": chain, "size": size, "averaged": averaged, "dropout": dropout}
         count = integer("batch_size", batch_size)
         if not dropout:
@@ -141,9 +143,10 @@ def at_size(network: Network, size: tuple[int, int]) -> Network:
         # A list of one image, where the network takes a list.
         given = keras.tree.map_structure(lambda _: image, graph.input)
         try:
-            others[size] = keras.models.clone_model(
-                graph, input_tensors=given, clone_function=lambda layer: layer
-            )
+            with _plain_errors():
+                others[size] = keras.models.clone_model(
+                    graph, input_tensors=given, clone_function=lambda layer: layer
+                )
         except ValueError as error:
             raise ValueError(
                 f"Expected images of {built[0]}x{built[1]} pixels, for which {network.name!r} was "
@@ -151,6 +154,18 @@ def at_size(network: Network, size: tuple[int, int]) -> Network:
                 f"pixels. {error}"
             ) from error
     return others[size]
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """A context in which Keras does not wrap the errors of layers in a text about their calls."""
+    is_filtering = keras.config.is_traceback_filtering_enabled()
+    keras.config.disable_traceback_filtering()
+    try:
+        yield
+    finally:
+        if is_filtering:
+            keras.config.enable_traceback_filtering()
 
 
 @contextlib.contextmanager
@@ -194,7 +209,7 @@ def mean_distance(images: Tensor, others: Tensor) -> Tensor:
     return ops.mean(ops.abs(images - others))
 
 
-def weight(name: str, value: float) -> float:
+def weight(name: str, value: object) -> float:
     """Checks the weight of a loss.
 
     Args:
@@ -205,10 +220,11 @@ def weight(name: str, value: float) -> float:
         The value as a float.
 
     Raises:
-        ValueError: It is below 0.
+        ValueError: It is not a finite number of at least 0.
     """
-    if not value >= 0:
+    number = float(value) if isinstance(value, numbers.Real) else math.nan
+    if not 0 <= number < math.inf:
         raise ValueError(
-            f"Expected `{name}` to be a number of at least 0. Received: {name}={value!r}."
+            f"Expected `{name}` to be a finite number of at least 0. Received: {name}={value!r}."
         )
-    return float(value)
+    return number

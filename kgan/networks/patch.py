@@ -1,4 +1,4 @@
-"""Discriminators that judge every patch of an image by itself."""
+"""Discriminators that score each patch of an image."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from kgan._typing import Network
 from kgan.networks import conditioning
 from kgan.networks.translators import normalization_of
 
-# Each has that many halvings before the last two convolutions, which do not halve.
+# Receptive fields, and the number of halvings before the last two convolutions, which do not halve.
 _HALVINGS = {1: None, 16: 1, 34: 2, 70: 3, 142: 4}
 _MOST_WIDTHS = 8  # as in the paper
 
@@ -21,16 +21,17 @@ def patch_discriminator(
     width: int = 32,
     normalization: str | None = "instance",
 ) -> Network:
-    """A PatchGAN: a logit for each patch of an image.
+    """Builds a PatchGAN discriminator, with a logit for each patch of an image.
 
-    It judges texture and detail, and cannot compare pixels further apart than its receptive field.
-    4x4 convolutions with stride 2 and leaky ReLUs double the channels each time, up to
-    eight times `width`, then two 4x4 convolutions without a stride follow. With a receptive field
-    of 1 these are 1x1 convolutions that judge each pixel.
+    It judges texture and detail. It does not compare pixels that are further apart than its
+    receptive field, except by the statistics of an instance normalisation. Its layers are 4x4
+    convolutions with stride 2 and leaky ReLUs, then two 4x4 convolutions without a stride. Channels
+    double with each layer, up to eight times `width`. With a receptive field of 1, there are only
+    1x1 convolutions, which judge each pixel.
 
     Args:
         image_shape: Three integers, `(height, width, channels)`. For a discriminator that sees
-            inputs and targets, as that of `kgan.Pix2Pix`, the channels of both together.
+            inputs and targets, as in `kgan.Pix2Pix`, `channels` counts both together.
         receptive_field: Integer, the side of a patch in pixels: 1, 16, 34, 70 or 142.
         width: Integer, the channels after the first convolution.
         normalization: `"instance"`, `"batch"` or None. The first and the last layer are not
@@ -50,11 +51,11 @@ def patch_discriminator(
     ```
 
     Reference:
-        [Isola et al., 2017](https://arxiv.org/abs/1611.07004), appendix 6.1.2, which compares
-        receptive fields of 1, 16, 70 and 286.
+        [Isola et al., 2017](https://arxiv.org/abs/1611.07004), appendix 6.1.2, with receptive
+        fields of 1, 16, 70 and 286.
     """
     shape = conditioning.check_sizes(image_shape, width=width)
-    if receptive_field not in _HALVINGS:
+    if receptive_field not in list(_HALVINGS):  # a value that cannot be hashed raises the error too
         raise ValueError(
             f"Expected `receptive_field` to be one of {sorted(_HALVINGS)}. "
             f"Received: receptive_field={receptive_field!r}."

@@ -39,7 +39,7 @@ def pix2pix(
     normalization: str | None = "instance",
     **options: Any,
 ) -> GANPair:
-    """A generator from images to images, and a discriminator of patches of both together.
+    """Builds the networks of a `kgan.Pix2Pix`: a generator and a conditional PatchGAN.
 
     Args:
         image_shape: Three integers, `(height, width, channels)` of the images to translate.
@@ -97,7 +97,7 @@ def cyclegan(
     normalization: str | None = "instance",
     **options: Any,
 ) -> CycleGANNetworks:
-    """Two generators between two domains of images, and a discriminator of patches for each domain.
+    """Builds the networks of a `kgan.CycleGAN`: two generators and two PatchGANs.
 
     Args:
         image_shape: Three integers, `(height, width, channels)` of the first domain.
@@ -107,8 +107,8 @@ def cyclegan(
         width: Integer, the width of the generators.
         discriminator_width: Integer. Defaults to `width`.
         receptive_field: Integer, see `kgan.networks.patch_discriminator`.
-        normalization: `"instance"`, `"batch"` or None, of all networks. `"batch"` would normalise
-            with other statistics after training than in it.
+        normalization: `"instance"`, `"batch"` or None, of all networks. `"batch"` uses different
+            statistics in training and after it.
         **options: Further arguments of the generators' function, such as `blocks`.
 
     Returns:

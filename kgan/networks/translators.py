@@ -12,7 +12,7 @@ from kgan._typing import Network, Tensor
 from kgan.layers import CropLike, ReflectionPadding2D
 from kgan.networks import conditioning
 
-_MOST_WIDTHS = 8  # in both papers, channels stop at eight times the first width
+_MOST_WIDTHS = 8  # as in pix2pix, channels stop at eight times the first width
 
 
 @conditioning.channels_last()
@@ -25,12 +25,12 @@ def unet(
     dropout: float = 0.0,
     upsampling: str = "resize",
 ) -> Network:
-    """A U-Net: it halves images, doubles them again, and passes every size to its counterpart.
+    """Builds a U-Net, which translates images and keeps their details.
 
-    Each halving is a 4x4 convolution with stride 2 and a leaky ReLU, each doubling ends in a ReLU.
-    The maps of each size, and the input image itself, are joined to those of the other half, so
-    that details need not pass through the smallest maps. Channels double with each halving, up to
-    eight times `width`.
+    It halves images and doubles them again. Each halving is a 4x4 convolution with stride 2 and a
+    leaky ReLU. Each doubling ends in a ReLU. Skip connections join the maps of each size, and the
+    input image itself, to the maps of the same size in the second half. So details need not pass
+    through the smallest maps. Channels double with each halving, up to eight times `width`.
 
     The network also translates images of other sizes, see `kgan.Pix2Pix.translate`.
 
@@ -38,11 +38,11 @@ def unet(
         image_shape: Three integers, `(height, width, channels)` of the images to translate.
         target_channels: Integer, the channels of the translations. Defaults to those of the images.
         width: Integer, the channels after the first halving.
-        depth: Integer, how often images are halved. Defaults to until the smaller side has at most
-            4 pixels.
-        normalization: `"instance"` (each image by itself), `"batch"`, or None. The first and the
-            smallest maps are not normalised.
-        dropout: Float in [0, 1), the share of values that the two smallest doublings drop in
+        depth: Integer, how often images are halved. By default, they are halved at least once, and
+            until the smaller side has at most 4 pixels.
+        normalization: `"instance"` (each image by itself), `"batch"`, or None. The first, the
+            smallest and the last maps are not normalised.
+        dropout: Float in [0, 1), the fraction of values that the first two doublings drop in
             training.
         upsampling: `"resize"` repeats pixels before a 3x3 convolution, and makes no checkerboards.
             `"transposed"` is a 4x4 transposed convolution as in the paper, and faster.
@@ -52,8 +52,8 @@ def unet(
         `(batch, height, width, target_channels)`, in [-1, 1].
 
     Raises:
-        ValueError: A size is not an integer of at least 1, the image is too small to be halved that
-            often, or a name is unknown.
+        ValueError: A size is not an integer of at least 1, the image is too small for `depth`
+            halvings, or a name is unknown.
 
     Example:
     ```python
@@ -63,8 +63,8 @@ def unet(
 
     Reference:
         [Ronneberger et al., 2015](https://arxiv.org/abs/1505.04597);
-        [Isola et al., 2017](https://arxiv.org/abs/1611.07004), appendix 6.1. Unlike there, the
-        input image is joined to the last maps, and there is no dropout by default.
+        [Isola et al., 2017](https://arxiv.org/abs/1611.07004), appendix 6.1.1. Unlike in the paper,
+        the input image is joined to the last maps, and dropout is off by default.
     """
     shape = conditioning.check_sizes(image_shape, target_channels=target_channels, width=width)
     depth = _depth(shape, depth)
@@ -102,11 +102,11 @@ def resnet_translator(
     dropout: float = 0.0,
     upsampling: str = "resize",
 ) -> Network:
-    """A residual network at a quarter of the size, with reflection padding.
+    """Builds a residual network, which translates images at a quarter of their size.
 
-    A 7x7 convolution, two 3x3 convolutions with stride 2, residual blocks of two 3x3 convolutions,
-    two doublings and a 7x7 convolution. Before each convolution without a stride, images are padded
-    with their mirror image, so that borders leave no marks.
+    Its layers are a 7x7 convolution, two 3x3 convolutions with stride 2, residual blocks of two 3x3
+    convolutions, two doublings and a 7x7 convolution. The 7x7 convolutions and the residual blocks
+    pad images with their mirror image, which leaves fewer marks at the borders than zeros.
 
     The network also translates images of other sizes, see `kgan.Pix2Pix.translate`.
 
@@ -118,7 +118,8 @@ def resnet_translator(
         blocks: Integer, the number of residual blocks. The paper has 6 for 128x128 pixels and 9 for
             256x256.
         normalization: `"instance"` (each image by itself), `"batch"`, or None.
-        dropout: Float in [0, 1), the share of values that each residual block drops in training.
+        dropout: Float in [0, 1), the fraction of values that each residual block drops in
+            training.
         upsampling: `"resize"` repeats pixels before a 3x3 convolution, and makes no checkerboards.
             `"transposed"` is a 4x4 transposed convolution, and faster.
 

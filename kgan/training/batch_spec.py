@@ -37,6 +37,7 @@ class BatchSpec:
         second: The requirements on the second images of a batch, `(images, second)`: only their
             shape, consumer, range and name count. None for a model of one kind of image.
         name: String, what the images are called in error messages.
+        is_paired: Whether second image i belongs to image i.
 
     Example:
     ```python
@@ -55,6 +56,7 @@ class BatchSpec:
     divisors: tuple[Divisor, ...] = ()
     second: "BatchSpec | None" = None
     name: str = "images"
+    is_paired: bool = False
 
     @property
     def divisor(self) -> int:
@@ -87,5 +89,9 @@ def fits(shape: Shape, expected: Shape) -> bool:
 
 
 def shown(shape: Shape) -> str:
-    """The shape of a batch as text: `(batch, 28, 28, 1)`."""
-    return "(" + ", ".join("batch" if i == 0 else str(n) for i, n in enumerate(shape)) + ")"
+    """The shape of a batch as text: `(batch, 28, 28, 1)`, or `(batch, height, width, 1)`."""
+    names = ("batch", "height", "width", "channels")
+    if len(shape) != len(names):
+        return f"({', '.join(['batch', *map(str, shape[1:])][: len(shape)])})"
+    sizes = [name if size is None else str(size) for name, size in zip(names, shape, strict=True)]
+    return f"({', '.join(['batch', *sizes[1:]])})"

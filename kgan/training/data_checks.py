@@ -101,7 +101,7 @@ def check_data(
         if validation is not None:
             _check_lengths(len(x) - count, validation[1] or batch_size, validation[0])
     elif isinstance(x, (list, tuple, dict)) or not hasattr(x, "__iter__"):
-        _check_is_tensor(x)
+        _check_is_tensor(x, spec)
     elif not isinstance(x, types.GeneratorType) and _length(x) == 0:
         raise ValueError(_NO_BATCH.format(type(x).__name__))
     # Batches of generators and loaders are checked when they arrive: `checked`.
@@ -121,6 +121,12 @@ def _length(x: Data) -> int | None:
 
 
 def _check_py_dataset(x: Data, spec: BatchSpec) -> None:
+    if spec.is_paired and getattr(x, "kind", None) == "domains":
+        raise ValueError(
+            "Expected pairs: this model learns from the true translation of each image. Received: "
+            f"{type(x).__name__}, whose images do not belong together. Use a "
+            "kgan.data.PairedDataset, or train a kgan.CycleGAN."
+        )
     if not is_indexed(x) and x.num_batches == 0:
         raise ValueError(_NO_BATCH.format(type(x).__name__))
     ends = ends_of_pass(x) if is_indexed(x) else [x[n] for n in {0, (x.num_batches or 1) - 1}]
@@ -134,7 +140,7 @@ def _check_element_spec(x: Data, spec: BatchSpec) -> None:
     images, y = split_batch(x.element_spec)
     if not hasattr(images, "shape") and not keras.tree.is_nested(images):
         return  # a dataset that was already distributed, with a part for each device
-    _check_is_tensor(images)
+    _check_is_tensor(images, spec)
     if tf_data.is_empty(x):
         raise ValueError(_NO_BATCH.format("tf.data.Dataset"))
     if images.shape.rank is None or (y is not None and y.shape.rank is None):
@@ -250,7 +256,7 @@ def check_values(images: Tensor, y: Any, *, spec: BatchSpec, divides: bool = Tru
         spec: What the batch must be.
         divides: Whether its size counts: not that of a whole array, which Keras cuts into batches.
     """
-    _check_is_tensor(images)
+    _check_is_tensor(images, spec)
     check_batch(images, y, spec=spec)
     count = images.shape[0]
     if count == 0:
@@ -313,6 +319,16 @@ def _range_text(spec: BatchSpec) -> str:
     )
 
 
+_TWO_KINDS = (
+    "Give fit a kgan.data.PairedDataset, a kgan.data.UnpairedDataset, or two arrays: fit(x, y)."
+)
+
+
+def _kinds(spec: BatchSpec) -> str:
+    """The names of both kinds of images of a model."""
+    return f"({spec.name}{'' if spec.second is None else f', {spec.second.name}'})"
+
+
 def check_batch(images: Any, y: Any, *, spec: BatchSpec) -> None:
     """Checks what is known of a batch without its values.
 
@@ -326,11 +342,15 @@ def check_batch(images: Any, y: Any, *, spec: BatchSpec) -> None:
     if spec.second is not None:
         if y is None:
             raise ValueError(
-                f"This model trains on two kinds of images, ({spec.name}, {spec.second.name}). "
-                "Received: one. Give fit a kgan.data.PairedDataset, a kgan.data.UnpairedDataset, "
-                "or two arrays."
+                f"This model trains on two kinds of images, {_kinds(spec)}. Received: one. "
+                f"{_TWO_KINDS}"
             )
-        _check_is_tensor(y)
+        _check_is_tensor(y, spec)
+        if len(y.shape) < 3:
+            raise ValueError(
+                f"This model trains on two kinds of images, {_kinds(spec)}. Received: one, with "
+                f"labels. {_TWO_KINDS}"
+            )
         _check_images(y, spec.second)
     elif spec.needs_labels and y is None:
         raise ValueError(
@@ -406,12 +426,18 @@ def _factors(spec: BatchSpec) -> tuple[str, str]:
     return " times ".join(each.name for each in found), " and ".join(each.reason for each in found)
 
 
-def _check_is_tensor(images: Tensor) -> None:
-    if not hasattr(images, "shape"):
+def _check_is_tensor(images: Tensor, spec: BatchSpec) -> None:
+    if hasattr(images, "shape"):
+        return
+    if spec.second is not None:
         raise ValueError(
-            "Expected images as one array or tensor, alone or as (images, labels). "
-            f"Received: a {type(images).__name__}."
+            f"Expected two arrays or tensors, {_kinds(spec)}. "
+            f"Received: a {type(images).__name__}. {_TWO_KINDS}"
         )
+    raise ValueError(
+        "Expected images as one array or tensor, alone or as (images, labels). "
+        f"Received: a {type(images).__name__}."
+    )
 
 
 # ---- parts of a batch ----------------------------------------------------------------------------

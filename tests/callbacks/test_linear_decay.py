@@ -90,8 +90,9 @@ def test_a_finished_training_goes_on_from_its_first_rate(tmp_path):
 
 
 def test_wrong_use_is_refused():
-    with pytest.raises(ValueError, match=r"`start` to be in \[0, 1\).*Received: start=1"):
-        kgan.callbacks.LinearDecay(1)
+    for start in (1, -0.1, "half"):
+        with pytest.raises(ValueError, match=rf"`start` to be in \[0, 1\).*start={start!r}"):
+            kgan.callbacks.LinearDecay(start)
     gan = build()
     schedule = keras.optimizers.schedules.ExponentialDecay(1e-3, 10, 0.9)
     gan.compile(keras.optimizers.Adam(schedule))

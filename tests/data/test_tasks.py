@@ -177,6 +177,15 @@ def test_folders_of_classes_are_neither(pictures_dir, kind, split, message):
         load_folder_task(kind, split, pictures_dir)
 
 
+@pytest.mark.parametrize("kind", ["pairs", "domains"])
+def test_folders_a_and_b_without_the_split(tmp_path, kind):
+    for letter in "AB":
+        _write(tmp_path / f"train{letter}")
+    message = f"Expected the folders testA and testB in .*, for {kind} .* with trainA, trainB"
+    with pytest.raises(ValueError, match=message):
+        load_folder_task(kind, "test", tmp_path)
+
+
 def test_a_folder_must_be_given_and_there(tmp_path):
     with pytest.raises(ValueError, match=r"Expected the folder of pairs as data_dir \(--data DIR"):
         load_folder_task("pairs")

@@ -291,8 +291,13 @@ def test_diversity_is_the_difference_between_draws():
     texts = [finding.text for finding in report.verdict(translation=found)]
     assert any(text.startswith("Dropout hardly changes the translations") for text in texts)
     assert "diversity" not in measured(true).figures
-    with pytest.raises(TypeError, match=r"dropout=True, seed=.*Received: Translator"):
-        measured(true, diversity_draws=2)
+
+    class NotMeasured(Translator):
+        def translate(self, images, to=None):
+            raise AssertionError
+
+    with pytest.raises(TypeError, match=r"dropout=True, seed=.*Received: NotMeasured"):
+        measured(NotMeasured(true), diversity_draws=2)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.0, 255.0)])
@@ -373,10 +378,13 @@ def test_what_cannot_be_measured():
         ({"labels": LABELS[:50]}, r"`labels` .*\(240,\).*shape \(50,\)"),
         ({"target_labels": LABELS}, r"`target_labels` .*\(480,\).*shape \(240,\)"),
         ({"count": 3}, "count=3"),
+        ({"diversity_draws": 1}, "at least 2 translations to compare. Received: diversity_draws=1"),
         ({"to": "c"}, re.escape("'a' or 'b'. Received: to='c'")),
     ):
         with pytest.raises(ValueError, match=message):
             measured(Cycling(true), **options)
+    with pytest.raises(ValueError, match=r"Expected at least 20 inputs .* Received: 7. Add"):
+        metrics.translation(Translator(true), INPUTS[:7], TARGETS)
 
 
 def test_without_scikit_image_there_is_no_similarity(monkeypatch):

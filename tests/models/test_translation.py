@@ -125,8 +125,35 @@ def test_networks_that_do_not_fit_are_refused():
     certain = keras.Sequential([scoring(1, (1,)), keras.layers.Activation("sigmoid")])
     with pytest.raises(ValueError, match="gives logits"):
         kgan.Pix2Pix(scaling(1.0), certain)
-    with pytest.raises(ValueError, match="l1_weight=-1"):
-        pix2pix(l1_weight=-1)
+    for wrong in (-1, float("nan"), float("inf"), "x"):
+        with pytest.raises(ValueError, match=f"`l1_weight` to be .*l1_weight={wrong!r}"):
+            pix2pix(l1_weight=wrong)
+
+
+def test_pix2pix_has_one_direction():
+    with pytest.raises(ValueError, match=r"Expected no `to`.*Received: to='a'"):
+        pix2pix().translate(batch()[0], to="a")
+
+
+def test_pix2pix_raises_for_data_that_are_not_pairs():
+    x, y = batch()
+    pictures = np.random.default_rng(0).integers(0, 256, (8, 8, 8), dtype="uint8")
+    domains = kgan.data.UnpairedDataset(pictures, 255 - pictures, batch_size=4, seed=0)
+    model = pix2pix()
+    for given, message in (
+        (domains, "Expected pairs.*Received: UnpairedDataset.*kgan.data.PairedDataset"),
+        (kgan.data.ImageDataset(pictures, np.arange(8), batch_size=4), "Received: one, with label"),
+        (kgan.data.ImageDataset(pictures, batch_size=4), "Received: one. Give fit"),
+        (x, r"\(inputs, targets\). Received: one. Give fit"),
+        ((x, y), r"two arrays or tensors, \(inputs, targets\). Received: a tuple.*fit\(x, y\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(given, verbose=0)
+    with pytest.raises(ValueError, match="Received: UnpairedDataset"):
+        model.fit(x, y, validation_data=domains, verbose=0)
+    with pytest.raises(ValueError, match="Received: UnpairedDataset"):
+        model.evaluate(domains, verbose=0)
+    assert not model.epochs_trained
 
 
 # ---- CycleGAN ------------------------------------------------------------------------------------
@@ -324,7 +351,7 @@ def test_the_generator_of_a_direction_is_exported(tmp_path):
 
 
 def test_wrong_images_are_refused(translator):
-    with pytest.raises(ValueError, match=r"of shape \(batch, None, None, 1\)"):
+    with pytest.raises(ValueError, match=r"of shape \(batch, height, width, 1\)"):
         translator.translate(np.zeros((2, 8, 8, 3)))
     with pytest.raises(ValueError, match="finite"):
         translator.translate(np.full((2, 8, 8, 1), np.nan))

@@ -273,6 +273,10 @@ def test_other_data_can_be_measured(command, facades, tmp_path):
     [
         ((), "Expected --task NAME or --data DIR, since there is no config.json"),
         (("--task", "outline"), "Did you mean 'outlines'?"),
+        (
+            ("--task", "thin_and_thick"),
+            "a Pix2Pix translates in one direction. Received: task",
+        ),
         (("--task", "outlines", "--binarize", "static"), "Expected no --binarize, which"),
         (("--task", "outlines", "--truncations", "1"), "Expected no --truncations, which"),
         (("--task", "outlines", "--split", "test"), "Expected no --split, which does not apply to"),
@@ -363,7 +367,12 @@ def test_both_directions(command, tmp_path):
         (("missing.png",), 1, "Expected pictures, or folders of pictures. Received: missing.png"),
         (("text.png",), 1, "that can be decoded. Received: text.png: not a JPEG, PNG"),
         (("empty",), 1, "Expected pictures (.jpg"),
-        (("text.npz",), 1, "Expected `images`, uint8 (N, H, W, C), in text.npz"),
+        (("text.npz",), 1, "Expected `images`, uint8 (N, H, W, 1) for this model, in text.npz"),
+        (("text.npz",), 1, "Received: a file that is not of this format, or is cut off."),
+        (("empty.npz",), 1, "in empty.npz. Received: a file that is not of this format"),
+        (("other.npz",), 1, "in other.npz. Received: arrays named first, second."),
+        (("colour.npz",), 1, "in colour.npz. Received: uint8 of shape (2, 4, 4, 3)"),
+        (("none.npz",), 1, "in none.npz. Received: uint8 of shape (0, 4, 4, 1)"),
         (("floats.npz",), 1, "Received: float64 of shape (2, 4, 4, 1)"),
         (("good.png", "--to", "b"), 1, "Expected no --to, since this model has one direction"),
         (("good.png", "--output", "text.png"), 1, "Expected --output to be a directory"),
@@ -375,10 +384,35 @@ def test_what_translate_refuses(command, colourist, tmp_path, arguments, code, e
     for name in ("text.png", "text.npz"):
         (tmp_path / name).write_text("no picture")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty.npz").touch()
     np.savez(tmp_path / "floats.npz", images=np.zeros((2, 4, 4, 1)))
+    np.savez(tmp_path / "colour.npz", images=np.zeros((2, 4, 4, 3), "uint8"))
+    np.savez(tmp_path / "none.npz", images=np.zeros((0, 4, 4, 1), "uint8"))
+    np.savez(tmp_path / "other.npz", first=np.zeros(2), second=np.zeros(2))
     found, _, err = command("translate", "colourist.keras", *arguments)
     assert found == code
     assert error in err
+
+
+def test_a_broken_picture_loses_no_translation_of_an_earlier_one(command, colourist, tmp_path):
+    _saved(tmp_path / "in" / "a.png", 16, 16)
+    (tmp_path / "in" / "b.png").write_bytes((tmp_path / "in" / "a.png").read_bytes()[:100])
+    _saved(tmp_path / "in" / "c.png", 16, 16)
+    code, _, err = command("translate", "colourist.keras", "in", "--output", "out")
+    assert code == 1
+    assert "Received: in/b.png: " in err
+    assert "Remove or replace it." in err
+    assert files(tmp_path / "out") == ["a.png"]
+
+
+def test_a_picture_that_is_too_small_is_named(command, tmp_path):
+    networks = kgan.networks.pix2pix((16, 16, 1), translator="resnet", width=4, blocks=1)
+    kgan.Pix2Pix(*networks).save("resnet.keras")
+    _saved(tmp_path / "tiny.png", 3, 3)
+    code, _, err = command("translate", "resnet.keras", "tiny.png")
+    assert code == 1
+    assert "tiny.png: Expected images of 16x16 pixels" in err
+    assert "images of 3x3 pixels. Expected images of more than 3 pixels on each side" in err
 
 
 def test_a_model_that_makes_images_does_not_translate(command, make_gan, tmp_path):
