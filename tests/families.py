@@ -115,7 +115,7 @@ def pix2pix():
 
 def cycle_gan(buffer_size):
     networks = kgan.networks.cyclegan(
-        SHAPE, translator="unet", depth=1, width=2, receptive_field=16
+        SHAPE, translator="unet", depth=1, width=4, receptive_field=16
     )
     return kgan.CycleGAN(*networks, buffer_size=buffer_size, seed=3)
 

@@ -25,9 +25,10 @@ class Adversarial:
         "augmentation": "augmentation",
     }
 
+    # No values here: on PyTorch, an attribute of the class would hide a layer of that name.
     adversarial_loss: losses.AdversarialLoss
-    penalties: Sequence[Penalty] = ()
-    augmentation: augmentations.Augmentation | None = None
+    penalties: list[Penalty]
+    augmentation: augmentations.Augmentation | None
 
     def set_adversary(
         self,
@@ -44,7 +45,7 @@ class Adversarial:
             augmentation: As for `compile`.
             image_shape: The shape of one image that the discriminator sees.
         """
-        for previous in (*self.penalties, self.augmentation):
+        for previous in (*getattr(self, "penalties", ()), getattr(self, "augmentation", None)):
             untrack(self, previous)
         self.adversarial_loss = losses.get(loss)
         self.penalties = get_penalties(penalties)
