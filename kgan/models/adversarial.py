@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import keras
+from keras import ops
 
 from kgan import augmentations, losses
 from kgan._backend.keras_internals import untrack
-from kgan._typing import Layer, Optimizer, Shape
+from kgan._typing import Layer, Logs, Optimizer, Shape, Tensor
 from kgan.penalties import Penalty
 from kgan.penalties import get as get_penalties
 
@@ -52,6 +53,37 @@ class Adversarial:
         self.augmentation = augmentations.get(augmentation)
         if self.augmentation is not None:
             self.augmentation.check(image_shape)
+
+    def update_critic(
+        self: Any,
+        real: Tensor,
+        fake: Tensor,
+        labels: Tensor | None = None,
+        targets: Tensor | None = None,
+    ) -> Logs:
+        """Updates the discriminator of a model with one critic, `self.critic`.
+
+        Args:
+            real: Real images, float32 `(batch, height, width, channels)`.
+            fake: Generated images, which get no gradient.
+            labels: Integer `(batch,)`, or None.
+            targets: What the critic's head looks for in the generated images, or None.
+
+        Returns:
+            The logs of the critic, and the length of its gradient.
+        """
+        critic = self.minimize(
+            "discriminator",
+            lambda: self.critic.training_loss(
+                real,
+                ops.stop_gradient(fake),
+                labels,
+                targets,
+                optimizer=self.optimizer["discriminator"],
+                regularisation=self.regularisation("discriminator"),
+            ),
+        )
+        return {**critic.aux, "discriminator_gradient_norm": critic.gradient_norm}
 
     def default_optimizer(self, role: str) -> Optimizer:
         """`Adam(2e-4, beta_1=0.5)`, for all networks."""

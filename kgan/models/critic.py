@@ -288,6 +288,27 @@ class Critic:
             loss = loss + self.head_weight * self.head.generator_loss(fake.found, targets)
         return loss
 
+    def generator_loss_on(
+        self,
+        fake: Tensor,
+        real: Tensor,
+        labels: Tensor | None = None,
+        targets: Tensor | None = None,
+    ) -> Tensor:
+        """The generator's loss in training, given its images.
+
+        Args:
+            fake: Generated images, float32 `(batch, height, width, channels)`.
+            real: Real images, which are judged only if the loss needs them.
+            labels: Integer `(batch,)`, or None.
+            targets: What the head looks for in the generated images, or None.
+        """
+        verdict = self.judge(fake, labels, training=True)
+        real_verdict = None
+        if self.loss.generator_needs_real_logits:
+            real_verdict = self.judge(real, labels, training=True)
+        return self.generator_loss(verdict, real_verdict, targets)
+
     def judge(
         self, images: Tensor, labels: Tensor | None = None, training: bool = False
     ) -> Verdict:

@@ -234,7 +234,9 @@ class CycleGAN(Adversarial, TranslationModel):
 
         def generator_objective() -> tuple[Tensor, tuple[_Passes, Tensor]]:
             passes = self._pass(batch, training=True)
-            adversarial = self._adversarial_part(batch, passes, training=True)
+            adversarial = self.critic_a.generator_loss_on(
+                passes.fake_a, batch.images
+            ) + self.critic_b.generator_loss_on(passes.fake_b, batch.second)
             loss = adversarial + self.cycle_weight * passes.cycle_error
             if passes.identity_error is not None:
                 loss = loss + self.identity_weight * passes.identity_error
@@ -286,35 +288,22 @@ class CycleGAN(Adversarial, TranslationModel):
         images = ops.stop_gradient(images)
         return images if buffer is None else buffer.exchange(images, self.training_noise)
 
-    def _adversarial_part(self, batch: Batch, passes: _Passes, training: bool) -> Tensor:
-        """The sum of both generators' adversarial losses."""
-        return _generator_loss(
-            self.critic_a, batch.images, passes.fake_a, training
-        ) + _generator_loss(self.critic_b, batch.second, passes.fake_b, training)
-
     def evaluation_step(self, batch: Batch) -> Logs:
         """Measures the losses on one batch of held-out images, without training."""
         passes = self._pass(batch, training=False)
-        sides = (
-            (self.critic_a, batch.images, passes.fake_a),
-            (
-                self.critic_b,
-                batch.second,
-                passes.fake_b,
-            ),
+        (loss_a, generator_a, logs_a), (loss_b, generator_b, logs_b) = (
+            _measured(critic, real, fake)
+            for critic, real, fake in (
+                (self.critic_a, batch.images, passes.fake_a),
+                (self.critic_b, batch.second, passes.fake_b),
+            )
         )
-        found = [
-            critic.discriminator_loss(critic.judge(real), critic.judge(fake))
-            for critic, real, fake in sides
-        ]
-        logs = _means(*(logs for _, logs in found))
-        loss = ops.mean(ops.stack([loss for loss, _ in found]))
         return self.record(
             batch,
-            discriminator_loss=loss + self.regularisation("discriminator"),
-            generator_loss=self._adversarial_part(batch, passes, training=False),
+            discriminator_loss=(loss_a + loss_b) / 2 + self.regularisation("discriminator"),
+            generator_loss=generator_a + generator_b,
             **_errors(passes),
-            **logs,
+            **_means(logs_a, logs_b),
         )
 
     # ---- images ----------------------------------------------------------------------------------
@@ -415,12 +404,11 @@ def _generator_to(domain: str) -> str:
     return names[domain]
 
 
-def _generator_loss(critic: Critic, real: Tensor, fake: Tensor, training: bool) -> Tensor:
-    verdict = critic.judge(fake, training=training)
-    needs_real = critic.loss.generator_needs_real_logits
-    return critic.generator_loss(
-        verdict, critic.judge(real, training=training) if needs_real else None
-    )
+def _measured(critic: Critic, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Logs]:
+    """The losses of a discriminator and of the generator that it judges, and the logs."""
+    real_verdict, fake_verdict = critic.judge(real), critic.judge(fake)
+    loss, logs = critic.discriminator_loss(real_verdict, fake_verdict)
+    return loss, critic.generator_loss(fake_verdict, real_verdict), logs
 
 
 def _errors(passes: _Passes) -> Logs:

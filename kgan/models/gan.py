@@ -244,18 +244,15 @@ class GAN(Adversarial, LatentModel):
         critic_logs = []
         for part in first:
             fake, targets = self._make_fakes(part, self.training_noise, training=True)
-            critic_logs.append(self._update_critic(part, fake, targets))
+            critic_logs.append(self.update_critic(part.images, fake, part.labels, targets))
 
         def generator_objective() -> tuple[Tensor, Logs]:
             # One pass through the generator serves both updates. The discriminator learns from the
             # images as they are; then the updated discriminator judges the generator.
             fake, targets = self._make_fakes(last, self.training_noise, training=True)
-            logs = self._update_critic(last, fake, targets)
-            verdict = self.critic.judge(fake, last.labels, training=True)
-            real_verdict = None
-            if self.adversarial_loss.generator_needs_real_logits:
-                real_verdict = self.critic.judge(last.images, last.labels, training=True)
-            return self.critic.generator_loss(verdict, real_verdict, targets), logs
+            logs = self.update_critic(last.images, fake, last.labels, targets)
+            loss = self.critic.generator_loss_on(fake, last.images, last.labels, targets)
+            return loss, logs
 
         generator = self.minimize("generator", generator_objective)
         self.follow()
@@ -265,20 +262,6 @@ class GAN(Adversarial, LatentModel):
             generator_gradient_norm=generator.gradient_norm,
             **_mean_logs([*critic_logs, generator.aux]),
         )
-
-    def _update_critic(self, real: Batch, fake: Tensor, targets: Tensor | None) -> Logs:
-        critic = self.minimize(
-            "discriminator",
-            lambda: self.critic.training_loss(
-                real.images,
-                ops.stop_gradient(fake),
-                real.labels,
-                targets,
-                optimizer=self.optimizer["discriminator"],
-                regularisation=self.regularisation("discriminator"),
-            ),
-        )
-        return {**critic.aux, "discriminator_gradient_norm": critic.gradient_norm}
 
     def evaluation_step(self, batch: Batch) -> Logs:
         """Measures both losses on one batch of held-out images, changing nothing."""

@@ -179,8 +179,10 @@ class Pix2Pix(Adversarial, TranslationModel):
         def generator_objective() -> tuple[Tensor, Logs]:
             # One pass through the generator serves both updates.
             fake = self.run(self.generator, [batch.images], training=True)
-            logs = self._update_critic(batch, fake)
-            loss = self._adversarial_part(batch, fake, training=True)
+            real_judged = self._judged(batch.images, batch.second)
+            fake_judged = self._judged(batch.images, fake)
+            logs = self.update_critic(real_judged, fake_judged)
+            loss = self.critic.generator_loss_on(fake_judged, real_judged)
             l1_error = mean_distance(fake, batch.second)
             logs |= {"l1_error": l1_error, "generator_loss": loss}
             return loss + self.l1_weight * l1_error, logs
@@ -188,27 +190,6 @@ class Pix2Pix(Adversarial, TranslationModel):
         generator = self.minimize("generator", generator_objective)
         self.follow()
         return self.record(batch, generator_gradient_norm=generator.gradient_norm, **generator.aux)
-
-    def _update_critic(self, batch: Batch, fake: Tensor) -> Logs:
-        critic = self.minimize(
-            "discriminator",
-            lambda: self.critic.training_loss(
-                self._judged(batch.images, batch.second),
-                self._judged(batch.images, ops.stop_gradient(fake)),
-                optimizer=self.optimizer["discriminator"],
-                regularisation=self.regularisation("discriminator"),
-            ),
-        )
-        return {**critic.aux, "discriminator_gradient_norm": critic.gradient_norm}
-
-    def _adversarial_part(self, batch: Batch, fake: Tensor, training: bool) -> Tensor:
-        """The generator's loss without the distance."""
-        verdict = self.critic.judge(self._judged(batch.images, fake), training=training)
-        real = None
-        if self.adversarial_loss.generator_needs_real_logits:
-            judged = self._judged(batch.images, batch.second)
-            real = self.critic.judge(judged, training=training)
-        return self.critic.generator_loss(verdict, real)
 
     def _judged(self, images: Tensor, translations: Tensor) -> Tensor:
         """The input of the discriminator for images and their translations."""
@@ -220,14 +201,13 @@ class Pix2Pix(Adversarial, TranslationModel):
     def evaluation_step(self, batch: Batch) -> Logs:
         """Measures both losses on one batch of held-out pairs, without training."""
         fake = self.run(self.generator, [batch.images], training=False)
-        loss, logs = self.critic.discriminator_loss(
-            self.critic.judge(self._judged(batch.images, batch.second)),
-            self.critic.judge(self._judged(batch.images, fake)),
-        )
+        real_verdict = self.critic.judge(self._judged(batch.images, batch.second))
+        fake_verdict = self.critic.judge(self._judged(batch.images, fake))
+        loss, logs = self.critic.discriminator_loss(real_verdict, fake_verdict)
         return self.record(
             batch,
             discriminator_loss=loss + self.regularisation("discriminator"),
-            generator_loss=self._adversarial_part(batch, fake, training=False),
+            generator_loss=self.critic.generator_loss(fake_verdict, real_verdict),
             l1_error=mean_distance(fake, batch.second),
             **logs,
         )
