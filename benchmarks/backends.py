@@ -358,6 +358,57 @@ def run(
             raise SystemExit(f"{backend} failed")
 
 
+def against_torch(
+    model: Any, plain: Any, dataset: Callable[[int], Any], backend: str
+) -> dict[str, Run]:
+    """Returns kgan's step and `fit`, and a loop by hand in PyTorch for any backend.
+
+    Args:
+        model: The model of kgan, compiled.
+        plain: The loop.
+        dataset: Makes data for a number of steps.
+        backend: That of kgan.
+    """
+    batch = dataset(1).batch(0, 0)
+    return {
+        "by hand": plain_step(plain, loops.load("torch"), batch),
+        "step": loops.load(backend).compiled_step(model, batch),
+        "fit": lambda count: model.fit(dataset(count), verbose=0),
+    }
+
+
+def run_numbered(
+    parser: argparse.ArgumentParser,
+    all_cases: Sequence[Any],
+    check: Callable[[Any], None],
+    contenders: Callable[[Any, str], dict[str, Run]],
+) -> None:
+    """Runs a script that compares kgan with loops by hand in PyTorch, in the chosen cases.
+
+    Args:
+        parser: Its parser, without arguments.
+        all_cases: The cases, which `--cases` numbers from 1.
+        check: Raises an error if both do not compute the same in a case.
+        contenders: Returns what `against_torch` returns, for a case and a backend.
+    """
+    counted = range(1, len(all_cases) + 1)
+    parser.add_argument("--cases", nargs="+", type=int, choices=counted, default=counted)
+    add_arguments(parser)
+    arguments = parser.parse_args()
+
+    def measured(case: Any, backend: str) -> dict[str, list[float]]:
+        check(case)
+        return take_turns(contenders(case, backend), "by hand", arguments)
+
+    run(
+        arguments,
+        [all_cases[number - 1] for number in arguments.cases],
+        measured,
+        ("by hand",),
+        (("step", "by hand"), ("fit", "by hand")),
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=pathlib.Path, default=os.environ.get("KGAN_DATA_DIR"))

@@ -26,11 +26,9 @@ from typing import Any
 import numpy as np
 
 import backends
-import loops
 
 IMAGE_SHAPE = (32, 32, 3)
 NUM_CLASSES = 10
-COMPARED = (("step", "by hand"), ("fit", "by hand"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +57,6 @@ class Case:
 
 
 CASES = (Case(16, 64), Case(16, 64, attention_size=16), Case(32, 64, attention_size=16))
-COUNTED = range(1, len(CASES) + 1)
 
 
 def make_model(case: Case, epsilon: float = 1e-7) -> Any:
@@ -147,37 +144,13 @@ def noise_to_come(case: Case, model: Any, steps: int, parts: int) -> list[list[A
 
 def contenders(case: Case, backend: str) -> dict[str, backends.Run]:
     model = make_model(case)
-    plain = make_plain(case, model)
-    module = loops.load(backend)
-    batch = dataset(case, 1).batch(0, 0)
-
-    def fit(count: int) -> None:
-        model.fit(dataset(case, count), verbose=0)
-
-    return {
-        "by hand": backends.plain_step(plain, loops.load("torch"), batch),
-        "step": module.compiled_step(model, batch),
-        "fit": fit,
-    }
-
-
-def measure(case: Case, backend: str, arguments: argparse.Namespace) -> dict[str, list[float]]:
-    check(case)
-    return backends.take_turns(contenders(case, backend), "by hand", arguments)
+    return backends.against_torch(
+        model, make_plain(case, model), lambda count: dataset(case, count), backend
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", nargs="+", type=int, choices=COUNTED, default=COUNTED)
-    backends.add_arguments(parser)
-    arguments = parser.parse_args()
-    backends.run(
-        arguments,
-        [CASES[number - 1] for number in arguments.cases],
-        lambda case, backend: measure(case, backend, arguments),
-        ("by hand",),
-        COMPARED,
-    )
+    backends.run_numbered(argparse.ArgumentParser(description=__doc__), CASES, check, contenders)
 
 
 if __name__ == "__main__":

@@ -29,11 +29,9 @@ from typing import Any
 import numpy as np
 
 import backends
-import loops
 
 SIDE = 28
 BATCH_SIZE = 32
-COMPARED = (("step", "by hand"), ("fit", "by hand"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +61,6 @@ CASES = (
     Case("cyclegan", "unet", 16, 16),
     Case("cyclegan", "resnet", 16, 16, blocks=3),
 )
-COUNTED = range(1, len(CASES) + 1)
 
 
 def make_model(case: Case, epsilon: float = 1e-7, buffer_size: int = 50) -> Any:
@@ -123,36 +120,13 @@ def check(case: Case) -> None:
 
 def contenders(case: Case, backend: str) -> dict[str, backends.Run]:
     model = make_model(case)
-    plain = make_plain(case, model)
-    batch = dataset(case, 1).batch(0, 0)
-
-    def fit(count: int) -> None:
-        model.fit(dataset(case, count), verbose=0)
-
-    return {
-        "by hand": backends.plain_step(plain, loops.load("torch"), batch),
-        "step": loops.load(backend).compiled_step(model, batch),
-        "fit": fit,
-    }
-
-
-def measure(case: Case, backend: str, arguments: argparse.Namespace) -> dict[str, list[float]]:
-    check(case)
-    return backends.take_turns(contenders(case, backend), "by hand", arguments)
+    return backends.against_torch(
+        model, make_plain(case, model), lambda count: dataset(case, count), backend
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", nargs="+", type=int, choices=COUNTED, default=COUNTED)
-    backends.add_arguments(parser)
-    arguments = parser.parse_args()
-    backends.run(
-        arguments,
-        [CASES[number - 1] for number in arguments.cases],
-        lambda case, backend: measure(case, backend, arguments),
-        ("by hand",),
-        COMPARED,
-    )
+    backends.run_numbered(argparse.ArgumentParser(description=__doc__), CASES, check, contenders)
 
 
 if __name__ == "__main__":
