@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     )
     from kgan._core import __version__
     from kgan.metrics import evaluate
-    from kgan.models import GAN, VAE, CycleGAN, InfoGAN, Pix2Pix, ProgressiveGAN
+    from kgan.models import GAN, VAE, CycleGAN, InfoGAN, Pix2Pix, PixelCNN, ProgressiveGAN
     from kgan.runs import load
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "CycleGAN",
     "InfoGAN",
     "Pix2Pix",
+    "PixelCNN",
     "ProgressiveGAN",
     "__version__",
     "augmentations",
@@ -84,6 +85,7 @@ _ORIGINS = {
     "GAN": "kgan.models",
     "InfoGAN": "kgan.models",
     "Pix2Pix": "kgan.models",
+    "PixelCNN": "kgan.models",
     "ProgressiveGAN": "kgan.models",
     "VAE": "kgan.models",
     "evaluate": "kgan.metrics",

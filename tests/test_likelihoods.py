@@ -446,7 +446,7 @@ IDS = [*likelihoods.names(), "gaussian-per_pixel", "gaussian-optimal", "gaussian
 def test_dimensions_are_summed_not_averaged(likelihood):
     # An image beside itself has twice the log-likelihood.
     images = np.where(draw(4, 3, 3, 1, seed=1) > 0, 1.0, -1.0).astype("float32")
-    outputs = draw(4, 3, 3, likelihood.outputs_per_channel(), seed=2)
+    outputs = draw(4, 3, 3, likelihood.outputs_for(1), seed=2)
     once = log_prob(likelihood, images, outputs)
     twice = log_prob(likelihood, *(np.concatenate([x, x], axis=1) for x in (images, outputs)))
     assert once.shape == (4,)
@@ -458,7 +458,7 @@ def test_computes_in_float32_whatever_the_policy(policy):
     before, floatx = keras.config.dtype_policy(), keras.config.floatx()
     images = np.where(draw(4, 9, 9, 1, seed=1) > 0, 1.0, -1.0).astype("float32")
     expected = [
-        log_prob(each, images, draw(4, 9, 9, each.outputs_per_channel(), seed=2, scale=9.0))
+        log_prob(each, images, draw(4, 9, 9, each.outputs_for(1), seed=2, scale=9.0))
         for each in every()
     ]
     keras.config.set_dtype_policy(policy)
@@ -466,7 +466,7 @@ def test_computes_in_float32_whatever_the_policy(policy):
         keras.config.set_floatx(policy)
     try:
         for each, known in zip(every(), expected, strict=True):
-            outputs = draw(4, 9, 9, each.outputs_per_channel(), seed=2, scale=9.0)
+            outputs = draw(4, 9, 9, each.outputs_for(1), seed=2, scale=9.0)
             found = log_prob(each, images, outputs)
             assert found.dtype == np.float32
             np.testing.assert_allclose(found, known, rtol=1e-6)

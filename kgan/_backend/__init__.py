@@ -50,6 +50,8 @@ Everything else in kgan uses `keras.ops`. The module of each backend defines:
   dataset for one of the `count` processes that train the model together: with the process's rows of
   every batch, and with a method `ends_of_pass()`, which returns two batches that have the same
   shape if all batches have.
+- `written(buffer, place, value)`: a tensor with another value at a place of its first axis, which
+  may be a tensor. The buffer itself may change.
 - `multiple_steps(model)`: whether Keras's trainer can run several steps in one call.
 - `can_accumulate(model)`: whether its optimizers can accumulate gradients over several steps.
 
@@ -116,6 +118,7 @@ average_statistics = _module.average_statistics
 dealt_out = _module.dealt_out
 multiple_steps = _module.multiple_steps
 can_accumulate = _module.can_accumulate
+written = _module.written
 
 
 def predict_on_batch(model: Layer, x: Any) -> Any:
@@ -163,4 +166,5 @@ __all__ = [
     "run_layer",
     "scope",
     "seeded",
+    "written",
 ]

@@ -163,6 +163,11 @@ def accumulate(sums: Variable, values: Sequence[Tensor | float], weight: Tensor)
     sums.assign_add(keras.ops.stack(values) * keras.ops.cast(weight, "float32"))
 
 
+def written(buffer: Tensor, place: Tensor, value: Tensor) -> Tensor:
+    """A tensor with another value at a place of its first axis. See `kgan._backend`."""
+    return keras.ops.scatter_update(buffer, keras.ops.reshape(place, (1, 1)), value[None])
+
+
 def seeded(noise: Noise) -> contextlib.AbstractContextManager[None]:
     """A context for layers without a seed: here, each has a seeded generator already."""
     del noise

@@ -119,6 +119,7 @@ accumulate = functions.accumulate
 losses = functions.losses
 seeded = functions.seeded
 may_have_metrics = functions.may_have_metrics
+written = functions.written
 normalised = functions.normalised
 
 

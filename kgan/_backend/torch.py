@@ -163,6 +163,12 @@ def _as_matrix(kernel: Tensor) -> Tensor:
     return kernel.movedim(-1, 0).flatten(1).T  # the layout of `torch_layers`
 
 
+def written(buffer: Tensor, place: Tensor, value: Tensor) -> Tensor:
+    """A tensor with another value at a place of its first axis. See `kgan._backend`."""
+    buffer[int(place)] = value  # a copy of the whole, for each pixel, would take longest
+    return buffer
+
+
 def global_norm(tensors: Sequence[Tensor]) -> Tensor:
     """The Euclidean length of all tensors together."""
     if not tensors:

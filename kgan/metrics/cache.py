@@ -6,8 +6,8 @@ import zipfile
 import numpy as np
 
 from kgan._files import cache_directory, written_whole
+from kgan._progress import silent
 from kgan._typing import Pictures, Say
-from kgan.metrics._progress import silent
 from kgan.metrics.features import Extractor, Features, extract
 
 

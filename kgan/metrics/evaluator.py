@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from kgan._arguments import integer
+from kgan._progress import now_and_then, silent
 from kgan._typing import Labels, Pictures, Say
 from kgan._warnings import warn_outside
 from kgan.images import to_uint8
 from kgan.metrics import features as extractors
 from kgan.metrics import neighbours
-from kgan.metrics._progress import now_and_then, silent
 from kgan.metrics._sources import (
     SampleSource,
     Source,

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from keras import ops
 
 from kgan import _backend
+from kgan._progress import silent
 from kgan._registry import did_you_mean, find_name
 from kgan._typing import Network, Pictures, Say, Tensor
 from kgan.metrics import inception
-from kgan.metrics._progress import silent
 from kgan.metrics._resizing import RESIZES
 from kgan.metrics.cifar10_classifier import load_cifar10_classifier
 from kgan.metrics.mnist_classifier import load_mnist_classifier

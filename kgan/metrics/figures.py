@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from kgan._progress import silent
 from kgan._typing import Say
 from kgan.metrics import cifar10_classifier, mnist_classifier
-from kgan.metrics._progress import silent
 from kgan.metrics.bootstrap import bootstrap_interval
 from kgan.metrics.classes import class_divergence, inception_score, mode_coverage
 from kgan.metrics.distances import frechet_distance, kernel_distance

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from kgan._arguments import integer
+from kgan._progress import now_and_then
 from kgan._typing import Config, Labels, Pictures, Say
 from kgan.images import to_uint8
 from kgan.likelihoods import check_support
 from kgan.metrics import tables
 from kgan.metrics._json import plain
 from kgan.metrics._printing import Printed, Table
-from kgan.metrics._progress import now_and_then
 from kgan.metrics.datasets import (
     Data,
     Drawable,

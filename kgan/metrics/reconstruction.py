@@ -8,10 +8,10 @@ import numpy.typing as npt
 from sklearn.decomposition import PCA
 
 from kgan._arguments import integer
+from kgan._progress import now_and_then
 from kgan._typing import Config, Images, Pictures, Say
 from kgan.metrics._json import plain
 from kgan.metrics._printing import Printed, Table
-from kgan.metrics._progress import now_and_then
 from kgan.metrics.datasets import Data, Drawable, as_dataset, available, binarization
 from kgan.metrics.neighbours import nearest_neighbours
 from kgan.metrics.outputs import checked_batches

@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kgan._arguments import integer
+from kgan._progress import now_and_then
 from kgan._typing import Config, Pictures, Say
 from kgan.metrics import pixels
 from kgan.metrics._json import plain
 from kgan.metrics._printing import Printed, Table
-from kgan.metrics._progress import now_and_then
 from kgan.metrics._translation_sources import TranslatedImages, Translator
 from kgan.metrics.cache import cached_features
 from kgan.metrics.datasets import Data

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 
 from kgan._arguments import integer
+from kgan._progress import now_and_then
 from kgan._typing import Config, Say
 from kgan.metrics._json import plain
 from kgan.metrics._printing import Printed, Table
-from kgan.metrics._progress import now_and_then
 from kgan.metrics.datasets import Data
 from kgan.metrics.evaluator import Evaluator
 from kgan.metrics.figures import MEASURES, Figure

@@ -4,7 +4,7 @@ Each function raises a ValueError that says what was expected, what was received
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -450,4 +450,29 @@ def check_autoencoder(encoder: Network, decoder: Network, outputs_per_channel: i
             "Expected an encoder and a decoder that are both unconditional (one input each) or "
             "both conditional (a second input for labels). Received: "
             f"{len(encoder.inputs)} encoder inputs and {len(decoder.inputs)} decoder inputs."
+        )
+
+
+def check_autoregressive(network: Network, outputs_for: Callable[[int], int]) -> None:
+    """Checks the network of an autoregressive model.
+
+    Args:
+        network: From images (and labels) to the outputs of a likelihood.
+        outputs_for: The likelihood's number of outputs for a pixel of so many channels.
+    """
+    _check_is_built("network", network)
+    _check_regularizers("network", network)
+    _check_labels({"network": network})
+    image = network.inputs[0].shape
+    if len(image) != 4 or None in image[1:]:
+        raise ValueError(
+            "Expected a network whose first input is images of a fixed size, (batch, height, "
+            f"width, channels). Received: shape {shown(image)}."
+        )
+    expected = (*image[:3], outputs_for(image[3]))
+    if len(network.outputs) != 1 or not fits(network.outputs[0].shape, expected):
+        raise ValueError(
+            f"Expected a network with one output of shape {shown(expected)}: {expected[3]} for "
+            "each pixel, as the likelihood takes them. Received: outputs of shapes "
+            f"{[shown(output.shape) for output in network.outputs]}."
         )

@@ -14,7 +14,6 @@ from kgan._noise import for_batch
 from kgan._typing import Array, Batch, Images, Logs, Network, Noise, Optimizer, Tensor
 from kgan.models import network_checks
 from kgan.models.latent_model import LatentModel, as_input
-from kgan.training import data_checks
 from kgan.training.batch_spec import BatchSpec
 from kgan.training.log_names import LOSSES, Limit, LogName, hide, register
 
@@ -447,7 +446,7 @@ class VAE(LatentModel):
         deviation = np.exp(0.5 * log_variance)
         ```
         """
-        arrays = self._checked_arrays(images, labels)
+        arrays = self.checked_arrays(images, labels)
         size = integer("batch_size", batch_size)
         return Posterior(*self.predict_in_batches(VAE._posterior_of_arrays, arrays, size))
 
@@ -581,7 +580,7 @@ class VAE(LatentModel):
         """
         samples = integer("samples", samples)
         seed = integer("seed", seed, least=0)
-        arrays = self._checked_arrays(images, labels)
+        arrays = self.checked_arrays(images, labels)
         self.likelihood.check_images(arrays[0])
         at_once = min(samples, 64)
         size = max(1, _DECODED_AT_ONCE // self.likelihood.outputs_per_channel() // at_once)
@@ -626,19 +625,6 @@ class VAE(LatentModel):
             training=False,
         )
         return ops.logsumexp(log_likelihood + log_ratio, axis=1)
-
-    def _checked_arrays(
-        self, images: npt.ArrayLike, labels: npt.ArrayLike | None
-    ) -> list[np.ndarray]:
-        """Images, and labels where the model takes them, as arrays that fit it."""
-        images = np.asarray(keras.ops.convert_to_numpy(images))
-        data_checks.check_values(
-            images, labels, spec=self.batch_spec(training=False), divides=False
-        )
-        arrays = [images.astype("float32")]
-        if self.is_conditional:
-            arrays.append(np.asarray(labels).reshape(-1).astype("int32"))
-        return arrays
 
 
 def _sample(posterior: Posterior, noise: Noise) -> Tensor:

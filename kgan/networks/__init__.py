@@ -8,6 +8,7 @@ from kgan.networks.conditioning import GANPair
 from kgan.networks.dcgan import dcgan
 from kgan.networks.mlp import mlp
 from kgan.networks.patch import patch_discriminator
+from kgan.networks.pixel_cnn import AutoregressiveNetwork, pixel_cnn
 from kgan.networks.progressive import progressive
 from kgan.networks.resnet import resnet
 from kgan.networks.sngan import sngan
@@ -16,6 +17,7 @@ from kgan.networks.translators import resnet_translator, unet
 from kgan.networks.vae import VAENetworks, conv_vae, dense_vae
 
 __all__ = [
+    "AutoregressiveNetwork",
     "CycleGANNetworks",
     "GANPair",
     "VAENetworks",
@@ -27,6 +29,7 @@ __all__ = [
     "mlp",
     "patch_discriminator",
     "pix2pix",
+    "pixel_cnn",
     "progressive",
     "resnet",
     "resnet_translator",

@@ -74,7 +74,7 @@ def dense_vae(
     inputs, x = _latent_inputs(latent_dim, num_classes)
     x = _hidden(x, width, blocks)
     height, image_width, channels = shape
-    outputs = channels * likelihoods.get(likelihood).outputs_per_channel()
+    outputs = likelihoods.get(likelihood).outputs_for(channels)
     x = layers.Dense(height * image_width * outputs, dtype="float32")(x)
     x = layers.Reshape((height, image_width, outputs), dtype="float32")(x)
     return VAENetworks(encoder, keras.Model(inputs, x, name="decoder"))
@@ -145,7 +145,7 @@ def conv_vae(
         channels //= 2
         x = layers.Conv2DTranspose(channels, 4, strides=2, padding="same", activation="relu")(x)
         x = pyramid.cropped(x, size)
-    outputs = shape[2] * likelihoods.get(likelihood).outputs_per_channel()
+    outputs = likelihoods.get(likelihood).outputs_for(shape[2])
     x = layers.Conv2DTranspose(outputs, 4, strides=2, padding="same", dtype="float32")(x)
     return VAENetworks(encoder, keras.Model(inputs, pyramid.cropped(x, sizes[0]), name="decoder"))
 

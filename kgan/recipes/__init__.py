@@ -6,12 +6,17 @@ the docs find them.
 """
 
 from kgan._registry import find_name
-from kgan.recipes import gan, translation, vae
+from kgan.recipes import autoregressive, gan, translation, vae
 from kgan.recipes.recipe import Recipe
 
 __all__ = ["DEFAULT", "RECIPES", "Recipe", "get", "names"]
 
-RECIPES: dict[str, Recipe] = {**gan.RECIPES, **vae.RECIPES, **translation.RECIPES}
+RECIPES: dict[str, Recipe] = {
+    **gan.RECIPES,
+    **vae.RECIPES,
+    **translation.RECIPES,
+    **autoregressive.RECIPES,
+}
 
 DEFAULT = "dcgan_r1"
 

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from kgan._typing import Shape
+import keras
+from keras import ops
+
+from kgan._typing import Shape, Tensor
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class BatchSpec:
             do.
         range_reason: String, where that range comes from, for error messages.
         binary: Whether every pixel is at one of the two ends of the range.
+        levels: Integer, how many values a pixel can have, evenly over the range; batches of
+            integers are then levels from 0. None where any value in the range will do.
         needs_labels: Whether every image has a label.
         num_classes: Integer, labels are below it; None where that is not known.
         divisors: Numbers that divide the size of every batch.
@@ -51,6 +56,7 @@ class BatchSpec:
     value_range: tuple[float, float] | None = None
     range_reason: str = ""
     binary: bool = False
+    levels: int | None = None
     needs_labels: bool = False
     num_classes: int | None = None
     divisors: tuple[Divisor, ...] = ()
@@ -72,8 +78,24 @@ class BatchSpec:
         if self.value_range is None:
             return None
         low, high = self.value_range
-        slack = 0.0 if self.binary else (high - low) / 4
+        if self.binary:
+            return low, high
+        slack = (high - low) / (4 if self.levels is None else 8 * self.levels)
         return low - slack, high + slack
+
+    def as_floats(self, images: Tensor) -> Tensor:
+        """Images as float32, those of integer levels in the range.
+
+        Args:
+            images: Tensor `(batch, height, width, channels)`, floats or integer levels.
+        """
+        is_float = keras.backend.is_float_dtype(keras.backend.standardize_dtype(images.dtype))
+        images = ops.cast(images, "float32")
+        if is_float or self.levels is None or self.value_range is None:
+            return images
+        low, high = self.value_range
+        share = images / (self.levels - 1)
+        return high * share + low * (1.0 - share)  # both ends are exact
 
     def divided(self) -> "tuple[Divisor, ...]":
         """The divisors above 1."""

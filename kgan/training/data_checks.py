@@ -289,17 +289,52 @@ def _check_range(images: Tensor, spec: BatchSpec, is_whole: bool) -> None:
         raise ValueError("Expected finite images. Received: NaN or infinity among their values.")
     if spec.limits is None or spec.value_range is None:
         return
+    if images.dtype.kind in "iu":  # of which `_check_images` lets only levels through
+        _check_levels(images, spec)
+        return
     (least, most), (low, high) = spec.limits, (float(images.min()), float(images.max()))
     if low < least or high > most:
         raise ValueError(f"{_range_text(spec)} Received: values from {low:g} to {high:g}.")
     if spec.binary and not np.isin(images, spec.value_range).all():
         raise ValueError(f"{_range_text(spec)} Received: values between the two.")
+    if spec.levels is not None:
+        _check_is_at_levels(images, spec)
     if spec.value_range == (-1.0, 1.0) and low >= 0 and high > 0:
         warnings.warn(
             f"The images have values from {low:g} to {high:g}, and the model makes images in "
             "[-1, 1]. If they are in [0, 1], scale them: images * 2 - 1.",
             DataRangeWarning,
             stacklevel=5,
+        )
+
+
+def _check_levels(images: np.ndarray, spec: BatchSpec) -> None:
+    """Checks integers, which are levels."""
+    assert spec.levels is not None
+    low, high = int(images.min()), int(images.max())
+    if low < 0 or high >= spec.levels:
+        raise ValueError(
+            f"Expected integers from 0 to {spec.levels - 1}, since {spec.range_reason}. "
+            f"Received: integers from {low} to {high}. "
+            "kgan.data.ImageDataset(images, dtype='uint8', levels=...) makes them from uint8 "
+            "images."
+        )
+
+
+def _check_is_at_levels(images: np.ndarray, spec: BatchSpec) -> None:
+    """Checks that each value is at one of the levels; values between them would be rounded."""
+    assert spec.levels is not None
+    assert spec.value_range is not None
+    low, high = spec.value_range
+    level = (images.astype("float64") - low) * ((spec.levels - 1) / (high - low))
+    # Half precision holds 256 levels to a tenth.
+    is_between = np.abs(level - np.rint(level)) > 0.15
+    if is_between.any():
+        raise ValueError(
+            f"Expected values at {spec.levels} levels from {low:g} to {high:g}, since "
+            f"{spec.range_reason}. Received: values between them, such as "
+            f"{float(images[is_between][0]):g}. Add no noise to the images, and give "
+            "kgan.data.ImageDataset the same number of levels: levels=..."
         )
 
 
@@ -381,11 +416,13 @@ def _check_images(images: Any, spec: BatchSpec) -> None:
                 else f"Received: shape {shown(shape)}."
             )
         )
-    if "float" not in _dtype_name(dtype):
+    name = _dtype_name(dtype)
+    is_level = spec.levels is not None and name.startswith(("int", "uint"))
+    if "float" not in name and not is_level:
         low, high = spec.value_range or (-1.0, 1.0)
         raise ValueError(
             f"Expected {spec.name} as floats in [{low:g}, {high:g}]. Received: dtype "
-            f"{_dtype_name(dtype)}. kgan.data.ImageDataset(images) makes normalised batches from "
+            f"{name}. kgan.data.ImageDataset(images) makes normalised batches from "
             "uint8 images."
         )
 

@@ -26,6 +26,7 @@ from kgan._typing import (
     Batch,
     Config,
     Data,
+    ImagesLike,
     LabelsLike,
     Layer,
     Logs,
@@ -321,6 +322,27 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
                 interrupt.arrive()
         return keras.tree.map_structure(lambda *each: np.concatenate(each), *parts)
 
+    def checked_arrays(self, images: ImagesLike, labels: LabelsLike = None) -> list[np.ndarray]:
+        """The arguments of a function for `predict_in_batches`, from what a user gave.
+
+        Args:
+            images: Array or tensor `(n, height, width, channels)`, as in training.
+            labels: Integers `(n,)`; None for an unconditional model.
+
+        Returns:
+            `[images]`, float32, or `[images, labels]`, int32, if the model takes labels.
+
+        Raises:
+            ValueError: They do not fit the model.
+        """
+        spec = self.batch_spec(training=False)
+        images = np.asarray(ops.convert_to_numpy(images))
+        data_checks.check_values(images, labels, spec=spec, divides=False)
+        arrays = [np.asarray(ops.convert_to_numpy(spec.as_floats(images)))]
+        if spec.needs_labels:
+            arrays.append(np.asarray(labels).reshape(-1).astype("int32"))
+        return arrays
+
     # ---- compile ---------------------------------------------------------------------------------
 
     def compile(self, ema_decay: float | None = None, **options: Any) -> None:
@@ -502,7 +524,7 @@ class GenerativeModel(_backend.ImperativeSteps, keras.Model):
         data_checks.check_batch(images, y, spec=spec)
         data_checks.check_divides(images.shape[0], spec)
         # On PyTorch, train_on_batch hands arrays through.
-        images = ops.cast(ops.convert_to_tensor(images), "float32")
+        images = spec.as_floats(ops.convert_to_tensor(images))
         if spec.second is not None:
             return Batch(images, second=ops.cast(ops.convert_to_tensor(y), "float32"))
         if not spec.needs_labels:

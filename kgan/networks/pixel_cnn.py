@@ -1,0 +1,155 @@
+"""Causal networks of autoregressive models: two stacks of gated convolutions."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import keras
+from keras import layers
+
+from kgan import likelihoods
+from kgan._arguments import integer
+from kgan._typing import Network, Tensor
+from kgan.layers import CausalAttention, CausalConv2D, ChannelHead, Gate, LevelEmbedding
+from kgan.networks import conditioning
+
+
+class AutoregressiveNetwork(NamedTuple):
+    """The network of a `kgan.PixelCNN`.
+
+    Attributes:
+        network: From images (and labels) to the outputs of a likelihood, float32
+            `(batch, height, width, likelihood.outputs_for(channels))`.
+    """
+
+    network: Network
+
+
+def pixel_cnn(
+    image_shape: Sequence[int] = (28, 28, 1),
+    num_classes: int | None = None,
+    likelihood: str | likelihoods.Likelihood = "bernoulli",
+    width: int = 48,
+    blocks: int = 6,
+    kernel_size: Sequence[int] = (2, 3),
+    first_kernel_size: Sequence[int] = (3, 7),
+    dilations: Sequence[int] = (1,),
+    attention_heads: int = 0,
+    embedding_width: int | None = None,
+    dropout: float = 0.0,
+) -> AutoregressiveNetwork:
+    """The network of a gated PixelCNN, with a vertical and a horizontal stack.
+
+    The vertical stack sees the rows above a pixel, the horizontal one the pixels to the left of it
+    and the vertical stack. Each block adds a gated convolution to both. Images of one row need no
+    vertical stack and get none.
+
+    Args:
+        image_shape: Three integers, `(height, width, channels)`.
+        num_classes: Integer, makes the network conditional on a label below it. Defaults to an
+            unconditional one.
+        likelihood: As for `kgan.PixelCNN`: it decides how many outputs there are for each pixel.
+        width: Integer, the channels of each stack.
+        blocks: Integer, the number of blocks.
+        kernel_size: Integers `(rows, columns)` of the vertical convolutions in blocks, with an odd
+            number of columns. The horizontal ones have the left half, `columns // 2 + 1`.
+        first_kernel_size: The same for the first convolution, which sees the image.
+        dilations: Integers, the distances of the kernels' rows and columns in the blocks, one after
+            the other, again and again. Larger ones see more of the image with as few weights.
+        attention_heads: Integer, the heads of a self-attention over all earlier pixels after half
+            of the blocks. Defaults to 0: none.
+        embedding_width: Integer, the size of a trained vector for each level in place of its value,
+            for levels without an order, such as characters. Defaults to `None`: the value.
+        dropout: Float in [0, 1), the share of features that training drops in each block.
+
+    Returns:
+        `(network,)`, an `AutoregressiveNetwork`.
+
+    Raises:
+        ValueError: A size is not an integer of at least 1, or the likelihood is unknown or not one
+            of finitely many levels.
+
+    Example:
+    ```python
+    pixel_cnn = kgan.PixelCNN(*kgan.networks.pixel_cnn((28, 28, 1), width=8, blocks=2))
+    ```
+
+    Reference:
+        [van den Oord et al., 2016](https://arxiv.org/abs/1606.05328) (Gated PixelCNN);
+        [Chen et al., 2018](https://arxiv.org/abs/1712.09763) (PixelSNAIL) for attention.
+    """
+    shape = conditioning.check_sizes(
+        image_shape, num_classes=num_classes, width=width, blocks=blocks
+    )
+    given = likelihoods.get(likelihood)
+    image = keras.Input(shape, name="image")
+    label = None if num_classes is None else conditioning.label_input()
+    x = image
+    if embedding_width is not None:
+        levels = getattr(given, "levels", 256)
+        x = LevelEmbedding(levels, embedding_width, name="level_embedding")(image)
+    vertical, horizontal = _first(x, shape[0], width, first_kernel_size)
+    for number in range(blocks):
+        dilation = integer("dilations", dilations[number % len(dilations)])
+        vertical, horizontal = _block(
+            vertical, horizontal, kernel_size, dilation, label, num_classes, dropout
+        )
+        if attention_heads and number == (blocks - 1) // 2:
+            attended = CausalAttention(attention_heads, width // 2, name="attention")(horizontal)
+            horizontal = layers.Add()([horizontal, layers.Conv2D(width, 1)(attended)])
+    inputs = [image] if label is None else [image, label]
+    outputs = _head(image, horizontal, given, 2 * width)
+    network = keras.Model(inputs if label is not None else image, outputs, name="network")
+    return AutoregressiveNetwork(network)
+
+
+def _first(
+    x: Tensor, height: int, width: int, kernel_size: Sequence[int]
+) -> tuple[Tensor | None, Tensor]:
+    """The two stacks' first convolutions, which leave out the row and the pixel itself."""
+    rows, columns = kernel_size
+    horizontal = CausalConv2D(width, (1, max(columns // 2, 1)), "horizontal", strict=True)(x)
+    if height == 1:
+        return None, horizontal
+    vertical = CausalConv2D(width, (rows, columns), "vertical", strict=True)(x)
+    return vertical, layers.Add()([horizontal, layers.Conv2D(width, 1)(vertical)])
+
+
+def _block(
+    vertical: Tensor | None,
+    horizontal: Tensor,
+    kernel_size: Sequence[int],
+    dilation: int,
+    label: Tensor | None,
+    num_classes: int | None,
+    dropout: float,
+) -> tuple[Tensor | None, Tensor]:
+    """Adds a gated convolution to each of the two stacks."""
+    rows, columns = kernel_size
+    width = horizontal.shape[-1]
+
+    def gated(parts: list[Tensor]) -> Tensor:
+        if label is not None:
+            bias = layers.Embedding(num_classes, 2 * width, embeddings_initializer="zeros")(label)
+            parts = [*parts, layers.Reshape((1, 1, 2 * width))(bias)]
+        x = Gate("tanh")(layers.Add()(parts) if len(parts) > 1 else parts[0])
+        return layers.Dropout(dropout)(x) if dropout else x
+
+    parts = []
+    if vertical is not None:
+        seen = CausalConv2D(2 * width, (rows, columns), "vertical", dilation=dilation)(vertical)
+        vertical = layers.Add()([vertical, gated([seen])])
+        parts = [layers.Conv2D(2 * width, 1, use_bias=False)(vertical)]
+    left = (1, columns // 2 + 1)
+    parts.append(CausalConv2D(2 * width, left, "horizontal", dilation=dilation)(horizontal))
+    return vertical, layers.Add()([horizontal, layers.Conv2D(width, 1)(gated(parts))])
+
+
+def _head(
+    image: Tensor, features: Tensor, likelihood: likelihoods.Likelihood, width: int
+) -> Tensor:
+    """The outputs of a likelihood, from the features of earlier pixels."""
+    channels = image.shape[-1]
+    x = layers.ReLU()(layers.Conv2D(width, 1)(layers.ReLU()(features)))
+    if channels == 1 or getattr(likelihood, "is_joint", False):
+        return layers.Conv2D(likelihood.outputs_for(channels), 1, dtype="float32")(x)
+    return ChannelHead(likelihood.outputs_per_channel(), width, name="channel_head")([x, image])

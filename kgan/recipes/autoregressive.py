@@ -1,0 +1,49 @@
+"""The recipes of autoregressive models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kgan.recipes.recipe import Recipe
+
+_BINARY = Recipe(
+    summary="a gated PixelCNN for binarised images: the highest likelihood here",
+    model="PixelCNN",
+    networks="pixel_cnn",
+    reference="https://arxiv.org/abs/1606.05328",
+    differences="dilated convolutions in place of many layers, a shallower and narrower network, "
+    "averaged weights, Adam, half precision",
+    network_options={"width": 48, "blocks": 6, "dilations": [1, 2, 4]},
+    optimizers={"model": {"class": "Adam", "learning_rate": 2e-3, "beta_2": 0.99}},
+    compile={"ema_decay": 0.999},
+    data={"binarize": "dynamic"},
+    callbacks={"LinearDecay": {"start": 0.2}},
+    batch_size=32,
+    epochs=10,
+    dtype_policy="mixed_bfloat16",
+)
+_MIXTURE = "discretized_logistic_mixture"
+_JOINT = "joint_logistic_mixture"
+
+RECIPES: dict[str, Recipe] = {
+    "pixelcnn": replace(
+        _BINARY,
+        summary="a gated PixelCNN for 8-bit images: a mixture of discretised logistics",
+        differences=_BINARY.differences + "; the likelihood of PixelCNN++ for one channel in place "
+        "of a softmax over 256 levels",
+        model_options={"likelihood": _MIXTURE},
+        network_options={**_BINARY.network_options, "likelihood": _MIXTURE},
+        data={},
+    ),
+    "pixelcnn_binary": _BINARY,
+    "pixelcnn_pp": replace(
+        _BINARY,
+        summary="a PixelCNN++ for colour: the channels of a pixel given each other, dropout",
+        reference="https://arxiv.org/abs/1701.05517",
+        differences="the networks of `pixelcnn` with dropout, no down- and upsampling, half "
+        "precision; the likelihood is the paper's",
+        model_options={"likelihood": _JOINT},
+        network_options={**_BINARY.network_options, "likelihood": _JOINT, "dropout": 0.1},
+        data={},
+    ),
+}
