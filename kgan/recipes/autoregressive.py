@@ -14,12 +14,12 @@ _BINARY = Recipe(
     differences="dilated convolutions in place of many layers, a shallower and narrower network, "
     "averaged weights, Adam, half precision",
     network_options={"width": 48, "blocks": 6, "dilations": [1, 2, 4]},
-    optimizers={"model": {"class": "Adam", "learning_rate": 2e-3, "beta_2": 0.99}},
+    optimizers={"model": {"class": "Adam", "learning_rate": 3e-3, "beta_2": 0.99}},
     compile={"ema_decay": 0.999},
     data={"binarize": "dynamic"},
     callbacks={"LinearDecay": {"start": 0.2}},
     batch_size=32,
-    epochs=10,
+    epochs=12,
     dtype_policy="mixed_bfloat16",
 )
 _MIXTURE = "discretized_logistic_mixture"
