@@ -109,6 +109,13 @@ def vae(num_classes=None, likelihood="bernoulli"):
     return kgan.VAE(*networks, likelihood=likelihood, seed=3)
 
 
+def pixel_cnn(likelihood="discretized_logistic_mixture", num_classes=None):
+    networks = kgan.networks.pixel_cnn(
+        SHAPE, num_classes, likelihood=likelihood, width=4, blocks=1, first_kernel_size=(2, 3)
+    )
+    return kgan.PixelCNN(*networks, likelihood=likelihood, seed=3)
+
+
 def pix2pix():
     return kgan.Pix2Pix(*kgan.networks.pix2pix(SHAPE, width=4, dropout=0.2), seed=3)
 
@@ -129,6 +136,10 @@ FAMILIES = {
     "progressive_gan": Family(progressive_gan, {"stable_images": 40, "fade_images": 200}),
     "vae": Family(vae, {"warm_up": 4, "free_bits": 0.1}, {"binarize": "dynamic"}),
     "iwae": Family(vae, {"importance_samples": 3}, {"binarize": "static"}, conditional=True),
+    "pixel_cnn": Family(pixel_cnn),
+    "conditional_pixel_cnn": Family(
+        lambda num_classes: pixel_cnn("discretized_logistic", num_classes), conditional=True
+    ),
     # Dropout is different on each device.
     "pix2pix": Family(pix2pix, {"penalties": "r1"}, by_batch=True, second="pairs"),
     # A buffer that fills within the second epoch; several devices would keep other images in it.

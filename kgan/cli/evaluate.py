@@ -179,7 +179,7 @@ class _Results:
 
 
 def _measure(model: GenerativeModel, source: DataSource, options: argparse.Namespace) -> _Results:
-    from kgan.training.capabilities import Encodes, Generates, HasLikelihood
+    from kgan.training.capabilities import Encodes, Generates, HasLikelihood, draws_binary
 
     has_likelihood = isinstance(model, HasLikelihood) and options.likelihood_samples > 0
     if not (isinstance(model, (Generates, Encodes)) or has_likelihood):
@@ -192,10 +192,11 @@ def _measure(model: GenerativeModel, source: DataSource, options: argparse.Names
     if isinstance(model, Generates):
         from kgan import metrics
 
+        # A decoder's samples are means of pixels, so they are compared with grey images.
+        real = train if draws_binary(model) else train.unbinarized()
         samples = metrics.evaluate(
             model,
-            # A model of binary images is compared with grey ones: its samples are means of pixels.
-            train.unbinarized(),
+            real,
             count=options.count,
             seed=options.seed,
             features=options.features,
@@ -205,7 +206,7 @@ def _measure(model: GenerativeModel, source: DataSource, options: argparse.Names
         if options.truncations is not None:
             truncation = metrics.truncation_curve(
                 model,
-                train.unbinarized(),
+                real,
                 [*options.truncations, float("inf")],
                 count=options.count,
                 seed=options.seed,
@@ -236,8 +237,12 @@ def _report(
     options: argparse.Namespace,
 ) -> Any:
     from kgan import report
-    from kgan.training.capabilities import Encodes
+    from kgan.training.capabilities import Completes, Encodes
 
+    completions = None
+    if isinstance(saved.model, Completes):
+        test = source.load(options.test_split)
+        completions = report.completions(saved.model, test, options.seed)
     latents = None
     if isinstance(saved.model, Encodes):
         latents = report.latent_space(saved.model, source.load(options.test_split), options.seed)
@@ -253,4 +258,5 @@ def _report(
         reconstruction=results.reconstruction,
         latents=latents,
         truncation=results.truncation,
+        completions=completions,
     )

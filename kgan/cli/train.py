@@ -113,7 +113,7 @@ def add(commands: Any) -> None:
     train.add_argument(
         "--dtype-policy",
         choices=("float32", "mixed_float16", "mixed_bfloat16"),
-        help="the precision of the networks (default: float32)",
+        help="the precision of the networks (default: by the recipe, mostly float32)",
     )
     train.add_argument(
         "--evaluate",

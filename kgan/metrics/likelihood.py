@@ -11,7 +11,6 @@ import numpy.typing as npt
 from kgan._arguments import integer
 from kgan._progress import now_and_then
 from kgan._typing import Config, Labels, Pictures, Say
-from kgan.images import to_uint8
 from kgan.likelihoods import check_support
 from kgan.metrics import tables
 from kgan.metrics._json import plain
@@ -26,7 +25,7 @@ from kgan.metrics.datasets import (
     level_pictures,
 )
 from kgan.metrics.outputs import DivergedError
-from kgan.training.capabilities import HasLikelihood
+from kgan.training.capabilities import HasLikelihood, levels_of
 from kgan.training.labels import as_options, labels_of
 
 _STACKED_COUNT = 10_000
@@ -285,9 +284,11 @@ def likelihood(
     wanted = integer("count", _count(dataset) if count is None else count, least=2)
     images, labels = dataset.draw(available(dataset, wanted), seed)
     images = np.asarray(images, "float32")
-    check_support(model.likelihood_support, images)
+    levels = levels_of(model)
+    check_support(model.likelihood_support, images, levels)
     log_probs = _log_probs(model, images, labels_of(model, labels), samples, batch_size, seed, say)
-    floors, fitted_on = _floors(model.likelihood_support, dataset, images, training, seed, say)
+    support = model.likelihood_support
+    floors, fitted_on = _floors(support, levels, dataset, images, training, seed, say)
     # A crop can be smaller than the images.
     height, width = map(min, dataset.images.shape[1:3], dataset.image_shape[:2])
     return LikelihoodEvaluation(
@@ -296,7 +297,7 @@ def likelihood(
         count=len(images),
         image_shape=dataset.image_shape,
         unpadded_shape=(height, width, dataset.image_shape[2]),
-        support=model.likelihood_support,
+        support=support,
         binarize=binarization(dataset),
         is_exact=model.likelihood_is_exact,
         samples=None if model.likelihood_is_exact else samples,
@@ -362,6 +363,7 @@ def _log_probs(
 
 def _floors(
     support: str,
+    levels: int,
     dataset: Drawable,
     images: npt.NDArray[np.float32],
     training: Data | None,
@@ -371,16 +373,16 @@ def _floors(
     """Returns the floors of a support, and what they are fitted on."""
     if support == "density":
         return (), ""
-    fitted, fitted_on = _training_pictures(support, dataset, training, seed)
-    shown = _values(support, images)
+    fitted, fitted_on = _training_pictures(support, levels, dataset, training, seed)
+    shown = _values(levels, images)
     found = [
-        LikelihoodFloor(title, measure(shown, fitted, 2 if support == "binary" else 256))
+        LikelihoodFloor(title, measure(shown, fitted, levels))
         for title, measure in _tables(support, say)
     ]
     if support == "binary" and binarization(dataset) in {"dynamic", "static"}:
-        levels = level_pictures(dataset)
-        stacked = dataset.image_shape[2] // levels.shape[3]
-        entropy = stacked * tables.drawing_entropy(levels)
+        pictures = level_pictures(dataset)
+        stacked = dataset.image_shape[2] // pictures.shape[3]
+        entropy = stacked * tables.drawing_entropy(pictures)
         found.append(LikelihoodFloor("entropy of the drawing", entropy, is_limit=True))
     return tuple(sorted(found, key=lambda floor: floor.nats)), fitted_on
 
@@ -402,7 +404,7 @@ def _tables(
 
 
 def _training_pictures(
-    support: str, dataset: Drawable, training: Data | None, seed: int
+    support: str, levels: int, dataset: Drawable, training: Data | None, seed: int
 ) -> tuple[Pictures | None, str]:
     if training is None:
         return None, "the images of the other half of this data set"
@@ -415,13 +417,13 @@ def _training_pictures(
             f"Received: binarize={described[0]!r} and {described[1]}."
         )
     images, _ = training.draw(available(training, _FITTED), seed)
-    check_support(support, images)
-    return _values(support, images), f"{len(images):,} training images"
+    check_support(support, images, levels)
+    return _values(levels, images), f"{len(images):,} training images"
 
 
-def _values(support: str, images: npt.NDArray[np.float32]) -> Pictures:
-    """Returns images as 0 and 1, or as levels from 0 to 255."""
-    return (images > 0).astype("uint8") if support == "binary" else to_uint8(images)
+def _values(levels: int, images: npt.NDArray[np.float32]) -> Pictures:
+    """Returns images as integer levels from 0."""
+    return np.rint((images + 1.0) * (0.5 * (levels - 1))).astype("uint8")
 
 
 def _product(shape: tuple[int, ...]) -> str:

@@ -27,6 +27,7 @@ from kgan.metrics import (
 )
 from kgan.metrics.figures import FEW_CLASSES, notes_on, title_of
 from kgan.report import charts
+from kgan.report.completions import Completions
 from kgan.report.latent_space import SIZE, LatentSpace, scatter_plot
 from kgan.report.verdict import verdict
 from kgan.training.log_names import headline
@@ -127,6 +128,7 @@ def write_report(
     latents: LatentSpace | None = None,
     truncation: TruncationCurve | None = None,
     translation: TranslationEvaluation | None = None,
+    completions: Completions | None = None,
 ) -> Path:
     """Writes the results of an evaluation as a page: `report.html`, one file with everything in it.
 
@@ -147,6 +149,7 @@ def write_report(
         latents: A `kgan.report.LatentSpace`.
         truncation: A `kgan.metrics.TruncationCurve`.
         translation: A `kgan.metrics.TranslationEvaluation`.
+        completions: A `kgan.report.Completions`.
 
     Returns:
         The path of the page.
@@ -187,6 +190,7 @@ def write_report(
             *_reconstruction_panels(reconstruction),
             *_translation_panels(translation),
             *_latent_panels(latents),
+            *_completion_panels(completions),
         ],
         rows=[] if evaluation is None else [_row(evaluation, name) for name in figures],
         tables=[
@@ -397,6 +401,23 @@ def _latent_panels(latents: LatentSpace | None) -> Iterator[Panel]:
     caption = "The images that the two latents decode to, at evenly spaced quantiles of the prior."
     picture = grid(flat, columns=latents.grid.shape[1], gap=0)
     yield Panel("All of the latent space", caption, picture)
+
+
+def _completion_panels(completions: Completions | None) -> Iterator[Panel]:
+    if completions is None or not _has_pictures(completions.images):
+        return
+    shown = (completions.images, completions.known, *completions.completions)
+    caption = (
+        "Below each other: held-out images, what the model was given of them, and its completions. "
+        "Not cherry-picked."
+    )
+    yield Panel("Completions", caption, paired_grid(*shown, columns=len(completions.images)))
+    pictures = completions.entropy_pictures
+    caption = (
+        "The uncertainty about each pixel of the same images, given all pixels before it: black is "
+        f"certain, white is {completions.entropy.sum(axis=-1).max():.2f} bits."
+    )
+    yield Panel("Where it is undecided", caption, grid(pictures, columns=len(pictures), gap=1))
 
 
 def _has_pictures(images: Pictures) -> bool:

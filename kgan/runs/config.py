@@ -57,6 +57,7 @@ class RunConfig:
         evaluation_count: Integer, the number of samples to evaluate after every epoch; 0 for none.
         save_every: Integer, the number of batches between saves within an epoch.
         dtype_policy: The name of the networks' dtype policy in Keras, such as `"mixed_bfloat16"`.
+            Defaults to `None`: that of the recipe.
     """
 
     dataset: str | None = None
@@ -75,7 +76,7 @@ class RunConfig:
     seed: int = 0
     evaluation_count: int = 2000
     save_every: int = 1000
-    dtype_policy: str = "float32"
+    dtype_policy: str | None = None
 
     def updated(self, given: Mapping[str, Any]) -> "RunConfig":
         """Returns this configuration with the `given` values that are not None.

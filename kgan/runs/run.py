@@ -124,7 +124,9 @@ class Run:
             directory = Path(directory)
             files.check_is_free(directory)
         recipe = recipes.get(config.recipe)
-        model = replace(recipe, dtype_policy=config.dtype_policy).build(
+        if config.dtype_policy is not None:
+            recipe = replace(recipe, dtype_policy=config.dtype_policy)
+        model = recipe.build(
             **dataset.build_options, seed=config.seed, initial=initial, frozen=_frozen(config)
         )
         # As late as possible: an error before leaves no directory behind.

@@ -11,6 +11,7 @@ import numpy as np
 from kgan._typing import Array, Images
 
 __all__ = [
+    "Completes",
     "Conditional",
     "Cycles",
     "Encodes",
@@ -21,7 +22,9 @@ __all__ = [
     "Translates",
     "classes_of",
     "cycled",
+    "draws_binary",
     "is_conditional",
+    "levels_of",
     "translated",
 ]
 
@@ -92,6 +95,24 @@ class HasLikelihood(Protocol):
 
 
 @runtime_checkable
+class Completes(Protocol):
+    """Draws the rest of images, given their first pixels, and says where it is undecided.
+
+    `levels` is how many values a pixel can have.
+    """
+
+    levels: int
+
+    def complete(
+        self, images: Any, known: Any, labels: Any = None, *, seed: int | None = None
+    ) -> Images:
+        """Returns the images with all pixels after the first `known` ones drawn."""
+
+    def entropy(self, images: Any, labels: Any = None) -> Array:
+        """Returns the entropy of each value given those before it, in bits, like `images`."""
+
+
+@runtime_checkable
 class Translates(Protocol):
     """Turns images of one kind into images of another."""
 
@@ -157,6 +178,38 @@ def cycled(model: Cycles, images: Images, to: str | None = None) -> Images:
     if to not in _OTHER_DOMAIN:
         raise ValueError(f"Expected `to` to be 'a' or 'b'. Received: to={to!r}.")
     return model.cycle(images, of=_OTHER_DOMAIN[to])
+
+
+def levels_of(model: Any) -> int:
+    """Returns how many values a pixel can have in images that a model has a likelihood of.
+
+    Args:
+        model: A model with a likelihood of images of finitely many levels.
+
+    Example:
+    ```python
+    assert kgan.training.capabilities.levels_of(pixel_cnn) == 2
+    ```
+    """
+    of_support = 2 if getattr(model, "likelihood_support", "levels") == "binary" else 256
+    return int(getattr(model, "levels", of_support))
+
+
+def draws_binary(model: Any) -> bool:
+    """Returns whether the samples of a model are binary images, and not means of them.
+
+    A VAE of binary images generates the probability of each pixel, which is grey.
+
+    Args:
+        model: Any object.
+
+    Example:
+    ```python
+    assert kgan.training.capabilities.draws_binary(pixel_cnn)
+    assert not kgan.training.capabilities.draws_binary(vae)
+    ```
+    """
+    return isinstance(model, Completes) and model.levels == 2
 
 
 def classes_of(model: Any) -> int | None:

@@ -36,6 +36,13 @@ EVERY = {
     "equalized_dense": (lambda: layers.EqualizedDense(3, gain=1.0), (4,)),
     "pixel_normalization": (layers.PixelNormalization, (3, 2, 4)),
     "reflection_padding2d": (lambda: layers.ReflectionPadding2D(2), (4, 3, 2)),
+    "causal_convolution": (lambda: layers.CausalConv2D(3, (2, 3), "vertical"), (4, 5, 2)),
+    "strict_causal_convolution": (
+        lambda: layers.CausalConv2D(3, (1, 3), "horizontal", strict=True),
+        (4, 5, 2),
+    ),
+    "causal_attention": (lambda: layers.CausalAttention(heads=2, width=4), (2, 3, 3)),
+    "gate": (lambda: layers.Gate("tanh"), (3, 4, 6)),
     "from_basis": (lambda: layers.FromBasis(2, 3), (5,)),
     "onto_basis": (layers.OntoBasis, (3, 2, 4)),
 }
@@ -53,8 +60,14 @@ def network(name):
 
 def test_every_layer_is_here():
     made = {type(make()) for make, _ in EVERY.values()}
-    of_two = {layers.ConditionalBatchNormalization, layers.CropLike, layers.FadeIn}
-    assert made | of_two == {getattr(layers, name) for name in layers.__all__}
+    of_two = {
+        layers.ChannelHead,
+        layers.ConditionalBatchNormalization,
+        layers.CropLike,
+        layers.FadeIn,
+    }
+    others = {layers.CausalLayer, layers.LevelEmbedding}  # abstract; without a gradient
+    assert made | of_two | others == {getattr(layers, name) for name in layers.__all__}
 
 
 @pytest.mark.parametrize("name", EVERY)
