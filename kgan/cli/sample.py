@@ -45,6 +45,12 @@ def add(commands: Any) -> None:
         help="latents between -T and T only: more typical, less varied images (default: all)",
     )
     sample.add_argument(
+        "--temperature",
+        metavar="T",
+        type=argument_types.above_zero,
+        help="for a model that draws pixel by pixel: below 1, more typical images (default: 1)",
+    )
+    sample.add_argument(
         "--output",
         metavar="FILE",
         type=argument_types.picture_or_arrays,
@@ -60,7 +66,8 @@ def run(options: argparse.Namespace) -> int:
     with without_native_noise():
         from kgan import images, runs
         from kgan.models.latent_model import LatentModel
-        from kgan.training.capabilities import Generates
+        from kgan.models.pixel_cnn import InterruptedDrawError
+        from kgan.training.capabilities import Completes, Generates
         from kgan.training.labels import as_options, labels_for
     saved = runs.Run.open(options.model, compile=False)
     model, names = saved.model, saved.class_names
@@ -69,15 +76,31 @@ def run(options: argparse.Namespace) -> int:
     label = None if options.label is None else inputs.label(options.label, names)
     labels = labels_for(model, options.count, label)
     given = as_options(labels)
-    chosen = {} if options.truncation is None else {"truncation": options.truncation}
+    chosen: dict[str, Any] = {}
+    if options.truncation is not None:
+        chosen["truncation"] = options.truncation
     if chosen and not isinstance(model, LatentModel):
         raise inputs.lacks(options.model, model, "makes images from latents (--truncation)")
-    made = images.to_uint8(model.generate(options.count, seed=options.seed, **given, **chosen))
+    if options.temperature is not None:
+        if not isinstance(model, Completes):
+            raise inputs.lacks(options.model, model, "draws pixel by pixel (--temperature)")
+        chosen["temperature"] = options.temperature
+    interrupt = None
+    try:
+        made = images.to_uint8(model.generate(options.count, seed=options.seed, **given, **chosen))
+    except InterruptedDrawError as interrupted:
+        if not len(interrupted.images):
+            raise
+        interrupt, made = interrupted, images.to_uint8(interrupted.images)
+        labels = None if labels is None else labels[: len(made)]
+        given = as_options(labels)
     if options.output.suffix.lower() == ".png":
         images.save_png(options.output, _grid(made, labels, names))
     else:
         images.save_npz(options.output, images=made, **given)
-    say(f"{options.count} images: {options.output}")
+    say(f"{len(made)} images: {options.output}")
+    if interrupt is not None:
+        raise interrupt  # the command ends as any that is interrupted
     return 0
 
 

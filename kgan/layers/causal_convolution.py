@@ -155,6 +155,7 @@ class CausalConv2D(CausalLayer):
 
     def initial_state(self, like: Tensor, height: int, width: int, channels: int) -> State:
         """Zeros: the last rows, or pixels, that later ones see."""
+        del height
         shape = (self.memory, width) if self.stack == "vertical" else (1, self.memory)
         return (zeros_like_batch(like, (*shape, channels), self.compute_dtype),)
 

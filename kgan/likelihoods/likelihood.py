@@ -307,9 +307,10 @@ def check_support(support: str, images: np.ndarray, levels: int = 256) -> None:
     ]
     outside = np.concatenate(parts) if parts else np.zeros(0)
     if len(outside):
+        expected = _EXPECTED[support].format(levels, (levels - 1) / 2)
         raise ValueError(
-            f"{_EXPECTED[support].format(levels, (levels - 1) / 2)} Received: {len(outside) / len(values):.1%} other values, such "
-            f"as {outside[0]:g}.{_REMEDIES[support]}"
+            f"{expected} Received: {len(outside) / len(values):.1%} other values, such as "
+            f"{outside[0]:g}.{_REMEDIES[support]}"
         )
 
 

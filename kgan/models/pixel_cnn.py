@@ -1,5 +1,6 @@
 """The autoregressive model of images: each pixel given all pixels before it."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -274,8 +275,8 @@ class PixelCNN(GenerativeModel):
             averaged: Whether to use the average of the weights, if the model keeps one.
             temperature: Float above 0. Below 1, each value is more often the most likely one.
             prompt: The first values of all images in raster order, `(length,)`, or
-                `(length, channels)` for several channels; or for each image, with n in front. Floats in
-                [-1, 1] or integer levels. Defaults to none.
+                `(length, channels)` for several channels; or those of each image, with n in front.
+                Floats in [-1, 1] or integer levels. Defaults to none.
             cached: Whether to compute for each pixel only what is new. `False` runs the whole
                 network for each pixel; it works for any causal network.
             say: Called with a line of text about the progress. Defaults to writing a line to
@@ -607,10 +608,9 @@ def _discrete(likelihood: likelihoods.Likelihood) -> likelihoods.DiscreteLikelih
 
 def _check_causal(network: Network) -> None:
     """Raises a ValueError if the graph of a network shows that it is not causal."""
-    try:
+    # Only the cached way to sample needs to know all layers.
+    with contextlib.suppress(UnknownLayerError):
         PixelPlan(network)
-    except UnknownLayerError:
-        pass  # only the cached way to sample needs to know all layers
 
 
 def _causal_mask(known: npt.ArrayLike, n: int, size: Sequence[int]) -> npt.NDArray[np.bool_]:

@@ -1,6 +1,7 @@
 """Causal networks of autoregressive models: two stacks of gated convolutions."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import keras
@@ -10,6 +11,7 @@ from kgan import likelihoods
 from kgan._arguments import integer
 from kgan._typing import Network, Tensor
 from kgan.layers import CausalAttention, CausalConv2D, ChannelHead, Gate, LevelEmbedding
+from kgan.layers.causal_convolution import Stack
 from kgan.networks import conditioning
 
 
@@ -90,12 +92,12 @@ def pixel_cnn(
     vertical, horizontal = _first(x, shape[0], width, first_kernel_size)
     for number in range(blocks):
         dilation = integer("dilations", dilations[number % len(dilations)])
-        vertical, horizontal = _block(
-            vertical, horizontal, kernel_size, dilation, label, num_classes, dropout
-        )
+        block = _Block(f"{number}", kernel_size, dilation, label, num_classes, dropout)
+        vertical, horizontal = block(vertical, horizontal)
         if attention_heads and number == (blocks - 1) // 2:
             attended = CausalAttention(attention_heads, width // 2, name="attention")(horizontal)
-            horizontal = layers.Add()([horizontal, layers.Conv2D(width, 1)(attended)])
+            attended = layers.Conv2D(width, 1, name="attention_residual")(attended)
+            horizontal = layers.Add()([horizontal, attended])
     inputs = [image] if label is None else [image, label]
     outputs = _head(image, horizontal, given, 2 * width)
     network = keras.Model(inputs if label is not None else image, outputs, name="network")
@@ -107,41 +109,62 @@ def _first(
 ) -> tuple[Tensor | None, Tensor]:
     """The two stacks' first convolutions, which leave out the row and the pixel itself."""
     rows, columns = kernel_size
-    horizontal = CausalConv2D(width, (1, max(columns // 2, 1)), "horizontal", strict=True)(x)
+    left = (1, max(columns // 2, 1))
+    horizontal = CausalConv2D(width, left, "horizontal", strict=True, name="horizontal")(x)
     if height == 1:
         return None, horizontal
-    vertical = CausalConv2D(width, (rows, columns), "vertical", strict=True)(x)
-    return vertical, layers.Add()([horizontal, layers.Conv2D(width, 1)(vertical)])
+    vertical = CausalConv2D(width, (rows, columns), "vertical", strict=True, name="vertical")(x)
+    joined = layers.Conv2D(width, 1, use_bias=False, name="joined")(vertical)
+    return vertical, layers.Add()([horizontal, joined])
 
 
-def _block(
-    vertical: Tensor | None,
-    horizontal: Tensor,
-    kernel_size: Sequence[int],
-    dilation: int,
-    label: Tensor | None,
-    num_classes: int | None,
-    dropout: float,
-) -> tuple[Tensor | None, Tensor]:
+@dataclass(frozen=True)
+class _Block:
     """Adds a gated convolution to each of the two stacks."""
-    rows, columns = kernel_size
-    width = horizontal.shape[-1]
 
-    def gated(parts: list[Tensor]) -> Tensor:
-        if label is not None:
-            bias = layers.Embedding(num_classes, 2 * width, embeddings_initializer="zeros")(label)
-            parts = [*parts, layers.Reshape((1, 1, 2 * width))(bias)]
+    name: str
+    kernel_size: Sequence[int]
+    dilation: int
+    label: Tensor | None
+    num_classes: int | None
+    dropout: float
+
+    def __call__(
+        self, vertical: Tensor | None, horizontal: Tensor
+    ) -> tuple[Tensor | None, Tensor]:
+        rows, columns = self.kernel_size
+        width = horizontal.shape[-1]
+        parts = []
+        if vertical is not None:
+            seen = self._convolved(vertical, (rows, columns), "vertical")
+            vertical = layers.Add()([vertical, self._gated([seen], "vertical")])
+            joined = layers.Conv2D(2 * width, 1, use_bias=False, name=f"joined_{self.name}")
+            parts = [joined(vertical)]
+        parts.append(self._convolved(horizontal, (1, columns // 2 + 1), "horizontal"))
+        residual = layers.Conv2D(width, 1, name=f"residual_{self.name}")
+        return vertical, layers.Add()([horizontal, residual(self._gated(parts, "horizontal"))])
+
+    def _convolved(self, x: Tensor, kernel_size: tuple[int, int], stack: Stack) -> Tensor:
+        return CausalConv2D(
+            2 * x.shape[-1],
+            kernel_size,
+            stack,
+            dilation=self.dilation,
+            name=f"{stack}_{self.name}",
+        )(x)
+
+    def _gated(self, parts: list[Tensor], stack: Stack) -> Tensor:
+        if self.label is not None:
+            size = parts[0].shape[-1]
+            bias = layers.Embedding(
+                self.num_classes,
+                size,
+                embeddings_initializer="zeros",
+                name=f"{stack}_label_{self.name}",
+            )(self.label)
+            parts = [*parts, layers.Reshape((1, 1, size))(bias)]
         x = Gate("tanh")(layers.Add()(parts) if len(parts) > 1 else parts[0])
-        return layers.Dropout(dropout)(x) if dropout else x
-
-    parts = []
-    if vertical is not None:
-        seen = CausalConv2D(2 * width, (rows, columns), "vertical", dilation=dilation)(vertical)
-        vertical = layers.Add()([vertical, gated([seen])])
-        parts = [layers.Conv2D(2 * width, 1, use_bias=False)(vertical)]
-    left = (1, columns // 2 + 1)
-    parts.append(CausalConv2D(2 * width, left, "horizontal", dilation=dilation)(horizontal))
-    return vertical, layers.Add()([horizontal, layers.Conv2D(width, 1)(gated(parts))])
+        return layers.Dropout(self.dropout)(x) if self.dropout else x
 
 
 def _head(
@@ -149,7 +172,8 @@ def _head(
 ) -> Tensor:
     """The outputs of a likelihood, from the features of earlier pixels."""
     channels = image.shape[-1]
-    x = layers.ReLU()(layers.Conv2D(width, 1)(layers.ReLU()(features)))
+    x = layers.ReLU()(layers.Conv2D(width, 1, name="hidden")(layers.ReLU()(features)))
     if channels == 1 or getattr(likelihood, "is_joint", False):
-        return layers.Conv2D(likelihood.outputs_for(channels), 1, dtype="float32")(x)
+        size = likelihood.outputs_for(channels)
+        return layers.Conv2D(size, 1, dtype="float32", name="outputs")(x)
     return ChannelHead(likelihood.outputs_per_channel(), width, name="channel_head")([x, image])

@@ -18,7 +18,7 @@ from kgan.runs import directory as files
 from kgan.runs.config import RunConfig, read_config, read_versions, write_config
 from kgan.runs.training_data import TrainingData
 from kgan.training import GenerativeModel
-from kgan.training.capabilities import Encodes, Generates, Translates, classes_of
+from kgan.training.capabilities import Encodes, Generates, Translates, classes_of, draws_binary
 
 # An epoch of small data spans several passes: recipes count epochs, and networks need steps.
 FEWEST_IMAGES = 32_000
@@ -124,9 +124,9 @@ class Run:
             directory = Path(directory)
             files.check_is_free(directory)
         recipe = recipes.get(config.recipe)
-        if config.dtype_policy is not None:
-            recipe = replace(recipe, dtype_policy=config.dtype_policy)
-        model = recipe.build(
+        policy = config.dtype_policy or recipe.dtype_policy or "float32"
+        config = replace(config, dtype_policy=policy)
+        model = replace(recipe, dtype_policy=policy).build(
             **dataset.build_options, seed=config.seed, initial=initial, frozen=_frozen(config)
         )
         # As late as possible: an error before leaves no directory behind.
@@ -261,8 +261,8 @@ class Run:
             return []
         if len(self.dataset.images) < FEWEST:  # too few for any metric
             return []
-        # A model of binary images is compared with grey ones: its samples are the means of pixels.
-        real = self.dataset.unbinarized()
+        # A decoder's samples are means of pixels, so they are compared with grey images.
+        real = self.dataset if draws_binary(self.model) else self.dataset.unbinarized()
         chosen: list[keras.callbacks.Callback] = [callbacks.CollapseAlarm(real)]
         count = self.config.evaluation_count
         # There are no metrics for images that kgan has no features for.

@@ -61,7 +61,7 @@ def dependencies(network, shape, channels_of_outputs):
     """`[i, j, k, i', j', k']`: whether outputs of channel k at (i, j) see input (i', j', k')."""
     random = np.random.default_rng(1)
     x = random.uniform(-1, 1, (1, *shape)).astype("float32")
-    height, width, channels = shape
+    height, width, _channels = shape
     found = np.zeros((height, width, channels_of_outputs, *shape), bool)
 
     def outputs_at(i, j, k):
