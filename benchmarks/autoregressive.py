@@ -13,13 +13,15 @@ The columns, `--rounds`, `--seconds` and `--one-core` are as in `translation.py`
 
 Sampling, with `--sampling`. The network of the recipe draws 100 images in the cached way, for
 images of 28x28x1 (binary, 8 bits) and of 32x32x3. The naive way, which computes the whole network
-for each pixel, is timed on the first `--rows` rows of one batch and scaled to all of them.
+for each pixel, is the time of such a pass, the least of `--passes`, times the number of pixels.
 Seconds are the least of three draws, without compilation.
 """
 
 import argparse
 import dataclasses
+import functools
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -102,7 +104,7 @@ def contenders(case: Case, backend: str) -> dict[str, backends.Run]:
     return backends.against_torch(model, make_plain(case, model), dataset, backend)
 
 
-def measure_sampling(rows: int) -> None:
+def measure_sampling(passes: int) -> None:
     """Prints the seconds of drawing images, on the backend of this process."""
     import keras  # noqa: PLC0415
 
@@ -115,34 +117,37 @@ def measure_sampling(rows: int) -> None:
         networks = kgan.networks.pixel_cnn(shape, **options)
         model = kgan.PixelCNN(*networks, likelihood=likelihood, seed=0)
         model.generate(DRAWN, seed=0)  # compiles
-        cached = min(_seconds(lambda: model.generate(DRAWN, seed=0)) for _ in range(3))
-        naive = _naive_seconds(model, rows)
+        cached = _seconds(functools.partial(model.generate, DRAWN, seed=0), 3)
+        naive = _naive_seconds(model, passes)
         print(f"{title:18}{cached:10.2f}{naive:10.1f}{naive / cached:7.0f}x", flush=True)
 
 
-def _naive_seconds(model: Any, rows: int) -> float:
-    """The seconds of the naive way, from as many passes as there are pixels in some rows."""
+def _naive_seconds(model: Any, passes: int) -> float:
+    """The seconds of the naive way: a pass of the whole network for each pixel."""
     height, width, _ = model.image_shape
     images = np.full((DRAWN, *model.image_shape), -1.0, "float32")
-    run = lambda: model.log_prob(images, batch_size=DRAWN)  # noqa: E731
-    run()
-    seconds = min(_seconds(run) for _ in range(max(rows, 1)))
-    return seconds * height * width
+    run = functools.partial(model.predict_on_batch, images)
+    run()  # compiles
+    return _seconds(run, passes) * height * width
 
 
-def _seconds(call: Any) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
+def _seconds(call: Callable[[], Any], times: int) -> float:
+    """The least seconds of several calls."""
+    found = []
+    for _ in range(times):
+        started = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - started)
+    return min(found)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sampling", action="store_true", help="measure sampling, not the step")
-    parser.add_argument("--rows", type=int, default=3)
+    parser.add_argument("--passes", type=int, default=3, help="of the whole network")
     arguments, _ = parser.parse_known_args()
     if arguments.sampling:
-        measure_sampling(arguments.rows)
+        measure_sampling(arguments.passes)
         return
     backends.run_numbered(parser, CASES, check, contenders)
 

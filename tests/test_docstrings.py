@@ -45,6 +45,13 @@ def small_vae():
     return vae
 
 
+def small_pixel_cnn():
+    """A PixelCNN of binary digits."""
+    pixel_cnn = kgan.PixelCNN(*kgan.networks.pixel_cnn(width=4, blocks=1), seed=1)
+    pixel_cnn.compile(run_eagerly=True)
+    return pixel_cnn
+
+
 def small_pix2pix():
     """A translator of grey images."""
     model = kgan.Pix2Pix(*kgan.networks.pix2pix(width=4), seed=1)
@@ -64,9 +71,11 @@ def small_cycle_gan():
 THINGS = {
     "train": lambda: kgan.data.load_mnist("train", batch_size=32, seed=1),
     "test": lambda: kgan.data.load_mnist("test", batch_size=32, seed=1),
+    "binary_test": lambda: kgan.data.load_mnist("test", binarize="static", batch_size=32),
     "gan": small_gan,
     "model": small_gan,
     "vae": small_vae,
+    "pixel_cnn": small_pixel_cnn,
     "pix2pix": small_pix2pix,
     "cycle_gan": small_cycle_gan,
 }

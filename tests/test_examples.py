@@ -43,6 +43,7 @@ ONCE = {
     "idx_file",
     "info_gan",
     "own_folders",
+    "pixel_cnn",
     "progressive_growing",
     "sketch_to_digit",
     "two_domains",

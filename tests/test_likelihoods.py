@@ -520,9 +520,11 @@ def test_images_outside_the_support():
 def test_finding_by_name():
     assert likelihoods.names() == [
         "bernoulli",
+        "categorical",
         "discretized_logistic",
         "discretized_logistic_mixture",
         "gaussian",
+        "joint_logistic_mixture",
     ]
     for name in likelihoods.names():
         assert likelihoods.get(name).name == name

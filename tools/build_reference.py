@@ -151,6 +151,13 @@ LOGS = {
             "within a factor of 2 from epoch to epoch",
         ),
     ),
+    "PixelCNN and PixelRNN": (
+        Log(
+            "bits_per_dimension",
+            "the negative log probability for each value, in bits",
+            "falls, also on held-out images",
+        ),
+    ),
     "VAE": (
         Log(
             "reconstruction",
@@ -205,12 +212,13 @@ def api_index() -> str:
         "| module | |\n|---|---|\n" + "\n".join(rows) + "\n\n"
         "In the examples, `np` is NumPy. `train` and `test` are data sets of digits from "
         "`kgan.data.load_mnist`. `gan`, conditional on the digit, `vae`, of grey images, and the "
-        "translators `pix2pix` and `cycle_gan` are compiled models for them. `model` is `gan` or "
+        "translators `pix2pix` and `cycle_gan`, and `pixel_cnn`, of binary images like those of "
+        "`binary_test`, are compiled models for them. `model` is `gan` or "
         "`vae`.\n\n"
         "`import kgan` gives these names too:\n\n"
         "| name | is |\n|---|---|\n"
-        "| `kgan.CycleGAN`, `kgan.GAN`, `kgan.InfoGAN`, `kgan.Pix2Pix`, `kgan.ProgressiveGAN`, "
-        "`kgan.VAE` | [kgan.models](models.md) |\n"
+        "| `kgan.CycleGAN`, `kgan.GAN`, `kgan.InfoGAN`, `kgan.Pix2Pix`, `kgan.PixelCNN`, "
+        "`kgan.PixelRNN`, `kgan.ProgressiveGAN`, `kgan.VAE` | [kgan.models](models.md) |\n"
         "| `kgan.evaluate` | [kgan.metrics](metrics.md) |\n"
         "| `kgan.load` | loads a model from a run directory or a file: "
         "[Load a run in Python](../run_directory.md#load-a-run-in-python) |\n"

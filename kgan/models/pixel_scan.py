@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 from keras import layers, ops
 
 from kgan import _backend
@@ -333,8 +334,26 @@ class PixelPlan:
             for each in node.inputs:
                 self._value(each, values)
             args, kwargs = node.arguments.fill_in(values)
-            values[tensor] = node.operation(*args, **kwargs)
+            values[tensor] = _called(node, args, kwargs)
         return values[tensor]
+
+
+def _called(node: _Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """The output of a layer for a row or a pixel."""
+    operation = node.operation
+    if kwargs or len(args) != 1 or not isinstance(operation, keras.Layer):
+        return operation(*args, **kwargs)
+    tensors = args[0] if isinstance(args[0], list) else [args[0]]
+    if not operation.variables and all(_has_dtype(x, operation.compute_dtype) for x in tensors):
+        # What `Layer.__call__` does in addition has no effect, and takes PyTorch longest.
+        return operation.call(args[0])
+    if len(tensors) == 1:
+        return _backend.run_layer(operation, tensors[0], False)
+    return operation(args[0])
+
+
+def _has_dtype(x: Tensor, dtype: str) -> bool:
+    return bool(keras.backend.standardize_dtype(x.dtype) == dtype)
 
 
 _REMEDY = "Use cached=False to compute the whole image for each pixel, which is slow."
