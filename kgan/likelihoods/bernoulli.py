@@ -47,7 +47,8 @@ class Bernoulli(DiscreteLikelihood):
     def draw(self, outputs: Tensor, numbers: Tensor) -> Tensor:
         """Draws images of -1 and 1."""
         (logits,) = self._split(outputs)
-        return 2.0 * ops.cast(numbers < ops.sigmoid(logits), "float32") - 1.0
+        is_one = ops.cast(numbers, "float32") < ops.sigmoid(logits)
+        return 2.0 * ops.cast(is_one, "float32") - 1.0
 
     def tempered(self, outputs: Tensor, temperature: Tensor) -> Tensor:
         """Divides the logits by the temperature."""

@@ -104,7 +104,7 @@ class DiscretizedLogistic(DiscreteLikelihood):
         return self._drawn(location, log_scale, numbers)
 
     def _drawn(self, location: Tensor, log_scale: Tensor, numbers: Tensor) -> Tensor:
-        share = ops.clip(numbers, 1e-8, 1.0 - 6e-8)
+        share = ops.clip(ops.cast(numbers, "float32"), 1e-8, 1.0 - 6e-8)
         drawn = location + ops.exp(self._bounded(log_scale)) * (ops.log(share) - ops.log1p(-share))
         return self.value_of(self.level_of(ops.clip(drawn, -1.0, 1.0)))
 
@@ -188,7 +188,7 @@ class DiscretizedLogisticMixture(DiscretizedLogistic):
     def draw(self, outputs: Tensor, numbers: Tensor) -> Tensor:
         """Draws images, each value at one of the levels."""
         log_weight, location, log_scale = self._components(outputs)
-        for_component, for_value = ops.split(numbers, 2, axis=-1)
+        for_component, for_value = ops.split(ops.convert_to_tensor(numbers), 2, axis=-1)
         is_chosen = chosen(log_weight, for_component)
         return self._drawn(
             ops.sum(is_chosen * location, axis=-2),
@@ -230,7 +230,7 @@ def chosen(log_weight: Tensor, numbers: Tensor) -> Tensor:
     """
     # A component is chosen where the sum of weights passes a random number.
     total = ops.cumsum(ops.exp(log_weight), axis=-2)
-    passed = total[..., :-1, :] <= numbers[..., None, :]
+    passed = total[..., :-1, :] <= ops.cast(numbers, "float32")[..., None, :]
     place = ops.sum(ops.cast(passed, "int32"), axis=-2, keepdims=True)
     places = ops.reshape(ops.arange(log_weight.shape[-2], dtype="int32"), (-1, 1))
     return ops.cast(ops.equal(places, place), "float32")

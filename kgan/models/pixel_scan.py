@@ -344,12 +344,12 @@ def _called(node: _Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tenso
     if kwargs or len(args) != 1 or not isinstance(operation, keras.Layer):
         return operation(*args, **kwargs)
     tensors = args[0] if isinstance(args[0], list) else [args[0]]
-    if not operation.variables and all(_has_dtype(x, operation.compute_dtype) for x in tensors):
-        # What `Layer.__call__` does in addition has no effect, and takes PyTorch longest.
+    if not all(_has_dtype(x, operation.compute_dtype) for x in tensors):
+        return operation(args[0])
+    # `Layer.__call__` has nothing to convert, and takes PyTorch longest.
+    if not operation.variables:
         return operation.call(args[0])
-    if len(tensors) == 1:
-        return _backend.run_layer(operation, tensors[0], False)
-    return operation(args[0])
+    return operation(args[0]) if len(tensors) > 1 else _backend.run_layer(operation, args[0], False)
 
 
 def _has_dtype(x: Tensor, dtype: str) -> bool:

@@ -129,9 +129,7 @@ class _Block:
     num_classes: int | None
     dropout: float
 
-    def __call__(
-        self, vertical: Tensor | None, horizontal: Tensor
-    ) -> tuple[Tensor | None, Tensor]:
+    def __call__(self, vertical: Tensor | None, horizontal: Tensor) -> tuple[Tensor | None, Tensor]:
         rows, columns = self.kernel_size
         width = horizontal.shape[-1]
         parts = []

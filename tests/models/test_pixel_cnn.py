@@ -43,8 +43,8 @@ def model_of(likelihood, shape=(5, 6, 1), **options):
 def scrambled(model, seed=0):
     random = np.random.default_rng(seed)
     for weight in model.network.trainable_variables:
-        fan_in = max(np.prod(weight.shape[:-1]), 1)
-        weight.assign(random.standard_normal(weight.shape) / np.sqrt(fan_in))
+        scale = 0.2 if len(weight.shape) == 1 else 1.2 * np.prod(weight.shape[:-1]) ** -0.5
+        weight.assign(scale * random.standard_normal(weight.shape))
     return model
 
 
