@@ -177,7 +177,7 @@ class PairedDataset(TranslationDataset):
         return (
             f"<PairedDataset: {len(self._first.images):,} pairs {self._first.image_shape} to "
             f"{self._second.image_shape}, batch_size={self.batch_size}"
-            f"{self._second._window_options()}>"
+            f"{self._second._pixel_options()}>"
         )
 
     @property
@@ -332,7 +332,7 @@ class UnpairedDataset(TranslationDataset):
         return (
             f"<UnpairedDataset: {len(self._first.images):,} images {self._first.image_shape} and "
             f"{len(self._second.images):,} images {self._second.image_shape}, "
-            f"batch_size={self.batch_size}{self._second._window_options()}>"
+            f"batch_size={self.batch_size}{self._second._pixel_options()}>"
         )
 
     @property
