@@ -71,8 +71,8 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
       `steps_per_epoch` to the dataset instead.
 
     With `binarize`, every pixel becomes exactly the low or the high end of `value_range`, as
-    Bernoulli likelihoods need. With `dtype="uint8"` it becomes 0 or 1. Likelihoods on data that was binarised in different ways cannot be
-    compared, so state the way with every result:
+    Bernoulli likelihoods need. With `dtype="uint8"`, it becomes 0 or 1. Likelihoods on data that
+    was binarised in different ways cannot be compared, so state the way with every result:
 
     - `"dynamic"`: a pixel of level v is on with probability v / 255, drawn again in each pass. The
       draw depends on `seed`, the number of the pass, the image's row in `images` and the pixel's
@@ -375,7 +375,8 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
 
     def _changed(self, **attributes: object) -> Self:
         other = copy.copy(self)
-        vars(other).update(attributes)
+        for name, value in attributes.items():
+            setattr(other, name, value)
         other._set_up()
         return other
 
