@@ -37,7 +37,7 @@ _PART = 1 << 20  # values that are checked at once
 
 _EXPECTED = {
     "binary": "Expected binary images, each value exactly -1 or 1.",
-    "levels": "Expected 8-bit images, each value at one of the 256 levels level / 127.5 - 1.",
+    "levels": "Expected each value at one of the {levels} levels 2 * level / {last} - 1.",
     "density": "Expected images of finite values.",
 }
 _REMEDIES = {
@@ -526,12 +526,14 @@ class Gaussian(Likelihood):
         return {**super().get_config(), "variance": self.variance, "decay": self.decay}
 
 
-def check_support(support: str, images: np.ndarray) -> None:
+def check_support(support: str, images: np.ndarray, levels: int = 256) -> None:
     """Checks that images lie in the support of a likelihood.
 
     Args:
         support: `"binary"`, `"levels"` or `"density"`, see `Likelihood.support`.
         images: Float array of any shape.
+        levels: Integer, how many values a pixel can have with the support `"levels"`. Defaults to
+            `256`.
 
     Raises:
         ValueError: Some values are outside the support.
@@ -545,24 +547,25 @@ def check_support(support: str, images: np.ndarray) -> None:
     values = np.asarray(images).reshape(-1)
     # A part at a time: in float64 the whole would take several times the memory of the images.
     parts = [
-        _outside(support, values[first : first + _PART].astype("float64"))
+        _outside(support, values[first : first + _PART].astype("float64"), levels)
         for first in range(0, len(values), _PART)
     ]
     outside = np.concatenate(parts) if parts else np.zeros(0)
     if len(outside):
         raise ValueError(
-            f"{_EXPECTED[support]} Received: {len(outside) / len(values):.1%} other values, such "
-            f"as {outside[0]:g}.{_REMEDIES[support]}"
+            f"{_EXPECTED[support].format(levels=levels, last=levels - 1)} Received: "
+            f"{len(outside) / len(values):.1%} other values, such as {outside[0]:g}."
+            f"{_REMEDIES[support]}"
         )
 
 
-def _outside(support: str, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _outside(support: str, values: npt.NDArray[np.float64], levels: int) -> npt.NDArray[np.float64]:
     """Returns the values that are outside a support."""
     if support == "binary":
         is_inside = np.abs(values) == 1.0
     elif support == "levels":
         # A hundredth of a level: float32 holds the levels far better than this.
-        level = (values + 1.0) * 127.5
+        level = (values + 1.0) * ((levels - 1) / 2)
         with np.errstate(invalid="ignore"):
             is_inside = (np.abs(level - np.rint(level)) < 0.01) & (np.abs(values) <= 1.0)
     else:

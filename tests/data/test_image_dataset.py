@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import kgan
 from kgan.data import DataWarning, ImageDataset, StackedImageDataset
+from kgan.metrics.datasets import all_pictures, as_dataset
 
 COUNT = 50
 # Pixel (0, 0) is the image's number, so that a batch says which images it holds.
@@ -162,6 +163,21 @@ def test_as_floats_is_the_same_data_set(kind, levels):
     assert floats.as_floats() is floats
     assert whole.dtype == "uint8"
     assert whole[0][0].dtype == np.uint8
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_metrics_see_quantised_images(dtype):
+    options = {"batch_size": 8, "seed": 3, "levels": 16}
+    dataset = as_dataset(ImageDataset(IMAGES, dtype=dtype, **options))
+    assert (dataset.dtype, dataset.value_range) == ("float32", (-1, 1))
+    found = {picture.tobytes() for picture in all_pictures(dataset, seed=0)}
+    assert found == {picture.tobytes() for picture in IMAGES // 16 * np.uint8(17)}
+
+
+def test_metrics_see_the_images_of_integers():
+    dataset = as_dataset(integers(pad_to=(6, 7)))
+    expected = np.pad(IMAGES, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    np.testing.assert_array_equal(all_pictures(dataset, seed=0), expected)
 
 
 def test_stacks_of_integers():
