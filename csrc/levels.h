@@ -30,7 +30,8 @@ class Levels {
     // `dtype`, and `count` is from kMinLevels to kMaxLevels. `dtype` must not be uint8.
     Levels(double low, double high, DType dtype, unsigned count = kMaxLevels);
 
-    // For uint8, which has no range. Throws std::invalid_argument unless `count` is in those limits.
+    // For uint8, which has no range. Throws std::invalid_argument unless `count` is in those
+    // limits.
     static Levels integers(unsigned count = kMaxLevels);
 
     DType dtype() const { return dtype_; }
