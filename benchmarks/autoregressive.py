@@ -60,7 +60,7 @@ def make_model(case: Case, epsilon: float = 1e-7) -> Any:
 
     keras.utils.set_random_seed(0)
     networks: Any = kgan.networks.pixel_cnn((SIDE, SIDE, 1), **dataclasses.asdict(case))
-    model = kgan.PixelCNN(*networks, seed=0)
+    model = kgan.PixelCNN(networks.network, seed=0)
     model.compile(keras.optimizers.Adam(3e-3, 0.9, 0.99, epsilon=epsilon))
     return model
 
@@ -114,8 +114,8 @@ def measure_sampling(passes: int) -> None:
     print(f"{'':18}{'cached':>10}{'naive':>10}{'ratio':>8}")
     for title, shape, likelihood in SAMPLED:
         options = {**dataclasses.asdict(CASES[0]), "likelihood": likelihood}
-        networks = kgan.networks.pixel_cnn(shape, **options)
-        model = kgan.PixelCNN(*networks, likelihood=likelihood, seed=0)
+        networks: Any = kgan.networks.pixel_cnn(shape, **options)
+        model = kgan.PixelCNN(networks.network, likelihood=likelihood, seed=0)
         model.generate(DRAWN, seed=0)  # compiles
         cached = _seconds(functools.partial(model.generate, DRAWN, seed=0), 3)
         naive = _naive_seconds(model, passes)

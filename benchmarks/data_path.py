@@ -6,6 +6,8 @@ Each makes one shuffled epoch of MNIST in normalised float32 batches of 128:
 - kgan, threshold and kgan, dynamic: the same, binarised in these two ways;
 - kgan, flips, kgan, crops and kgan, flips and crops: the same, with half of the images mirrored,
   with windows of 28 x 28 of the images padded to 36 x 36, and with both;
+- kgan, uint8 and kgan, 16 levels: the same as integers, all 256 of them or quantised to 16. Their
+  batches have a quarter of the bytes;
 - kgan, pairs: `kgan.data.PairedDataset` with the same images as inputs and as targets. These are
   twice the bytes, so that half the speed of "kgan" is the same speed per byte;
 - kgan, domains: `kgan.data.UnpairedDataset` with the same images in both domains, the same bytes;
@@ -65,6 +67,16 @@ def kgan_augmented_epoch(flip: bool, crop: bool) -> Callable[[Any], Callable[[],
             horizontal_flip=flip,
             pad_to=(height + 8, width + 8) if crop else None,
             crop=(height, width) if crop else None,
+        )
+        return lambda: dataset
+
+    return make
+
+
+def kgan_integer_epoch(levels: int) -> Callable[[Any], Callable[[], Iterable[Any]]]:
+    def make(images: Any) -> Callable[[], Iterable[Any]]:
+        dataset = kgan.data.ImageDataset(
+            images, batch_size=BATCH_SIZE, seed=0, dtype="uint8", levels=levels
         )
         return lambda: dataset
 
@@ -184,6 +196,8 @@ AUGMENTED = {
     "kgan, crops": kgan_augmented_epoch(flip=False, crop=True),
     "kgan, flips and crops": kgan_augmented_epoch(flip=True, crop=True),
 }
+LEVELS = {"kgan, uint8": 256, "kgan, 16 levels": 16}
+INTEGERS = {name: kgan_integer_epoch(levels) for name, levels in LEVELS.items()}
 PAIRS = "kgan, pairs"
 OF_TWO = {PAIRS: kgan_paired_epoch, "kgan, domains": kgan_unpaired_epoch}
 WORK: dict[str, dict[str, Callable[[Any], Callable[[], Iterable[Any]]]]] = {
@@ -191,6 +205,7 @@ WORK: dict[str, dict[str, Callable[[Any], Callable[[], Iterable[Any]]]]] = {
         "kgan": kgan_epoch,
         "kgan, threshold": kgan_binarized_epoch("threshold"),
         "kgan, dynamic": kgan_binarized_epoch("dynamic"),
+        **INTEGERS,
         **AUGMENTED,
         **OF_TWO,
         "memcpy": memcpy_epoch,
@@ -199,7 +214,7 @@ WORK: dict[str, dict[str, Callable[[Any], Callable[[], Iterable[Any]]]]] = {
         "tf.data": tf_data_epoch,
         "PyTorch DataLoader": torch_epoch,
     },
-    "random_colour": {"kgan": kgan_epoch, **AUGMENTED, **OF_TWO},
+    "random_colour": {"kgan": kgan_epoch, **INTEGERS, **AUGMENTED, **OF_TWO},
     "stacked_mnist": {"kgan": kgan_stacked_epoch, "NumPy": numpy_stacked_epoch},
 }
 CHANNELS = {"mnist": 1, "random_colour": 0, "stacked_mnist": 3}  # 0: those of the images
@@ -247,6 +262,20 @@ def check(name: str, batches: Iterable[Any], images: Any, channels: int) -> None
         raise SystemExit(f"{name} gave {count} batches")
     if min(min(of_channel.values()) for of_channel in left) < 0:
         raise SystemExit(f"{name} gave an image twice")
+
+
+def check_integers(name: str, batches: Iterable[Any], images: Any, channels: int) -> None:
+    """Checks batches of levels as `check` does, as the floats and the pixels that they mean."""
+    levels = LEVELS[name]
+    step = 255 // (levels - 1)
+
+    def floats() -> Iterable[Any]:
+        for batch in batches:
+            if batch.dtype != np.uint8 or batch.max() >= levels:
+                raise SystemExit(f"{name} gave {batch.dtype} up to {batch.max()}")
+            yield (batch * np.uint8(step) / np.float32(255) * 2 - 1).astype(np.float32)
+
+    check(name, floats(), images // np.uint8(256 // levels) * np.uint8(step), channels)
 
 
 def check_binarized(name: str, batches: Iterable[Any], share: float) -> None:
@@ -302,6 +331,8 @@ def main() -> None:
     for name, epoch in epochs.items():
         if name in OF_TWO:
             check_both(name, epoch(), images, CHANNELS[arguments.dataset])
+        elif name in INTEGERS:
+            check_integers(name, epoch(), images, CHANNELS[arguments.dataset])
         elif name in AUGMENTED:
             check_augmented(name, epoch(), images)
         elif name in shares:

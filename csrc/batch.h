@@ -1,9 +1,9 @@
 // Makes a training batch in one pass over memory: images picked by index, binarised, padded,
-// cropped, mirrored and normalised.
+// cropped, mirrored and normalised or quantised.
 //
 // NumPy takes three passes over memory: gather bytes, cast, scale. Here every pixel is read once
-// and its float is written once. The order of the images is random, so the hardware cannot predict
-// it: the next images are prefetched while one is converted.
+// and its value, a float or a byte, is written once. The order of the images is random, so the
+// hardware cannot predict it: the next images are prefetched while one is converted.
 #pragma once
 
 #include <cstddef>

@@ -72,6 +72,8 @@ py::dtype output_dtype(kgan::DType dtype) {
             return py::dtype("f4");
         case kgan::DType::float16:
             return py::dtype("f2");
+        case kgan::DType::uint8:
+            return py::dtype("u1");
         default:
             return py::dtype("u2");
     }
@@ -169,11 +171,16 @@ void register_idx(py::module_& m) {
 void register_batch(py::module_& m) {
     py::class_<kgan::Levels>(m, "Levels",
                              "The values of the 256 pixel levels: evenly spaced from the lower to "
-                             "the upper end of a range, each rounded once to the dtype.")
-        .def(py::init([](double low, double high, const std::string& dtype) {
-                 return kgan::Levels(low, high, find(kDTypes, dtype, "dtype"));
+                             "the upper end of a range, each rounded once to the dtype. With count "
+                             "levels, pixel v is first quantised to v * count // 256.")
+        .def(py::init([](double low, double high, const std::string& dtype, unsigned count) {
+                 return kgan::Levels(low, high, find(kDTypes, dtype, "dtype"), count);
              }),
-             "low"_a, "high"_a, "dtype"_a = "float32");
+             "low"_a, "high"_a, "dtype"_a = "float32", "count"_a = kgan::kMaxLevels)
+        .def_static("integers", &kgan::Levels::integers, "count"_a = kgan::kMaxLevels,
+                    "The numbers of the levels, uint8 from 0 to count - 1.");
+    m.attr("MIN_LEVELS") = kgan::kMinLevels;
+    m.attr("MAX_LEVELS") = kgan::kMaxLevels;
     m.def("instruction_sets", &instruction_sets,
           "The instruction sets of this processor, slowest first.");
     m.attr("MAX_STACK") = kgan::kMaxStack;

@@ -27,14 +27,25 @@ double largest(DType dtype) {
     }
 }
 
-// Both ends are exact, which a plain low + step * k does not guarantee.
-double level(double low, double high, int k) {
-    if (k == 0) return low;
-    if (k == 255) return high;
-    return (low * (255 - k) + high * k) / 255.0;
+// Both ends are exact, which a plain low + step * q does not guarantee.
+double level(double low, double high, unsigned q, unsigned last) {
+    if (q == 0) return low;
+    if (q == last) return high;
+    return (low * (last - q) + high * q) / last;
 }
 
 }  // namespace
+
+std::size_t item_size(DType dtype) {
+    switch (dtype) {
+        case DType::float32:
+            return sizeof(float);
+        case DType::uint8:
+            return sizeof(std::uint8_t);
+        default:
+            return sizeof(std::uint16_t);
+    }
+}
 
 std::uint16_t round_to_16_bits(double value, int exponent_bits) {
     const int mantissa_bits = 15 - exponent_bits;
@@ -58,7 +69,18 @@ std::uint16_t round_to_16_bits(double value, int exponent_bits) {
     return static_cast<std::uint16_t>(sign | std::min(biased + integer, infinity));
 }
 
-Levels::Levels(double low, double high, DType dtype) : dtype_(dtype) {
+Levels::Levels(DType dtype, unsigned count) : dtype_(dtype), count_(count) {
+    if (count >= kMinLevels && count <= kMaxLevels) return;
+    std::ostringstream message;
+    message << "Expected levels to be from " << kMinLevels << " to " << kMaxLevels
+            << ". Received: levels=" << count << ".";
+    throw std::invalid_argument(message.str());
+}
+
+Levels Levels::integers(unsigned count) { return {DType::uint8, count}; }
+
+Levels::Levels(double low, double high, DType dtype, unsigned count) : Levels(dtype, count) {
+    if (dtype == DType::uint8) throw std::invalid_argument("Levels::integers makes uint8 levels");
     const double limit = largest(dtype);
     // Written so that NaN fails it.
     if (!(low < high && low > -limit && high < limit)) {
@@ -68,13 +90,13 @@ Levels::Levels(double low, double high, DType dtype) : dtype_(dtype) {
                 << low << ", " << high << ").";
         throw std::invalid_argument(message.str());
     }
-    for (int k = 0; k < 256; ++k) {
-        const double value = level(low, high, k) + 0.0;  // -0 becomes 0
-        const auto index = static_cast<std::size_t>(k);
+    for (unsigned k = 0; k < 256; ++k) {
+        const double value =
+            level(low, high, quantized(k, count), count - 1) + 0.0;  // -0 becomes 0
         if (dtype == DType::float32) {
-            values32_[index] = static_cast<float>(value);
+            values32_[k] = static_cast<float>(value);
         } else {
-            bits16_[index] = round_to_16_bits(value, dtype == DType::float16 ? 5 : 8);
+            bits16_[k] = round_to_16_bits(value, dtype == DType::float16 ? 5 : 8);
         }
     }
     if (dtype == DType::float32) fit_line(low, high);

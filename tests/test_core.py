@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.metadata
+import itertools
 import math
 import threading
 
@@ -15,16 +16,21 @@ from kgan import _core
 
 pytestmark = pytest.mark.backend_free
 
-DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
-# The first four are worked out by vector arithmetic, the others looked up.
+FLOATS = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+DTYPES = FLOATS | {"uint8": np.uint8}
+COUNTS = [256, 2, 3, 8, 16, 100, 255]
+# Vector arithmetic computes the first four, with 256 levels. A table holds the others.
 VALUE_RANGES = [(-1, 1), (0, 1), (0, 255), (-2.5, 2.5), (0.1, 0.9), (-1e3, 1e-3), (-0.0, 1.0)]
 ALL_LEVELS = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
 
 
-def expected_levels(low, high, dtype):
-    k = np.arange(256, dtype=np.float64)
-    values = (low * (255 - k) + high * k) / 255 + 0.0
-    values[0], values[255] = low + 0.0, high
+def expected_levels(low, high, dtype, count=256):
+    level = np.floor(np.arange(256) * count / 256)
+    if dtype == "uint8":
+        return level.astype(np.uint8)
+    last = count - 1
+    values = (low * (last - level) + high * level) / last + 0.0
+    values[level == 0], values[level == last] = low + 0.0, high
     if dtype != "bfloat16":
         return values.astype(DTYPES[dtype])
     # Straight to float32 and on it would be rounded twice. Cut off towards zero instead, the last
@@ -35,8 +41,14 @@ def expected_levels(low, high, dtype):
     return (single.view(np.uint32) | inexact).view(np.float32).astype(ml_dtypes.bfloat16)
 
 
+def make_levels(low, high, dtype, count=256):
+    if dtype == "uint8":
+        return _core.Levels.integers(count)
+    return _core.Levels(low, high, dtype, count)
+
+
 def bits(array):
-    return array.view(np.uint32 if array.itemsize == 4 else np.uint16)
+    return array.view({4: np.uint32, 2: np.uint16, 1: np.uint8}[array.itemsize])
 
 
 def gathered(images, indices, levels, dtype="float32", **options):
@@ -59,7 +71,7 @@ def test_portable_code_is_always_there():
 
 @pytest.mark.parametrize("instruction_set", _core.instruction_sets())
 @pytest.mark.parametrize("value_range", VALUE_RANGES)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", FLOATS)
 def test_all_levels_are_rounded_once(dtype, value_range, instruction_set):
     low, high = value_range
     levels = _core.Levels(low, high, dtype)
@@ -67,6 +79,38 @@ def test_all_levels_are_rounded_once(dtype, value_range, instruction_set):
     np.testing.assert_array_equal(bits(values), bits(expected_levels(low, high, dtype)))
     assert values[0] == DTYPES[dtype](low)
     assert values[255] == DTYPES[dtype](high)
+
+
+@pytest.mark.parametrize("instruction_set", _core.instruction_sets())
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_all_numbers_of_levels(dtype, instruction_set):
+    options = {"dtype": dtype, "instruction_set": instruction_set}
+    for count in range(_core.MIN_LEVELS, _core.MAX_LEVELS + 1):
+        for low, high in [(-1, 1), (0, 1), (0.1, 0.9)]:
+            levels = make_levels(low, high, dtype, count)
+            values = gathered(ALL_LEVELS, [0], levels, **options).ravel()
+            expected = expected_levels(low, high, dtype, count)
+            assert values.dtype == expected.dtype
+            np.testing.assert_array_equal(bits(values), bits(expected))
+            ends = (0, count - 1) if dtype == "uint8" else (low, high)
+            assert (values[0], values[255]) == tuple(DTYPES[dtype](end) for end in ends)
+
+
+@pytest.mark.parametrize("count", [0, 1, 257, 2**32 - 1])
+def test_numbers_of_levels_that_there_are_not(count):
+    match = rf"levels to be from 2 to 256\. Received: levels={count}\.$"
+    with pytest.raises(ValueError, match=match):
+        _core.Levels(-1, 1, "float32", count)
+    with pytest.raises(ValueError, match=match):
+        _core.Levels.integers(count)
+
+
+@pytest.mark.parametrize("count", [-1, 2**32, 16.0, "16", None])
+def test_numbers_of_levels_are_integers(count):
+    with pytest.raises(TypeError):
+        _core.Levels(-1, 1, "float32", count)
+    with pytest.raises(TypeError):
+        _core.Levels.integers(count)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +137,8 @@ def test_float16_subnormals():
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match=r"dtype must be one of.*Received: dtype=\"float64\""):
         _core.Levels(0, 1, "float64")
+    with pytest.raises(ValueError, match=r"dtype must be one of.*Received: dtype=\"uint8\""):
+        _core.Levels(0, 1, "uint8")  # it has no range: Levels.integers
     with pytest.raises(ValueError, match=r"instruction_set must be one of.*Received"):
         gathered(ALL_LEVELS, [0], _core.Levels(0, 1), instruction_set="mmx")
 
@@ -129,13 +175,15 @@ def test_gather_equals_numpy(data):
     options, padding = data.draw(drawn_options(height, width))
     dtype = data.draw(st.sampled_from(list(DTYPES)))
     low, high = data.draw(st.sampled_from(VALUE_RANGES))
+    count_of_levels = data.draw(st.sampled_from(COUNTS))
     indices = data.draw(st.lists(st.integers(0, count - 1), max_size=12))
     images = data.draw(drawn_images((count, height, width, channels)))
 
-    batch = gathered(images, indices, _core.Levels(low, high, dtype), dtype, **options)
+    levels = make_levels(low, high, dtype, count_of_levels)
+    batch = gathered(images, indices, levels, dtype, **options)
 
     picked = np.pad(images[np.array(indices, np.int64)], padding)
-    expected = expected_levels(low, high, dtype)[picked]
+    expected = expected_levels(low, high, dtype, count_of_levels)[picked]
     assert batch.shape == expected.shape
     np.testing.assert_array_equal(bits(batch), bits(expected))
 
@@ -148,17 +196,19 @@ def test_gather_stacked_equals_numpy(data):
     options, padding = data.draw(drawn_options(height, width))
     dtype = data.draw(st.sampled_from(list(DTYPES)))
     low, high = data.draw(st.sampled_from(VALUE_RANGES))
+    count_of_levels = data.draw(st.sampled_from(COUNTS))
     index = st.integers(0, count - 1)
     size = batch_size * stack
     indices = data.draw(st.lists(index, min_size=size, max_size=size))
     indices = np.array(indices, np.int64).reshape(batch_size, stack)
     images = data.draw(drawn_images((count, height, width, 1)))
 
-    batch = stacked(images, indices, _core.Levels(low, high, dtype), dtype, **options)
+    levels = make_levels(low, high, dtype, count_of_levels)
+    batch = stacked(images, indices, levels, dtype, **options)
 
     channels = [images[indices[:, c], ..., 0] for c in range(stack)]
     picked = np.pad(np.stack(channels, axis=-1), padding)
-    expected = expected_levels(low, high, dtype)[picked]
+    expected = expected_levels(low, high, dtype, count_of_levels)[picked]
     assert batch.shape == expected.shape
     np.testing.assert_array_equal(bits(batch), bits(expected))
 
@@ -515,11 +565,12 @@ def test_large_batches_are_shared_between_threads():
     # Over a million values: the automatic choice takes more than one thread where there are cores.
     images = np.random.default_rng(0).integers(0, 256, (64, 64, 64, 3), np.uint8)
     indices = np.random.default_rng(1).integers(0, 64, 256)
-    levels = _core.Levels(-1, 1)
-    expected = expected_levels(-1, 1, "float32")[images[indices]]
-    for threads in (0, 1, 3, 300):
-        batch = gathered(images, indices, levels, threads=threads)
-        np.testing.assert_array_equal(bits(batch), bits(expected))
+    for dtype, count in itertools.product(("float32", "uint8"), (256, 16)):
+        levels = make_levels(-1, 1, dtype, count)
+        expected = expected_levels(-1, 1, dtype, count)[images[indices]]
+        for threads in (0, 1, 3, 300):
+            batch = gathered(images, indices, levels, threads=threads)
+            np.testing.assert_array_equal(bits(batch), bits(expected))
 
 
 def test_large_stacked_batches_are_shared_between_threads():

@@ -61,7 +61,7 @@ class MaskedConvolution(nn.Conv2d):
             (slice(0, rows), slice(None)) if is_vertical else (slice(None), slice(0, columns))
         )
         mask = torch.zeros(self.weight.shape)
-        mask[(..., *self.kept)] = 1.0
+        mask[:, :, self.kept[0], self.kept[1]] = 1.0
         self.register_buffer("mask", mask)
 
     def forward(self, x: Any) -> Any:
@@ -136,6 +136,12 @@ class PixelCNN(nn.Module):
         return found
 
 
+def _kept(layer: nn.Conv2d) -> Any:
+    """The weights that a mask keeps."""
+    rows, columns = layer.kept if isinstance(layer, MaskedConvolution) else (slice(None),) * 2
+    return layer.weight.detach()[:, :, rows, columns]
+
+
 class PlainPixelCNN:
     """The loop."""
 
@@ -147,10 +153,9 @@ class PlainPixelCNN:
         with torch.no_grad():
             for name, layer in self.network.by_name().items():
                 kernel, *bias = weights[name]
-                kept = getattr(layer, "kept", (slice(None), slice(None)))
-                layer.weight[(..., *kept)] = torch.from_numpy(kernel.transpose(3, 2, 0, 1))
-                for own, given in zip([layer.bias] if bias else [], bias, strict=True):
-                    own.copy_(torch.from_numpy(given))
+                _kept(layer).copy_(torch.from_numpy(kernel.transpose(3, 2, 0, 1)))
+                if layer.bias is not None:
+                    layer.bias.copy_(torch.from_numpy(bias[0]))
         self.adams = [
             torch.optim.Adam(
                 self.network.parameters(), ADAM.learning_rate, ADAM.betas, ADAM.epsilon, fused=True
@@ -178,9 +183,7 @@ class PlainPixelCNN:
         found = []
         for name in self.names:
             layer = layers[name]
-            kept = getattr(layer, "kept", (slice(None), slice(None)))
-            kernel = layer.weight.detach()[(..., *kept)]
-            found.append(np.array(kernel.permute(2, 3, 1, 0)))
+            found.append(np.array(_kept(layer).permute(2, 3, 1, 0)))
             if layer.bias is not None:
                 found.append(np.array(layer.bias.detach()))
         return found

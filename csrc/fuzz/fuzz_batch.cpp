@@ -1,8 +1,8 @@
-// The input chooses binarisation, images, indices, padding, window, range, dtype, instruction set
-// and threads. Every value that gather writes is compared, to the bit, with a reference that
-// computes a pixel at a time. Invalid arguments must throw before anything is written. Pixels and
-// output end where memory ends, so that even a masked load beyond them is found. Seeds:
-// corpus/batch.
+// The input chooses binarisation, images, indices, padding, window, range, dtype, number of levels,
+// instruction set and threads. Every value that gather writes is compared, to the bit, with a
+// reference that computes a pixel at a time. Invalid arguments must throw before anything is
+// written. Pixels and output end where memory ends, so that even a masked load beyond them is
+// found. Seeds: corpus/batch.
 #include <sanitizer/asan_interface.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -126,6 +126,7 @@ struct Case {
     std::size_t stack;  // used if stacked
     InstructionSet set;
     DType dtype;
+    unsigned levels;
     Range range;
     unsigned threads;
     Images images;  // without its pixels
@@ -148,7 +149,15 @@ Case read_case(Input& input) {
     it.set = set < 240 ? std::array{InstructionSet::portable, InstructionSet::avx2,
                                     InstructionSet::avx512}[set % 3]
                        : InstructionSet{99};
-    it.dtype = std::array{DType::float32, DType::float16, DType::bfloat16}[input.byte() % 3];
+    // The first kinds are those of older seeds.
+    constexpr std::array dtypes{DType::float32, DType::float16, DType::bfloat16, DType::uint8};
+    const std::size_t dtype = input.byte();
+    it.dtype = dtypes[dtype < 192 ? dtype % 3 : dtype % 4];
+    it.levels = 256;
+    if (dtype >= 192) {
+        const std::size_t levels = input.byte();
+        it.levels = levels < 248 ? static_cast<unsigned>(levels) + 2 : input.raw<unsigned>();
+    }
     const std::size_t range = input.byte() % (std::size(kRanges) + 1);
     if (range < std::size(kRanges)) {
         it.range = kRanges[range];
@@ -230,7 +239,10 @@ std::optional<Window> read_window(Input& input, const Images& images, const Padd
     return window;
 }
 
-std::size_t item_size(DType dtype) { return dtype == DType::float32 ? 4 : 2; }
+std::size_t bytes_of(DType dtype) {
+    if (dtype == DType::uint8) return 1;
+    return dtype == DType::float32 ? 4 : 2;
+}
 
 using Wide = unsigned __int128;
 
@@ -240,7 +252,7 @@ std::optional<std::size_t> batch_bytes(const Case& it, const Padding& padding,
     Wide height = Wide{padding.top} + it.images.height + padding.bottom;
     Wide width = Wide{padding.left} + it.images.width + padding.right;
     constexpr Wide limit = std::numeric_limits<std::int64_t>::max();
-    Wide bytes = item_size(it.dtype);
+    Wide bytes = bytes_of(it.dtype);
     bool fits = true;
     if (window) {
         fits = height <= limit && width <= limit && window->height >= 1 && window->width >= 1 &&
@@ -262,7 +274,7 @@ std::optional<std::size_t> batch_bytes(const Case& it, const Padding& padding,
     if (refused) return std::nullopt;
     require(shape.size == it.batch_size && shape.channels == it.channels());
     require(shape.height == height && shape.width == width);
-    return shape.size * shape.height * shape.width * shape.channels * item_size(it.dtype);
+    return shape.size * shape.height * shape.width * shape.channels * bytes_of(it.dtype);
 }
 
 // The magnitude that the dtype rounds to infinity.
@@ -310,32 +322,45 @@ UNOBSERVED std::uint32_t bits16(double value, const std::vector<double>& values)
 using Table = std::array<std::uint32_t, 256>;
 
 // The expected bits of each pixel level.
-UNOBSERVED Table expected_levels(const Range& range, DType dtype) {
+UNOBSERVED Table expected_levels(const Case& it) {
     static const std::vector<double> float16 = finite_values(5);
     static const std::vector<double> bfloat16 = finite_values(8);
+    const double last = it.levels - 1.0;
+    unsigned level = 0;
     Table table{};
-    for (int k = 0; k < 256; ++k) {
-        double value = (range.low * (255 - k) + range.high * k) / 255;
-        if (k == 0) value = range.low;
-        if (k == 255) value = range.high;
+    for (unsigned k = 0; k < 256; ++k) {
+        // The levels share 256 steps of a pixel evenly.
+        while ((level + 1) * 256 <= k * it.levels) ++level;
+        double value = (it.range.low * (last - level) + it.range.high * level) / last;
+        if (level == 0) value = it.range.low;
+        if (level == last) value = it.range.high;
         value += 0.0;  // -0 becomes 0
-        std::uint32_t& bits = table[static_cast<std::size_t>(k)];
-        if (dtype == DType::float32) {
+        std::uint32_t& bits = table[k];
+        if (it.dtype == DType::uint8) {
+            bits = level;
+        } else if (it.dtype == DType::float32) {
             const auto single = static_cast<float>(value);
             std::memcpy(&bits, &single, sizeof single);
         } else {
-            bits = bits16(value, dtype == DType::float16 ? float16 : bfloat16);
+            bits = bits16(value, it.dtype == DType::float16 ? float16 : bfloat16);
         }
     }
     return table;
 }
 
-std::optional<Levels> make_levels(const Range& range, DType dtype) {
+std::optional<Levels> make_levels(const Case& it) {
+    const auto [low, high] = it.range;
     std::optional<Levels> levels;
-    const bool refused = refuses([&] { levels.emplace(range.low, range.high, dtype); });
-    const double limit = too_large(dtype);
-    const bool valid =
-        range.low < range.high && std::fabs(range.low) < limit && std::fabs(range.high) < limit;
+    bool valid = it.levels >= 2 && it.levels <= 256;
+    bool refused;
+    if (it.dtype == DType::uint8) {
+        refused = refuses([&] { levels = Levels::integers(it.levels); });
+    } else {
+        refused = refuses(
+            [&, low = low, high = high] { levels.emplace(low, high, it.dtype, it.levels); });
+        const double limit = too_large(it.dtype);
+        valid = valid && low < high && std::fabs(low) < limit && std::fabs(high) < limit;
+    }
     require(refused == !valid);
     return levels;
 }
@@ -393,7 +418,7 @@ UNOBSERVED void compare(const Case& it, const Padding& padding, const std::optio
                         const std::vector<std::int64_t>& indices, const Table& table,
                         const std::uint8_t* values) {
     const Images& images = it.images;
-    const std::size_t size = item_size(it.dtype);
+    const std::size_t size = bytes_of(it.dtype);
     const std::size_t height =
         window ? window->height : padding.top + images.height + padding.bottom;
     const std::size_t width = window ? window->width : padding.left + images.width + padding.right;
@@ -448,7 +473,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
     Input input(data, size);
     Case it = read_case(input);
-    const std::optional<Levels> levels = make_levels(it.range, it.dtype);
+    const std::optional<Levels> levels = make_levels(it);
     const std::optional<Padding> padding = read_padding(input, it.images);
     if (!levels || !padding) return 0;
     const std::optional<Window> window = read_window(input, it.images, *padding);
@@ -500,7 +525,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (refused) {
         require(untouched(values, value_bytes));
     } else if (value_bytes != 0) {  // a batch of no values may have many rows
-        compare(it, *padding, window, indices, expected_levels(it.range, it.dtype), values);
+        compare(it, *padding, window, indices, expected_levels(it), values);
     }
     return 0;
 }

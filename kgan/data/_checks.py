@@ -21,7 +21,8 @@ from kgan._warnings import warn_outside
 
 Binarization: TypeAlias = Literal["dynamic", "static", "threshold"]
 
-_DTYPES = ("float32", "float16", "bfloat16")
+_DTYPES = ("float32", "float16", "bfloat16", "uint8")
+_DEFAULT_RANGE = (-1.0, 1.0)
 
 # 4-bit pixels, such as scikit-learn's digits, go up to 15 or 16.
 _SUSPICIOUSLY_LOW = 16
@@ -232,7 +233,7 @@ def checked_class_names(
     return names
 
 
-def checked_value_range(value_range: Any) -> tuple[float, float]:
+def checked_value_range(value_range: Any, dtype: str) -> tuple[float, float]:
     """Returns two floats; `_core.Levels` checks that they are a range."""
     try:
         low, high = (float(value) for value in value_range)
@@ -241,6 +242,12 @@ def checked_value_range(value_range: Any) -> tuple[float, float]:
             "Expected `value_range` to be a pair of floats, such as (-1, 1). "
             f"Received: value_range={value_range!r}."
         ) from None
+    if dtype == "uint8" and (low, high) != _DEFAULT_RANGE:
+        raise ValueError(
+            "Expected no `value_range` with dtype='uint8', since batches of integers hold the "
+            f"levels themselves. Received: value_range={value_range!r}. Leave it out, or use "
+            "dtype='float32'."
+        )
     return low, high
 
 
@@ -269,6 +276,24 @@ def checked_binarize(binarize: Any) -> Binarization | None:
         f"Expected `binarize` to be None or one of {', '.join(map(repr, ways))}. "
         f"Received: binarize={binarize!r}.{did_you_mean(binarize, ways)}"
     )
+
+
+def checked_levels(levels: Any, binarize: Binarization | None) -> int | None:
+    """Returns the number of levels that pixels are quantised to, or `None` for all 256."""
+    if levels is None:
+        return None
+    if binarize is not None:
+        raise ValueError(
+            "Expected `levels` or `binarize`, not both, since binary images have two levels. "
+            f"Received: levels={levels!r} and binarize={binarize!r}. Leave one out."
+        )
+    levels = integer("levels", levels, _core.MIN_LEVELS)
+    if levels > _core.MAX_LEVELS:
+        raise ValueError(
+            f"Expected `levels` to be at most {_core.MAX_LEVELS}, the levels of uint8 images. "
+            f"Received: levels={levels}."
+        )
+    return levels if levels < _core.MAX_LEVELS else None
 
 
 def checked_pad_to(pad_to: Any, images: Pictures) -> tuple[int, int]:

@@ -27,7 +27,7 @@ def load_digits(split: str = "train", **dataset_options: Any) -> ImageDataset:
         split: String, `"train"` (the first 1,500), `"test"` (the other 297, mostly by writers who
             are not in `"train"`) or `"all"`. Defaults to `"train"`.
         **dataset_options: Arguments of `kgan.data.ImageDataset`: `batch_size`, `shuffle`, `seed`,
-            `value_range`, `dtype`, `binarize` and others.
+            `value_range`, `dtype`, `levels`, `binarize` and others.
 
     Returns:
         A `kgan.data.ImageDataset` of uint8 images `(N, 28, 28, 1)`, 0 for the background and up to

@@ -18,6 +18,8 @@ from kgan.data._epochs import EpochDataset
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from typing_extensions import Self
+
     from kgan._typing import Images, Labels, Pictures
     from kgan.data._checks import Binarization
 
@@ -52,6 +54,12 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
     0 becomes exactly the low end and pixel 255 exactly the high end; each of the 256 levels is
     rounded once. With labels, a batch is the tuple `(images, labels)`, the labels int32 `(B,)`.
 
+    With `dtype="uint8"`, a batch holds the pixels as integers, one byte each. Autoregressive models
+    need them. GANs and VAEs need floats. With `levels`, native code quantises the images: pixel v
+    becomes level `q = v * levels // 256`. Integer batches hold q. Float batches hold
+    `low + (high - low) * q / (levels - 1)`, rounded once, so that they also reach both ends of
+    `value_range`.
+
     Batch `index` of epoch `epoch` depends on `seed`, `epoch` and `index` alone. The same seed gives
     the same batches in the same order in any process, whatever `workers` is. Set `epoch` to repeat
     or resume an epoch. Two defaults of Keras's `fit` can change the order:
@@ -63,8 +71,8 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
       `steps_per_epoch` to the dataset instead.
 
     With `binarize`, every pixel becomes exactly the low or the high end of `value_range`, as
-    Bernoulli likelihoods need. Likelihoods on data that was binarised in different ways cannot be
-    compared, so state the way with every result:
+    Bernoulli likelihoods need. With `dtype="uint8"`, it becomes 0 or 1. Likelihoods on data that
+    was binarised in different ways cannot be compared, so state the way with every result:
 
     - `"dynamic"`: a pixel of level v is on with probability v / 255, drawn again in each pass. The
       draw depends on `seed`, the number of the pass, the image's row in `images` and the pixel's
@@ -97,8 +105,10 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
         seed: Integer of at least 0. Defaults to `None`: drawn from Python's `random`, as Keras
             draws its seeds, so that `keras.utils.set_random_seed` makes it reproducible. Several
             processes that train one model need an explicit seed.
-        value_range: Pair of floats, the values of pixels 0 and 255. Defaults to `(-1, 1)`.
-        dtype: String, `"float32"`, `"float16"` or `"bfloat16"`. Defaults to `"float32"`.
+        value_range: Pair of floats, the values of pixels 0 and 255. Only for float dtypes. Defaults
+            to `(-1, 1)`.
+        dtype: String, `"float32"`, `"float16"`, `"bfloat16"` or `"uint8"`. Defaults to
+            `"float32"`.
         drop_remainder: Boolean, whether to leave out the last, short batch of a pass. Defaults to
             `True`.
         pad_to: Pair of integers `(height, width)`, at least those of the images. The images are
@@ -122,10 +132,13 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
             in each pass. Defaults to `None`: whole images.
         class_names: Strings, the names of all classes. Defaults to `None`: the classes have numbers
             only.
+        levels: Integer from 2 to 256, the number of values that a pixel can have. Not with
+            `binarize`, which has 2. Defaults to `None`: 256, the levels of the images.
 
     Raises:
         ValueError: An argument is outside the limits above, the numbers of images and labels
-            differ, or `drop_remainder` leaves no batch.
+            differ, `drop_remainder` leaves no batch, or two arguments exclude each other: `levels`
+            and `binarize`, or `value_range` and `dtype="uint8"`.
 
     Warns:
         DataWarning: The data look like a mistake: no pixel is above 16, channels seem to come
@@ -137,6 +150,9 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
     train = kgan.data.ImageDataset(images, batch_size=128, seed=0)
     for batch in train:
         assert batch.shape == (128, 28, 28, 1)  # float32 in [-1, 1]
+
+    integers = kgan.data.ImageDataset(images, dtype="uint8", levels=16, seed=0)
+    assert integers[0].dtype == "uint8" and integers[0].max() == 15
     ```
 
     Reference:
@@ -166,6 +182,7 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
         horizontal_flip: bool = False,
         crop: tuple[int, int] | None = None,
         class_names: Sequence[str] | None = None,
+        levels: int | None = None,
     ) -> None:
         super().__init__(
             workers=workers, use_multiprocessing=use_multiprocessing, max_queue_size=max_queue_size
@@ -181,16 +198,17 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
         self._drop_remainder = bool(drop_remainder)
         self._seed_was_given = seed is not None
         self._seed = _checks.drawn_seed() if seed is None else integer("seed", seed, 0)
-        self._value_range = _checks.checked_value_range(value_range)
         self._dtype = _checks.checked_dtype(dtype)
+        self._value_range = _checks.checked_value_range(value_range, self._dtype)
         self._pad_to = _checks.checked_pad_to(pad_to, self._images)
         self._binarize = _checks.checked_binarize(binarize)
+        self._levels = _checks.checked_levels(levels, self._binarize)
         self._horizontal_flip = bool(horizontal_flip)
         self._crop = _checks.checked_crop(crop, self._pad_to)
         if self._horizontal_flip or self._crop is not None:
             _checks.check_channels_of_windows(self._images)
         # (0, 255) keeps pixels as they are, whatever they mean.
-        if self._binarize is not None or self._value_range != (0, 255):
+        if self._binarize is not None or self.value_range != (0, 255):
             _checks.warn_of_low_levels(self._images)
         self._batches_per_pass = self._count_batches()
         self._length = (
@@ -200,11 +218,16 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
         )
         self._set_up()
 
-    _MADE_AGAIN = EpochDataset._MADE_AGAIN | {"_levels", "_permutations"}
+    _MADE_AGAIN = EpochDataset._MADE_AGAIN | {"_native_levels", "_permutations"}
 
     def _set_up(self) -> None:
         super()._set_up()
-        self._levels = _core.Levels(*self._value_range, self._dtype)
+        self._native_levels = (
+            _core.Levels.integers(self.levels)
+            if self._dtype == "uint8"
+            # Binary pixels are levels 0 and 255, whose values are the ends of the range.
+            else _core.Levels(*self._value_range, self._dtype, self._levels or _core.MAX_LEVELS)
+        )
         self._permutations: dict[int, Rows] = {}
 
     def __getstate__(self) -> dict[str, object]:
@@ -220,15 +243,22 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
 
     def __repr__(self) -> str:
         classes = "no labels" if self.num_classes is None else f"{self.num_classes:,} classes"
-        binarize = "" if self._binarize is None else f", binarize={self._binarize!r}"
         return (
             f"<{type(self).__name__}: {len(self._images):,} images {self.image_shape}, {classes}, "
-            f"batch_size={self._batch_size}{binarize}{self._window_options()}>"
+            f"batch_size={self._batch_size}{self._pixel_options()}>"
         )
 
-    def _window_options(self) -> str:
-        flip = ", horizontal_flip=True" if self._horizontal_flip else ""
-        return flip if self._crop is None else f"{flip}, crop={self._crop}"
+    def _pixel_options(self) -> str:
+        """The options that change pixels, where they are not the defaults, as text."""
+        options = {
+            "dtype": self._dtype if self._dtype == "uint8" else None,
+            "levels": self._levels,
+            "binarize": self._binarize,
+            "horizontal_flip": self._horizontal_flip or None,
+            "crop": self._crop,
+        }
+        given = {name: value for name, value in options.items() if value is not None}
+        return "".join(f", {name}={value!r}" for name, value in given.items())
 
     @property
     def images(self) -> Pictures:
@@ -289,13 +319,18 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
 
     @property
     def value_range(self) -> tuple[float, float]:
-        """The values of pixels 0 and 255."""
-        return self._value_range
+        """The values of pixels 0 and 255. With `dtype="uint8"`, 0 and `levels - 1`."""
+        return (0.0, self.levels - 1.0) if self._dtype == "uint8" else self._value_range
 
     @property
     def dtype(self) -> str:
         """Name of the dtype of the images in a batch."""
         return self._dtype
+
+    @property
+    def levels(self) -> int:
+        """How many values a pixel of a batch can have: 2 if binarised, otherwise up to 256."""
+        return 2 if self._binarize is not None else self._levels or _core.MAX_LEVELS
 
     @property
     def binarize(self) -> Binarization | None:
@@ -322,10 +357,27 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
         assert grey.binarize is None
         ```
         """
-        if self._binarize is None:
-            return self
+        return self if self._binarize is None else self._changed(_binarize=None)
+
+    def as_floats(self) -> ImageDataset:
+        """Returns the same data set as float32 in [-1, 1], or itself if it has floats.
+
+        It has the same seed, draws and levels.
+
+        Example:
+        ```python
+        integers = kgan.data.load_mnist("train", dtype="uint8", levels=16, seed=0)
+        floats = integers.as_floats()
+        assert (floats.dtype, floats.levels, floats.value_range) == ("float32", 16, (-1.0, 1.0))
+        ```
+        """
+        return self if self._dtype != "uint8" else self._changed(_dtype="float32")
+
+    def _changed(self, **attributes: object) -> Self:
         other = copy.copy(self)
-        other._binarize = None
+        for name, value in attributes.items():
+            setattr(other, name, value)
+        other._set_up()
         return other
 
     @property
@@ -476,7 +528,7 @@ class ImageDataset(EpochDataset["Images | tuple[Images, Labels]"]):
         return self._native_gather(
             self._images,
             rows,
-            self._levels,
+            self._native_levels,
             pad_to=self._pad_to,
             binarize=binarize,
             key=key,

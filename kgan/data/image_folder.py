@@ -102,7 +102,7 @@ def load_image_folder(
         verbose: Boolean, whether to print the size of the cache before it is made, and progress.
             Defaults to `True`.
         **dataset_options: Arguments of `kgan.data.ImageDataset`: `batch_size`, `shuffle`, `seed`,
-            `value_range`, `dtype` and others.
+            `value_range`, `dtype`, `levels` and others.
 
     Returns:
         A `kgan.data.ImageDataset` of uint8 images `(N, H, W, C)`. With classes, it has int32 labels

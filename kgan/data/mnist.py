@@ -45,7 +45,7 @@ def load_mnist(
         data_dir: Path of the directory that holds the files. Defaults to None: the places above.
         download: Boolean, whether to download missing files. Defaults to `True`.
         **dataset_options: Arguments of `kgan.data.ImageDataset`: `batch_size`, `shuffle`, `seed`,
-            `value_range`, `dtype`, `binarize` and others.
+            `value_range`, `dtype`, `levels`, `binarize` and others.
 
     Returns:
         A `kgan.data.ImageDataset` of uint8 images `(N, 28, 28, 1)`, 0 for the background and 255

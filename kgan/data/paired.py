@@ -129,8 +129,8 @@ class PairedDataset(TranslationDataset):
         input_value_range: Pair of floats, the values of pixels 0 and 255 of the inputs. Defaults to
             `None`: the `value_range` of the targets.
         **options: Arguments of `kgan.data.ImageDataset` for both: `batch_size`, `shuffle`, `seed`,
-            `value_range`, `dtype`, `drop_remainder`, `pad_to`, `crop`, `horizontal_flip`,
-            `steps_per_epoch` and others, but no labels.
+            `value_range`, `dtype`, `levels`, `drop_remainder`, `pad_to`, `crop`,
+            `horizontal_flip`, `steps_per_epoch` and others, but no labels.
 
     Raises:
         TypeError: Labels or class names are given.
@@ -177,7 +177,7 @@ class PairedDataset(TranslationDataset):
         return (
             f"<PairedDataset: {len(self._first.images):,} pairs {self._first.image_shape} to "
             f"{self._second.image_shape}, batch_size={self.batch_size}"
-            f"{self._second._window_options()}>"
+            f"{self._second._pixel_options()}>"
         )
 
     @property
@@ -278,8 +278,8 @@ class UnpairedDataset(TranslationDataset):
         steps_per_epoch: Integer of at least 1, the batches in an epoch. Defaults to `None`: those
             of the larger domain.
         **options: Arguments of `kgan.data.ImageDataset` for both: `batch_size`, `shuffle`, `seed`,
-            `value_range`, `dtype`, `pad_to`, `crop`, `horizontal_flip` and others, but no labels
-            and no `drop_remainder`.
+            `value_range`, `dtype`, `levels`, `pad_to`, `crop`, `horizontal_flip` and others, but
+            no labels and no `drop_remainder`.
 
     Raises:
         TypeError: Labels, class names or `drop_remainder=False` are given.
@@ -332,7 +332,7 @@ class UnpairedDataset(TranslationDataset):
         return (
             f"<UnpairedDataset: {len(self._first.images):,} images {self._first.image_shape} and "
             f"{len(self._second.images):,} images {self._second.image_shape}, "
-            f"batch_size={self.batch_size}{self._second._window_options()}>"
+            f"batch_size={self.batch_size}{self._second._pixel_options()}>"
         )
 
     @property

@@ -44,7 +44,7 @@ def from_tfds(
         download: Boolean, whether to download and prepare a data set that is not in `data_dir`.
             Defaults to `True`.
         **dataset_options: Arguments of `kgan.data.ImageDataset`: `batch_size`, `shuffle`, `seed`,
-            `value_range`, `dtype`, `binarize` and others.
+            `value_range`, `dtype`, `levels`, `binarize` and others.
 
     Returns:
         A `kgan.data.ImageDataset` of uint8 images `(N, H, W, C)` in the order of

@@ -43,6 +43,16 @@ class Binarized(Protocol):
 
 
 @runtime_checkable
+class Quantized(Protocol):
+    """A data set that can quantise its images.
+
+    `levels` is how many values a pixel can have, at most 256.
+    """
+
+    levels: int
+
+
+@runtime_checkable
 class Cropped(Protocol):
     """A data set that can crop its images.
 
@@ -66,11 +76,16 @@ Data: TypeAlias = Any
 
 
 def as_dataset(images: Data) -> Drawable:
-    """Returns a data set as it is, or makes one of an array of uint8 images.
+    """Returns a data set of floats, or makes one of an array of uint8 images.
+
+    An `ImageDataset` with `dtype="uint8"` becomes the same one with floats in [-1, 1], since
+    metrics measure floats.
 
     Raises:
         ValueError: It is neither.
     """
+    if isinstance(images, ImageDataset):
+        images = images.as_floats()
     if hasattr(images, "draw"):
         dataset: Drawable = images
         return dataset
@@ -88,6 +103,13 @@ def as_dataset(images: Data) -> Drawable:
 def binarization(dataset: Drawable) -> str | None:
     """Returns how a data set binarises its images, or None if it does not."""
     return dataset.binarize if isinstance(dataset, Binarized) else None
+
+
+def levels_of(dataset: Drawable) -> int:
+    """Returns how many values a pixel of a data set can have."""
+    if binarization(dataset) is not None:
+        return 2
+    return dataset.levels if isinstance(dataset, Quantized) else 256
 
 
 def class_names_of(dataset: Drawable) -> tuple[str, ...] | None:
@@ -112,7 +134,7 @@ def level_pictures(dataset: Drawable) -> Pictures:
 def all_pictures(dataset: Drawable, seed: int) -> Pictures | None:
     """Returns all images as `draw` makes them, None if they are endless.
 
-    They are padded, cropped in the centre and binarised, and not flipped.
+    They are padded, cropped in the centre and binarised or quantised, and not flipped.
 
     Args:
         dataset: A data set.
@@ -120,7 +142,7 @@ def all_pictures(dataset: Drawable, seed: int) -> Pictures | None:
     """
     if isinstance(dataset, Stacked):
         return None
-    if _is_cropped(dataset) or binarization(dataset) is not None:
+    if _is_cropped(dataset) or levels_of(dataset) < 256:
         images, _ = dataset.draw(len(dataset.images), seed)
         return to_uint8(images, dataset.value_range)
     pictures = dataset.images

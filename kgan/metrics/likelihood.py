@@ -23,9 +23,11 @@ from kgan.metrics.datasets import (
     available,
     binarization,
     level_pictures,
+    levels_of,
 )
 from kgan.metrics.outputs import DivergedError
-from kgan.training.capabilities import HasLikelihood, levels_of
+from kgan.training import capabilities
+from kgan.training.capabilities import HasLikelihood
 from kgan.training.labels import as_options, labels_of
 
 _STACKED_COUNT = 10_000
@@ -43,7 +45,7 @@ _BINARIZED = {
 }
 _UNBINARIZED = {
     "binary": "binary images as the data set has them",
-    "levels": "8-bit images",
+    "levels": "{depth} images",
     "density": "real numbers",
 }
 _NOT_COMPARABLE = (
@@ -89,6 +91,7 @@ class LikelihoodEvaluation(Printed):
         floors: Tuple of `LikelihoodFloor`, fewest nats first.
         fitted_on: String, the images that the floors are fitted on.
         image_nats: Float64 `(count,)`, the negative log-likelihood of each image.
+        levels: Integer, how many values a pixel can have.
 
     Example:
     ```python
@@ -111,6 +114,7 @@ class LikelihoodEvaluation(Printed):
     floors: tuple[LikelihoodFloor, ...] = ()
     fitted_on: str = ""
     image_nats: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    levels: int = 256
 
     @property
     def dimensions(self) -> int:
@@ -131,7 +135,8 @@ class LikelihoodEvaluation(Printed):
         return ". ".join(self._protocol()) + "."
 
     def _protocol(self) -> list[str]:
-        data = _BINARIZED.get(self.binarize or "", _UNBINARIZED[self.support])
+        depth = "8-bit" if self.levels == 256 else f"{self.levels}-level"
+        data = _BINARIZED.get(self.binarize or "", _UNBINARIZED[self.support]).format(depth=depth)
         sentences = [
             f"Data: {data}; {self.count:,} images, seed {self.seed}",
             f"D = {_product(self.image_shape)} = {self.dimensions:,}{self._padding()}",
@@ -181,6 +186,7 @@ class LikelihoodEvaluation(Printed):
             "unpadded_shape": list(self.unpadded_shape),
             "support": self.support,
             "binarize": self.binarize,
+            "levels": self.levels,
             "is_exact": self.is_exact,
             "samples": self.samples,
             "seed": self.seed,
@@ -246,8 +252,9 @@ def likelihood(
     Args:
         model: A model with `log_prob`, see `kgan.training.capabilities.HasLikelihood`. A
             conditional one gets the labels of the images.
-        dataset: A `kgan.data.ImageDataset` in [-1, 1], or uint8 images `(N, H, W)` or
-            `(N, H, W, C)`. The test set, as a rule.
+        dataset: A `kgan.data.ImageDataset` in [-1, 1] or with `dtype="uint8"`, or uint8 images
+            `(N, H, W)` or `(N, H, W, C)`. The test set, as a rule. With `levels`, the model gets
+            quantised images.
         samples: Integer, importance samples for each image, where the likelihood is not exact. 1
             gives the evidence lower bound (ELBO). Time is in proportion to it; 5,000 are usual in
             tables of results, 200 are within a fraction of a nat.
@@ -284,10 +291,10 @@ def likelihood(
     wanted = integer("count", _count(dataset) if count is None else count, least=2)
     images, labels = dataset.draw(available(dataset, wanted), seed)
     images = np.asarray(images, "float32")
-    levels = levels_of(model)
-    check_support(model.likelihood_support, images, levels)
-    log_probs = _log_probs(model, images, labels_of(model, labels), samples, batch_size, seed, say)
     support = model.likelihood_support
+    check_support(support, images, capabilities.levels_of(model))
+    levels = 2 if support == "binary" else levels_of(dataset)
+    log_probs = _log_probs(model, images, labels_of(model, labels), samples, batch_size, seed, say)
     floors, fitted_on = _floors(support, levels, dataset, images, training, seed, say)
     # A crop can be smaller than the images.
     height, width = map(min, dataset.images.shape[1:3], dataset.image_shape[:2])
@@ -305,6 +312,7 @@ def likelihood(
         floors=floors,
         fitted_on=fitted_on,
         image_nats=-log_probs,
+        levels=levels,
     )
 
 
@@ -374,24 +382,24 @@ def _floors(
     if support == "density":
         return (), ""
     fitted, fitted_on = _training_pictures(support, levels, dataset, training, seed)
-    shown = _values(levels, images)
+    shown = _values(images, levels)
     found = [
         LikelihoodFloor(title, measure(shown, fitted, levels))
-        for title, measure in _tables(support, say)
+        for title, measure in _tables(levels, say)
     ]
     if support == "binary" and binarization(dataset) in {"dynamic", "static"}:
-        pictures = level_pictures(dataset)
-        stacked = dataset.image_shape[2] // pictures.shape[3]
-        entropy = stacked * tables.drawing_entropy(pictures)
+        grey = level_pictures(dataset)
+        stacked = dataset.image_shape[2] // grey.shape[3]
+        entropy = stacked * tables.drawing_entropy(grey)
         found.append(LikelihoodFloor("entropy of the drawing", entropy, is_limit=True))
     return tuple(sorted(found, key=lambda floor: floor.nats)), fitted_on
 
 
 def _tables(
-    support: str, say: Say
+    levels: int, say: Say
 ) -> list[tuple[str, Callable[[Pictures, Pictures | None, int], float]]]:
     say("floors: tables of counts")
-    if support == "binary":
+    if levels == 2:
         return [
             ("table of 18 causal neighbours", tables.neighbour_nats),
             ("independent pixels", tables.position_nats),
@@ -409,21 +417,25 @@ def _training_pictures(
     if training is None:
         return None, "the images of the other half of this data set"
     training = as_dataset(training)
-    described = binarization(training), training.image_shape
-    if described != (binarization(dataset), dataset.image_shape):
+    expected, received = _description(dataset), _description(training)
+    if received != expected:
         raise ValueError(
-            "Expected `training` to be binarised and shaped as the data set, "
-            f"binarize={binarization(dataset)!r} and {dataset.image_shape}. "
-            f"Received: binarize={described[0]!r} and {described[1]}."
+            "Expected `training` to be binarised, quantised and shaped as the data set, "
+            f"{expected}. Received: {received}."
         )
     images, _ = training.draw(available(training, _FITTED), seed)
     check_support(support, images, levels)
-    return _values(levels, images), f"{len(images):,} training images"
+    return _values(images, levels), f"{len(images):,} training images"
 
 
-def _values(levels: int, images: npt.NDArray[np.float32]) -> Pictures:
-    """Returns images as integer levels from 0."""
-    return np.rint((images + 1.0) * (0.5 * (levels - 1))).astype("uint8")
+def _description(dataset: Drawable) -> str:
+    levels = f"levels={levels_of(dataset)}"
+    return f"binarize={binarization(dataset)!r}, {levels} and {dataset.image_shape}"
+
+
+def _values(images: npt.NDArray[np.float32], levels: int) -> Pictures:
+    """Returns images as levels from 0 to `levels - 1`."""
+    return np.rint((np.asarray(images, "float32") + 1.0) * ((levels - 1) / 2)).astype("uint8")
 
 
 def _product(shape: tuple[int, ...]) -> str:

@@ -63,12 +63,13 @@ def neighbour_nats(images: Pictures, training: Pictures | None, levels: int) -> 
     """Computes the nats of images under a table of causal neighbours, see `histogram_nats`.
 
     Binary images have the 18 nearest causal neighbours, others the pixels left, above and above
-    left, in 32 levels. In every channel but the first, the same pixel of the channel before takes
-    the place of the last neighbour.
+    left, in at most 32 levels. In every channel but the first, the same pixel of the channel before
+    takes the place of the last neighbour.
     """
-    bits = 1 if levels == 2 else _NEIGHBOUR_BITS
+    all_bits = (levels - 1).bit_length()
+    bits = min(all_bits, _NEIGHBOUR_BITS)
     offsets = causal_offsets(_BINARY_NEIGHBOURS) if levels == 2 else list(_LEVEL_NEIGHBOURS)
-    shift = levels.bit_length() - 1 - bits
+    shift = all_bits - bits
 
     def neighbours(pictures: Pictures, channel: int) -> Counts:
         coarse = np.right_shift(pictures, np.uint8(shift))

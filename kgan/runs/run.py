@@ -292,7 +292,7 @@ class Run:
                 callbacks.SampleGrid(
                     self.directory / files.RECONSTRUCTIONS,
                     animation=None,
-                    value_range=self.dataset.value_range,
+                    value_range=self.dataset.as_floats().value_range,
                     inputs=images if labels is None else (images, labels),
                 )
             )

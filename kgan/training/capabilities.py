@@ -83,7 +83,7 @@ class HasLikelihood(Protocol):
     """Says how probable images are under the model.
 
     `likelihood_support` is what the likelihood is a distribution over: `"binary"` images,
-    `"levels"` (256 of them, as 8-bit images have) or `"density"` (real numbers).
+    `"levels"` (256, as 8-bit images have, or fewer) or `"density"` (real numbers).
     `likelihood_is_exact` is False where `log_prob` is a lower bound or an estimate.
     """
 

@@ -422,8 +422,8 @@ def _check_images(images: Any, spec: BatchSpec) -> None:
         low, high = spec.value_range or (-1.0, 1.0)
         raise ValueError(
             f"Expected {spec.name} as floats in [{low:g}, {high:g}]. Received: dtype "
-            f"{name}. kgan.data.ImageDataset(images) makes normalised batches from "
-            "uint8 images."
+            f"{name}. kgan.data.ImageDataset(images, dtype='float32') makes "
+            "normalised batches from uint8 images."
         )
 
 

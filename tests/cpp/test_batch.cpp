@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstring>
 #include <initializer_list>
 #include <limits>
@@ -24,6 +25,8 @@ template <typename Value>
 Value expected_value(const Levels& levels, std::uint8_t pixel) {
     if constexpr (sizeof(Value) == 4) {
         return levels.values32()[pixel];
+    } else if constexpr (sizeof(Value) == 1) {
+        return static_cast<Value>(std::floor(pixel * (levels.count() / 256.0)));
     } else {
         return levels.bits16()[pixel];
     }
@@ -111,6 +114,21 @@ bool gathers_right(const Images& images, std::size_t stack,
     return true;
 }
 
+// The same, for the dtype of `levels`.
+template <typename... Rest>
+bool gathers_right(const Images& images, std::size_t stack,
+                   const std::vector<std::int64_t>& indices, const Levels& levels,
+                   const Rest&... rest) {
+    switch (levels.dtype()) {
+        case DType::float32:
+            return gathers_right<float>(images, stack, indices, levels, rest...);
+        case DType::uint8:
+            return gathers_right<std::uint8_t>(images, stack, indices, levels, rest...);
+        default:
+            return gathers_right<std::uint16_t>(images, stack, indices, levels, rest...);
+    }
+}
+
 // Random bytes that end at a page without access.
 class Pixels {
   public:
@@ -148,13 +166,7 @@ void test_every_size(InstructionSet set, const Levels& levels) {
         const Pixels pixels(count * width);
         const Images images{pixels.get(), count, 1, width, 1};
         for (const std::size_t misaligned : std::initializer_list<std::size_t>{0, 1, 7, 15}) {
-            if (levels.dtype() == DType::float32) {
-                CHECK(
-                    gathers_right<float>(images, kWhole, indices, levels, {}, set, 1, misaligned));
-            } else {
-                CHECK(gathers_right<std::uint16_t>(images, kWhole, indices, levels, {}, set, 1,
-                                                   misaligned));
-            }
+            CHECK(gathers_right(images, kWhole, indices, levels, Padding{}, set, 1u, misaligned));
         }
     }
 }
@@ -174,20 +186,14 @@ void test_every_stack(InstructionSet set, const Levels& levels) {
             const Pixels pixels(count * width);
             const Images images{pixels.get(), count, 1, width, 1};
             for (const std::size_t misaligned : std::initializer_list<std::size_t>{0, 7}) {
-                if (levels.dtype() == DType::float32) {
-                    CHECK(gathers_right<float>(images, stack, indices, levels, {}, set, 1,
-                                               misaligned));
-                } else {
-                    CHECK(gathers_right<std::uint16_t>(images, stack, indices, levels, {}, set, 1,
-                                                       misaligned));
-                }
+                CHECK(
+                    gathers_right(images, stack, indices, levels, Padding{}, set, 1u, misaligned));
             }
         }
     }
 }
 
-void test_padding_and_threads(InstructionSet set) {
-    const Levels levels(-1, 1, DType::float32);
+void test_padding_and_threads(InstructionSet set, const Levels& levels) {
     const Padding paddings[] = {{0, 0, 0, 0}, {2, 2, 2, 2}, {1, 0, 0, 0},
                                 {0, 3, 0, 0}, {0, 0, 4, 0}, {0, 0, 0, 5}};
     for (const Padding& padding : paddings) {
@@ -195,19 +201,20 @@ void test_padding_and_threads(InstructionSet set) {
             for (const std::size_t channels : std::initializer_list<std::size_t>{1, 3}) {
                 const Pixels pixels(5 * 7 * 9 * channels);
                 const Images images{pixels.get(), 5, 7, 9, channels};
-                CHECK(gathers_right<float>(images, kWhole, {4, 0, 3, 3, 1, 2, 0}, levels, padding,
-                                           set, threads, 1));
-                CHECK(gathers_right<float>(images, kWhole, {}, levels, padding, set, threads, 0));
+                CHECK(gathers_right(images, kWhole, {4, 0, 3, 3, 1, 2, 0}, levels, padding, set,
+                                    threads, std::size_t{1}));
+                CHECK(gathers_right(images, kWhole, {}, levels, padding, set, threads,
+                                    std::size_t{0}));
             }
             // The wider rows are prepared in parts that do not end at the end of a row.
             for (const std::size_t width : std::initializer_list<std::size_t>{9, 700}) {
                 const Pixels pixels(5 * 7 * width);
                 const Images images{pixels.get(), 5, 7, width, 1};
                 for (const std::size_t stack : std::initializer_list<std::size_t>{1, 2, 3, 4}) {
-                    CHECK(gathers_right<float>(images, stack, {4, 0, 3, 3, 1, 2, 0, 4, 1, 1, 2, 3},
-                                               levels, padding, set, threads, 1));
-                    CHECK(
-                        gathers_right<float>(images, stack, {}, levels, padding, set, threads, 0));
+                    CHECK(gathers_right(images, stack, {4, 0, 3, 3, 1, 2, 0, 4, 1, 1, 2, 3}, levels,
+                                        padding, set, threads, std::size_t{1}));
+                    CHECK(gathers_right(images, stack, {}, levels, padding, set, threads,
+                                        std::size_t{0}));
                 }
             }
         }
@@ -218,6 +225,7 @@ void test_padding_and_threads(InstructionSet set) {
 void test_binarized(InstructionSet set, const Binarize& binarize) {
     const Levels levels(-1, 1, DType::float32);
     const Levels halves(0, 1, DType::float16);
+    const Levels bits = Levels::integers(2);
     std::vector<std::size_t> widths;
     for (std::size_t width = 1; width <= 70; ++width) widths.push_back(width);
     widths.insert(widths.end(), {4095, 4096, 4097, 4104, 8200});
@@ -230,6 +238,8 @@ void test_binarized(InstructionSet set, const Binarize& binarize) {
                                            binarize));
                 CHECK(gathers_right<std::uint16_t>(images, kWhole, {1}, halves, padding, set, 1, 0,
                                                    binarize));
+                CHECK(gathers_right<std::uint8_t>(images, kWhole, {1, 2}, bits, padding, set, 1, 3,
+                                                  binarize));
             }
         }
         const Pixels pixels(3 * 2 * width);
@@ -241,6 +251,8 @@ void test_binarized(InstructionSet set, const Binarize& binarize) {
             }
             CHECK(gathers_right<float>(images, stack, indices, levels, {1, 0, 2, 0}, set, 2, 1,
                                        binarize));
+            CHECK(gathers_right<std::uint8_t>(images, stack, indices, bits, {1, 0, 2, 0}, set, 2, 1,
+                                              binarize));
         }
     }
     // More channels than are binarised at once.
@@ -254,6 +266,7 @@ void test_binarized(InstructionSet set, const Binarize& binarize) {
 void test_windows(InstructionSet set, const Binarize& binarize) {
     const Levels levels(-1, 1, DType::float32);
     const Levels halves(0, 1, DType::bfloat16);
+    const Levels integers = Levels::integers();
     const std::vector<std::int64_t> indices{2, 0, 5, 1, 4, 3};
     struct Size {
         std::size_t height;
@@ -274,6 +287,8 @@ void test_windows(InstructionSet set, const Binarize& binarize) {
                         const Window window{size.height, size.width, how % 2 == 1, how > 1, 77};
                         CHECK(gathers_right<float>(images, kWhole, indices, levels, padding, set, 1,
                                                    how, binarize, &window));
+                        CHECK(gathers_right<std::uint8_t>(images, kWhole, indices, integers,
+                                                          padding, set, 1, how, binarize, &window));
                         if (channels == 1 && width < 100) {
                             CHECK(gathers_right<std::uint16_t>(images, 3, indices, halves, padding,
                                                                set, 2, 1, binarize, &window));
@@ -406,6 +421,8 @@ void test_largest_batch() {
     CHECK(!shaped(most / 4 + 1, 1, {}, DType::float32));
     CHECK(shaped(most / 2, 1, {}, DType::bfloat16));
     CHECK(!shaped(most / 2 + 1, 1, {}, DType::bfloat16));
+    CHECK(shaped(most, 1, {}, DType::uint8));
+    CHECK(!shaped(most + 1, 1, {}, DType::uint8));
     CHECK(shaped(1, most / 4, {}, DType::float32));
     CHECK(!shaped(2, most / 4, {}, DType::float32));
     CHECK(!shaped(1, 1, {std::size_t{1} << 31, 0, 0, std::size_t{1} << 31}, DType::float16));
@@ -496,10 +513,18 @@ int main() {
         test_every_size(set, Levels(0.1, 0.9, DType::float32));
         test_every_size(set, Levels(-1, 1, DType::float16));
         test_every_size(set, Levels(0, 1, DType::bfloat16));
+        test_every_size(set, Levels(-1, 1, DType::float32, 16));
+        test_every_size(set, Levels::integers());
+        test_every_size(set, Levels::integers(16));
+        test_every_size(set, Levels::integers(255));
         test_every_stack(set, Levels(-1, 1, DType::float32));
         test_every_stack(set, Levels(0.1, 0.9, DType::float32));
         test_every_stack(set, Levels(0, 1, DType::bfloat16));
-        test_padding_and_threads(set);
+        test_every_stack(set, Levels::integers());
+        test_every_stack(set, Levels::integers(7));
+        test_padding_and_threads(set, Levels(-1, 1, DType::float32));
+        test_padding_and_threads(set, Levels::integers());
+        test_padding_and_threads(set, Levels::integers(16));
         test_binarized(set, {Binarization::threshold, 0});
         test_binarized(set, {Binarization::drawn, 12345});
         test_windows(set, {});

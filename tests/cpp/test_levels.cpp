@@ -59,6 +59,44 @@ void test_common_ranges_are_lines() {
     CHECK(Levels(0, 255, DType::float32).is_linear());
     CHECK(!Levels(0.1, 0.9, DType::float32).is_linear());
     CHECK(!Levels(-1, 1, DType::float16).is_linear());
+    CHECK(!Levels::integers().is_linear());
+    for (unsigned count = kgan::kMinLevels; count < kgan::kMaxLevels; ++count) {
+        CHECK(!Levels(-1, 1, DType::float32, count).is_linear());
+    }
+}
+
+// Each of `count` levels has its share of the 256 pixels, in order, and the ends are exact.
+void test_counts() {
+    for (unsigned count = kgan::kMinLevels; count <= kgan::kMaxLevels; ++count) {
+        const Levels levels(-1, 1, DType::float32, count);
+        CHECK(levels.count() == count && Levels::integers(count).count() == count);
+        CHECK(kgan::quantized(0, count) == 0 && kgan::quantized(255, count) == count - 1);
+        CHECK(levels.values32()[0] == -1 && levels.values32()[255] == 1);
+        for (unsigned pixel = 0; pixel < 256; ++pixel) {
+            const unsigned level = kgan::quantized(pixel, count);
+            CHECK(level == static_cast<unsigned>(std::floor(pixel * (count / 256.0))));
+            const double value = 2.0 * level / (count - 1) - 1;
+            CHECK(std::fabs(levels.values32()[pixel] - value) < 1e-7);
+            if (level > 0) {
+                CHECK(level <= kgan::quantized(pixel - 1, count) + 1);
+            }
+        }
+    }
+}
+
+void test_bad_counts() {
+    for (const unsigned count : {0u, 1u, 257u, ~0u}) {
+        CHECK_THROWS(Levels(-1, 1, DType::float32, count));
+        CHECK_THROWS(Levels::integers(count));
+    }
+    CHECK_THROWS(Levels(0, 1, DType::uint8));
+}
+
+void test_item_sizes() {
+    CHECK(kgan::item_size(DType::float32) == 4);
+    CHECK(kgan::item_size(DType::float16) == 2);
+    CHECK(kgan::item_size(DType::bfloat16) == 2);
+    CHECK(kgan::item_size(DType::uint8) == 1);
 }
 
 void test_bad_ranges() {
@@ -80,6 +118,9 @@ int main() {
     test_rounding(8);
     test_ends_are_exact();
     test_common_ranges_are_lines();
+    test_counts();
+    test_bad_counts();
+    test_item_sizes();
     test_bad_ranges();
     return check::result();
 }

@@ -159,6 +159,30 @@ def test_pixels_are_the_ends_of_the_value_range(dtype, value_range, way):
     np.testing.assert_array_equal(batch, np.where(on, high, low))
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_integers_are_0_and_1(way):
+    dataset = make(binarize=way, dtype="uint8", pad_to=(8, 12))
+    assert dataset.levels == 2
+    assert dataset.value_range == (0, 1)
+    batch = dataset[1]
+    on = expected(way, IMAGES, rows_of(make())[8:16], 3, 0)
+    assert batch.dtype == np.uint8
+    np.testing.assert_array_equal(batch, np.pad(on, [(0, 0), (0, 1), (0, 1), (0, 0)]))
+    floats = make(binarize=way, pad_to=(8, 12))
+    np.testing.assert_array_equal(batch * 2.0 - 1, floats[1])
+    np.testing.assert_array_equal(dataset.as_floats()[1], floats[1])
+    np.testing.assert_array_equal(dataset.draw(9, 4)[0] * 2.0 - 1, floats.draw(9, 4)[0])
+    grey = dataset.unbinarized()
+    assert (grey.levels, grey.dtype) == (256, "uint8")
+    np.testing.assert_array_equal(grey[1], make(dtype="uint8", pad_to=(8, 12))[1])
+
+
+@pytest.mark.parametrize("levels", [2, 16, 256])
+def test_binary_images_have_no_other_levels(levels):
+    with pytest.raises(ValueError, match=f"not both.*levels={levels} and binarize='dynamic'"):
+        make(binarize="dynamic", levels=levels)
+
+
 def test_without_binarize_pixels_keep_their_levels():
     assert make().binarize is None
     assert len(np.unique(make()[0])) > 200
@@ -291,6 +315,15 @@ def test_pickles(way):
     copy = pickle.loads(pickle.dumps(dataset))
     assert copy.binarize == way
     np.testing.assert_array_equal(epoch_of(copy, 1), epoch_of(dataset, 1))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_stacks_of_binary_integers(way):
+    options = {"stack": 3, "batch_size": 8, "seed": 3, "binarize": way, "pad_to": (8, 12)}
+    integers = StackedImageDataset(GREY, dtype="uint8", **options)
+    floats = StackedImageDataset(GREY, **options)
+    assert integers[0].dtype == np.uint8
+    np.testing.assert_array_equal(integers[0] * 2.0 - 1, floats[0])
 
 
 def test_dynamic_batches_need_a_seed_to_be_reproducible():

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import kgan
 from kgan.data import DataWarning, ImageDataset, StackedImageDataset
+from kgan.metrics.datasets import all_pictures, as_dataset
 
 COUNT = 50
 # Pixel (0, 0) is the image's number, so that a batch says which images it holds.
@@ -96,6 +98,122 @@ def test_dtypes_and_value_ranges(dtype, value_range):
 
 def test_dtype_may_be_numpys():
     assert make(dtype=np.float16).dtype == "float16"
+    assert make(dtype=np.uint8, value_range=(-1, 1)).dtype == "uint8"
+
+
+def integers(images=IMAGES, labels=None, **options):
+    return ImageDataset(
+        images, labels, **({"batch_size": 8, "seed": 3, "dtype": "uint8"} | options)
+    )
+
+
+@pytest.mark.parametrize("levels", [None, 2, 3, 7, 16, 255, 256])
+def test_integer_batches_hold_levels(levels):
+    count = levels or 256
+    dataset = integers(labels=LABELS, levels=levels, pad_to=(6, 7))
+    expected = np.pad(np.floor(IMAGES * (count / 256)), [(0, 0), (1, 1), (1, 1), (0, 0)])
+    assert (dataset.dtype, dataset.levels, dataset.value_range) == ("uint8", count, (0, count - 1))
+    plain = make(labels=LABELS)
+    found, known = [*dataset, dataset.draw(9, seed=4)], [*plain, plain.draw(9, seed=4)]
+    for (images, labels), plain in zip(found, known, strict=True):
+        assert images.dtype == np.uint8
+        np.testing.assert_array_equal(images, expected[numbers(plain)])
+        np.testing.assert_array_equal(labels, plain[1])
+
+
+@pytest.mark.parametrize("value_range", [(-1, 1), (0, 1), (0.1, 0.9)])
+@pytest.mark.parametrize("levels", [2, 3, 8, 16, 200])
+def test_floats_are_quantised(levels, value_range):
+    low, high = value_range
+    dataset = ImageDataset(IMAGES, batch_size=8, seed=3, levels=levels, value_range=value_range)
+    assert (dataset.dtype, dataset.levels, dataset.value_range) == ("float32", levels, value_range)
+    level = integers(levels=levels)[0].astype(np.float64)
+    last = levels - 1
+    exact = (low * (last - level) + high * level) / last
+    np.testing.assert_allclose(dataset[0], exact, rtol=2.0**-24, atol=1e-7)
+    assert (dataset[0][level == 0] == np.float32(low)).all()
+    assert (dataset[0][level == last] == np.float32(high)).all()
+    np.testing.assert_array_equal(np.unique(dataset[0]), np.unique(exact.astype(np.float32)))
+
+
+def test_256_levels_are_all_of_them():
+    for dtype in ("uint8", "float32", "float16"):
+        whole, plain = (
+            ImageDataset(IMAGES, batch_size=8, seed=3, dtype=dtype, levels=levels)
+            for levels in (256, None)
+        )
+        assert whole.levels == plain.levels == 256
+        np.testing.assert_array_equal(whole[0], plain[0])
+        assert repr(whole) == repr(plain)
+
+
+@pytest.mark.parametrize("levels", [None, 16])
+@pytest.mark.parametrize("kind", [ImageDataset, StackedImageDataset])
+def test_as_floats_is_the_same_data_set(kind, levels):
+    options = {"batch_size": 8, "seed": 3, "levels": levels, "horizontal_flip": True}
+    options |= {"pad_to": (8, 8), "crop": (4, 4)}
+    whole = kind(IMAGES[..., 1], LABELS, dtype="uint8", **options)
+    floats, expected = whole.as_floats(), kind(IMAGES[..., 1], LABELS, **options)
+    assert type(floats) is kind
+    assert (floats.dtype, floats.value_range) == ("float32", (-1, 1))
+    assert (floats.levels, floats.seed) == (levels or 256, 3)
+    for found, wanted in ((floats[2], expected[2]), (floats.draw(9, 4), expected.draw(9, 4))):
+        for part, wanted_part in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(part, wanted_part)
+    assert floats.as_floats() is floats
+    assert whole.dtype == "uint8"
+    assert whole[0][0].dtype == np.uint8
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_metrics_see_quantised_images(dtype):
+    options = {"batch_size": 8, "seed": 3, "levels": 16}
+    dataset = as_dataset(ImageDataset(IMAGES, dtype=dtype, **options))
+    assert (dataset.dtype, dataset.value_range) == ("float32", (-1, 1))
+    found = {picture.tobytes() for picture in all_pictures(dataset, seed=0)}
+    assert found == {picture.tobytes() for picture in IMAGES // 16 * np.uint8(17)}
+
+
+def test_metrics_see_the_images_of_integers():
+    dataset = as_dataset(integers(pad_to=(6, 7)))
+    expected = np.pad(IMAGES, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    np.testing.assert_array_equal(all_pictures(dataset, seed=0), expected)
+
+
+def test_stacks_of_integers():
+    grey = IMAGES[..., 1]
+    stacked = StackedImageDataset(grey, dtype="uint8", levels=16, batch_size=8, seed=3)
+    plain = StackedImageDataset(grey, value_range=(0, 255), batch_size=8, seed=3)
+    assert stacked[0].dtype == np.uint8
+    np.testing.assert_array_equal(stacked[0], plain[0] // 16)
+
+
+def test_a_data_set_names_its_levels():
+    assert ", batch_size=8, dtype='uint8', levels=16>" in repr(integers(levels=16))
+    assert ", batch_size=8, dtype='uint8'>" in repr(integers())
+    assert ", batch_size=8>" in repr(make())
+    assert ", batch_size=8, levels=3, crop=(2, 2)>" in repr(make(levels=3, crop=(2, 2)))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_quantised_data_pickle(dtype):
+    dataset = ImageDataset(IMAGES, batch_size=8, seed=3, dtype=dtype, levels=7)
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert copy.levels == 7
+    np.testing.assert_array_equal(copy[1], dataset[1])
+
+
+def test_loaders_pass_on_levels(tmp_path):
+    options = {"levels": 16, "dtype": "uint8", "batch_size": 8}
+    kgan.images.save_png(tmp_path / "one.png", IMAGES[0])
+    for dataset in (
+        kgan.data.load_digits("test", **options),
+        kgan.data.load_dataset("digits", "test", **options),
+        kgan.data.load_image_folder(tmp_path, **(options | {"batch_size": 1})),
+    ):
+        assert (dataset.dtype, dataset.levels) == ("uint8", 16)
+        batch = dataset[0]
+        assert (batch[0] if isinstance(batch, tuple) else batch).max() <= 15
 
 
 def test_padding_centres_the_images_among_the_low_end():
@@ -306,6 +424,11 @@ def test_index_outside_the_epoch(index):
         ({"value_range": (0, 1, 2)}, "pair of floats"),
         ({"dtype": "float64"}, "`dtype` to be one of.*Received: dtype='float64'"),
         ({"dtype": "nonsense"}, "`dtype` to be one of.*Received: dtype='nonsense'"),
+        ({"dtype": "uint8", "value_range": (0, 1)}, r"no `value_range`.*Received: .*\(0, 1\)"),
+        ({"levels": 1}, "`levels` to be an integer of at least 2. Received: levels=1"),
+        ({"levels": 257}, "`levels` to be at most 256.*Received: levels=257"),
+        ({"levels": 16.0}, "`levels` to be an integer of at least 2. Received: levels=16.0"),
+        ({"levels": "16"}, "`levels` to be an integer"),
         ({"pad_to": (3, 5)}, r"at least those of the images, \(4, 5\).*Received: pad_to=\(3, 5\)"),
         ({"pad_to": 32}, "two integers"),
         ({"steps_per_epoch": 0}, "`steps_per_epoch` to be an integer of at least 1"),

@@ -325,6 +325,18 @@ class TestBoth:
             np.testing.assert_array_equal(half, expected)
 
     @pytest.mark.parametrize("make", MAKERS)
+    def test_integers(self, make):
+        options = {"horizontal_flip": True, "crop": (4, 3)}
+        whole = make(value_range=(-1, 1), dtype="uint8", levels=16, **options)
+        assert whole.dtype == "uint8"
+        assert "dtype='uint8', levels=16, horizontal_flip=True, crop=(4, 3)>" in repr(whole)
+        for half, plain in zip(whole[1], make(value_range=(0, 255), **options)[1], strict=True):
+            assert half.dtype == np.uint8
+            np.testing.assert_array_equal(half, plain // 16)
+        with pytest.raises(ValueError, match="no `value_range` with dtype='uint8'"):
+            make(value_range=(0, 1), dtype="uint8")
+
+    @pytest.mark.parametrize("make", MAKERS)
     def test_indices_outside_an_epoch(self, make):
         dataset = make()
         for index in (-1, len(dataset)):

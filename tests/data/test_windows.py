@@ -18,7 +18,8 @@ STEP = np.uint64(0x9E3779B97F4A7C15)
 COUNT = 40
 # Every pixel differs from its neighbours, and from the padding.
 IMAGES = np.random.default_rng(0).integers(1, 256, (COUNT, 6, 7, 3), np.uint8)
-DTYPES = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+FLOATS = {"float32": np.float32, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
+DTYPES = FLOATS | {"uint8": np.uint8}
 
 
 def mix(z):
@@ -119,7 +120,12 @@ def test_gather_equals_numpy(data):
         "instruction_set": data.draw(st.sampled_from(_core.instruction_sets())),
         "threads": data.draw(st.integers(0, 3)),
     }
-    levels = _core.Levels(0, 255, dtype)
+    count_of_levels = data.draw(st.sampled_from([256, 2, 16, 255]))
+    levels = (
+        _core.Levels.integers(count_of_levels)
+        if dtype == "uint8"
+        else _core.Levels(0, 255, dtype, count_of_levels)
+    )
     gather = _core.gather_stacked if stack else _core.gather
 
     batch = gather(
@@ -236,7 +242,28 @@ def test_a_crop_undoes_padding_in_a_draw():
     np.testing.assert_array_equal(images, IMAGES[rows])
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("levels", [None, 8])
+def test_integer_batches_are_flipped_and_cropped(levels):
+    options = {"pad_to": (10, 11), "crop": (6, 7), "horizontal_flip": True}
+    dataset = ImageDataset(
+        IMAGES,
+        labels=np.arange(COUNT),
+        batch_size=8,
+        seed=3,
+        dtype="uint8",
+        levels=levels,
+        **options,
+    )
+    images, rows = dataset.batch(1, 2)
+    expected = expected_batch(IMAGES, rows, 3, 1, **options)
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images, expected if levels is None else expected // 32)
+    drawn, drawn_rows = dataset.draw(COUNT, seed=5)
+    expected = IMAGES[drawn_rows]
+    np.testing.assert_array_equal(drawn, expected if levels is None else expected // 32)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
 def test_metrics_see_the_images_of_a_draw(dtype):
     cut = make(pad_to=(9, 8), crop=(4, 5), horizontal_flip=True, dtype=dtype, value_range=(-1, 1))
     expected = np.pad(IMAGES, [(0, 0), (1, 2), (0, 1), (0, 0)])[:, 2:6, 1:6]

@@ -138,6 +138,38 @@ def test_the_protocol_names_the_binarisation():
     assert "not comparable" in texts["threshold"]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("levels", [2, 3, 8, 16, 200])
+def test_quantised_images_have_the_levels_of_the_data_set(grey, levels, dtype):
+    model = Known(np.full(levels, 1 / levels))
+    model.likelihood_support = "levels"
+    quantised = kgan.data.ImageDataset(grey.images, batch_size=8, levels=levels, dtype=dtype)
+    found = metrics.likelihood(model, quantised, training=quantised, seed=3)
+    assert found.bits_per_dimension == pytest.approx(math.log2(levels), rel=1e-12)
+    assert found.levels == found.to_dict()["levels"] == levels
+    assert f"Data: {levels}-level images; 60 images" in found.protocol
+    shown = (grey.draw(60, 3)[0] + 1) * 127.5
+    shown = np.floor(np.rint(shown) * levels / 256).astype("uint8")
+    nats = tables.position_nats(shown, shown, levels)
+    title = "independent pixels" if levels == 2 else "one histogram for each pixel"
+    assert floors_of(found)[title] == pytest.approx(nats)
+    with pytest.raises(ValueError, match=f"levels={levels} and .*Received: .*levels=256 and "):
+        metrics.likelihood(model, quantised, training=grey)
+
+
+def test_integers_are_measured_as_the_floats_are(grey):
+    options = {"batch_size": 8, "labels": grey.labels}
+    chances = np.random.default_rng(1).dirichlet(np.ones(256))
+    found, expected = (
+        metrics.likelihood(
+            Known(chances), kgan.data.ImageDataset(grey.images, dtype=dtype, **options)
+        )
+        for dtype in ("uint8", "float32")
+    )
+    assert str(found) == str(expected)
+    np.testing.assert_array_equal(found.image_nats, expected.image_nats)
+
+
 def test_padding_changes_bits_and_is_named(grey):
     padded = kgan.data.ImageDataset(grey.images, batch_size=8, pad_to=(8, 8))
     found = metrics.likelihood(Known(UNIFORM), padded)

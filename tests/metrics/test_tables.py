@@ -60,7 +60,7 @@ def test_the_18_nearest_causal_neighbours():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("levels", [2, 256])
+@pytest.mark.parametrize("levels", [2, 5, 256])
 def test_histograms_are_those_of_counting(levels, channels):
     training, images = (
         draw(30, levels, channels=channels),
@@ -74,13 +74,23 @@ def test_histograms_are_those_of_counting(levels, channels):
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize(
-    ("levels", "shape"), [(2, (5, 4)), (2, (2, 2)), (256, (5, 4)), (256, (1, 1))]
+    ("levels", "shape", "coarseness"),
+    [
+        (2, (5, 4), 1),
+        (2, (2, 2), 1),
+        (3, (5, 4), 1),
+        (16, (5, 4), 1),
+        (32, (5, 4), 1),
+        (33, (5, 4), 2),
+        (200, (5, 4), 8),
+        (256, (5, 4), 8),
+        (256, (1, 1), 8),
+    ],
 )
-def test_neighbours_are_those_of_counting(levels, shape, channels):
+def test_neighbours_are_those_of_counting(levels, shape, coarseness, channels):
     training = draw(40, levels, shape, channels)
     images = draw(9, levels, shape, channels, seed=1)
     offsets = tables.causal_offsets(18) if levels == 2 else [(0, -1), (-1, 0), (-1, -1)]
-    coarseness = 1 if levels == 2 else 8
 
     def context(picture, place):
         values = [at(picture, place, offset) // coarseness for offset in offsets]

@@ -256,6 +256,15 @@ def test_images_of_another_shape_or_type(make_gan):
     refuses(gan, np.zeros((16, 8, 8, 1), "uint8"), match="ImageDataset")
 
 
+def test_integer_batches(make_gan, images):
+    data = kgan.data.ImageDataset(images, batch_size=16, dtype="uint8")
+    match = r"floats in \[-1, 1\]. Received: dtype uint8.*ImageDataset\(images, dtype='float32'\)"
+    refuses(make_gan(), data, match=match)
+    vae = kgan.VAE(*kgan.networks.dense_vae((8, 8, 1), latent_dim=4, width=8, blocks=1))
+    vae.compile()
+    refuses(vae, data, match=match)
+
+
 def test_a_tensorflow_dataset_is_checked_by_its_spec(make_gan):
     tf = pytest.importorskip("tensorflow")
     x = np.zeros((32, 8, 8, 1), "float32")
