@@ -26,8 +26,7 @@ from kgan.metrics.datasets import (
     levels_of,
 )
 from kgan.metrics.outputs import DivergedError
-from kgan.training import capabilities
-from kgan.training.capabilities import HasLikelihood
+from kgan.training.capabilities import Completes, HasLikelihood
 from kgan.training.labels import as_options, labels_of
 
 _STACKED_COUNT = 10_000
@@ -292,8 +291,8 @@ def likelihood(
     images, labels = dataset.draw(available(dataset, wanted), seed)
     images = np.asarray(images, "float32")
     support = model.likelihood_support
-    check_support(support, images, capabilities.levels_of(model))
     levels = 2 if support == "binary" else levels_of(dataset)
+    check_support(support, images, model.levels if isinstance(model, Completes) else levels)
     log_probs = _log_probs(model, images, labels_of(model, labels), samples, batch_size, seed, say)
     floors, fitted_on = _floors(support, levels, dataset, images, training, seed, say)
     # A crop can be smaller than the images.

@@ -24,7 +24,6 @@ __all__ = [
     "cycled",
     "draws_binary",
     "is_conditional",
-    "levels_of",
     "translated",
 ]
 
@@ -178,21 +177,6 @@ def cycled(model: Cycles, images: Images, to: str | None = None) -> Images:
     if to not in _OTHER_DOMAIN:
         raise ValueError(f"Expected `to` to be 'a' or 'b'. Received: to={to!r}.")
     return model.cycle(images, of=_OTHER_DOMAIN[to])
-
-
-def levels_of(model: Any) -> int:
-    """Returns how many values a pixel can have in images that a model has a likelihood of.
-
-    Args:
-        model: A model with a likelihood of images of finitely many levels.
-
-    Example:
-    ```python
-    assert kgan.training.capabilities.levels_of(pixel_cnn) == 2
-    ```
-    """
-    of_support = 2 if getattr(model, "likelihood_support", "levels") == "binary" else 256
-    return int(getattr(model, "levels", of_support))
 
 
 def draws_binary(model: Any) -> bool:
