@@ -13,6 +13,7 @@ import keras
 
 from kgan._backend.graph import Inputs
 from kgan._typing import Layer, Shape, Tensor
+from kgan.layers.causal_convolution import CausalConv2D
 
 Call = Callable[[Tensor], Tensor]
 
@@ -55,12 +56,66 @@ def _transposed_convolution(layer: Layer, input_shape: Shape) -> Call | None:
     return _finished(layer, transposed)
 
 
+def _pointwise_convolution(layer: Layer, input_shape: Shape) -> Call | None:
+    """A convolution of single pixels as a product of matrices, which takes a third of the time."""
+    if (
+        layer.kernel_size != (1, 1)
+        or layer.strides != (1, 1)
+        or layer.groups != 1
+        or layer.data_format != "channels_last"
+        or None in input_shape[1:3]
+    ):
+        return None
+
+    def convolved(x: Tensor, kernel: Tensor) -> Tensor:
+        flat = x.reshape(-1, x.shape[-1]) @ kernel[0, 0]
+        return flat.reshape(*x.shape[:-1], -1)
+
+    return _finished(layer, convolved)
+
+
+def _causal_convolution(layer: Layer, input_shape: Shape) -> Call | None:
+    """A causal convolution: XLA is twice as fast if the padding belongs to the convolution.
+
+    Of a single row it is a product of matrices: neighbours become channels.
+    """
+    del input_shape
+    pads, step = layer.pads, layer.dilation
+    rows, columns = layer.kernel_size
+
+    def convolved(x: Tensor, kernel: Tensor) -> Any:
+        if rows > 1:
+            return jax.lax.conv_general_dilated(
+                x,
+                kernel,
+                window_strides=(1, 1),
+                padding=pads,
+                rhs_dilation=(step, step),
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            )
+        width = x.shape[2]
+        zero = jnp.zeros((), x.dtype)
+        padded = jax.lax.pad(x, zero, [(0, 0, 0), *((*each, 0) for each in pads), (0, 0, 0)])
+        places = range(0, columns * step, step)
+        near = jnp.concatenate([padded[:, :, place : place + width] for place in places], axis=-1)
+        flat = near.reshape(-1, near.shape[-1]) @ kernel.reshape(near.shape[-1], -1)
+        return flat.reshape(*x.shape[:-1], -1)
+
+    def call(x: Tensor) -> Tensor:
+        y = convolved(x, keras.ops.convert_to_tensor(layer.kernel))
+        return y if layer.bias is None else y + keras.ops.convert_to_tensor(layer.bias)
+
+    return call
+
+
 def _convolution(layer: Layer, input_shape: Shape) -> Call | None:
     """A convolution of a large kernel to few channels, whose gradients are many times faster.
 
     This is the last layer of networks that give images. XLA takes 40 times as long for the gradient
     of a 7x7 kernel, and twice as long for that of the maps.
     """
+    if layer.kernel_size == (1, 1):
+        return _pointwise_convolution(layer, input_shape)
     channels = input_shape[-1]
     if (
         min(layer.kernel_size) < _LARGE_KERNEL
@@ -179,6 +234,7 @@ def _group_normalization(layer: Layer, input_shape: Shape) -> Call | None:
 
 
 _FASTER: dict[type, Callable[[Any, Shape], Call | None]] = {
+    CausalConv2D: _causal_convolution,
     keras.layers.Conv2D: _convolution,
     keras.layers.Conv2DTranspose: _transposed_convolution,
     keras.layers.GroupNormalization: _group_normalization,

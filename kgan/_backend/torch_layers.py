@@ -17,6 +17,7 @@ from kgan._backend.graph import Inputs
 from kgan._backend.keras_internals import has_sublayers, kept_kernel, tensor_of
 from kgan._backend.kernel_wrapper import KernelWrapper
 from kgan._typing import Layer, Shape, Tensor, Variable
+from kgan.layers.causal_convolution import CausalConv2D
 from kgan.layers.equalized import EqualizedConv2D, EqualizedDense
 from kgan.layers.fade_in import FadeIn, mixture
 from kgan.layers.pixel_normalization import PixelNormalization
@@ -120,6 +121,20 @@ def _convolution(layer: Layer, input_shape: Shape) -> Call | None:
             layer.groups,
         )
         return _activated(layer, y.permute(0, 2, 3, 1))
+
+    return call
+
+
+def _causal_convolution(layer: Layer, input_shape: Shape) -> Call | None:
+    del input_shape
+    rows, columns = layer.pads
+    _lay_out_kernel(layer)
+
+    def call(x: Tensor) -> Tensor:
+        x, kernel = _operands(layer, x, None)
+        x = functional.pad(x, [*columns, *rows])
+        bias = None if layer.bias is None else _value(layer.bias)
+        return functional.conv2d(x, kernel, bias, dilation=layer.dilation).permute(0, 2, 3, 1)
 
     return call
 
@@ -413,6 +428,7 @@ _FASTER_ACTIVATIONS: dict[Callable[..., Any], Callable[[Tensor], Tensor]] = {
 }
 
 _FASTER: dict[type, Callable[[Any, Shape], Call | None]] = {
+    CausalConv2D: _causal_convolution,
     keras.layers.Conv2D: _convolution,
     keras.layers.Conv2DTranspose: _transposed_convolution,
     keras.layers.Dense: _dense,

@@ -126,12 +126,10 @@ class CausalConv2D(CausalLayer):
         Returns:
             Float tensor `(batch, height, width, filters)`.
         """
-        if self.stack == "vertical":
-            x = inputs[:, :-1] if self.strict else inputs
-            x = ops.pad(x, ((0, 0), (self.memory, 0), self._sides, (0, 0)))
-        else:
-            x = inputs[:, :, :-1] if self.strict else inputs
-            x = ops.pad(x, ((0, 0), (0, 0), (self.memory, 0), (0, 0)))
+        (top, bottom), (left, right) = self.pads
+        height, width = inputs.shape[1:3]
+        x = inputs[:, : height + min(bottom, 0), : width + min(right, 0)]
+        x = ops.pad(x, ((0, 0), (top, max(bottom, 0)), (left, max(right, 0)), (0, 0)))
         return self._with_bias(
             ops.conv(
                 x,
@@ -141,6 +139,14 @@ class CausalConv2D(CausalLayer):
                 data_format="channels_last",
             )
         )
+
+    @property
+    def pads(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The zeros above and below, left and right of an image; -1 if the last pixels are cut."""
+        after = -int(self.strict)
+        if self.stack == "vertical":
+            return (self.memory, after), self._sides
+        return (0, 0), (self.memory, after)
 
     @property
     def _sides(self) -> tuple[int, int]:
