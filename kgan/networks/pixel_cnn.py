@@ -1,27 +1,15 @@
 """Causal networks of autoregressive models: two stacks of gated convolutions."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import keras
 from keras import layers
 
 from kgan import likelihoods
 from kgan._arguments import integer
-from kgan._typing import Network, Tensor
-from kgan.layers import CausalAttention, CausalConv2D, ChannelHead, Gate, LevelEmbedding
-from kgan.networks import conditioning
-
-
-class AutoregressiveNetwork(NamedTuple):
-    """The network of a `kgan.PixelCNN`.
-
-    Attributes:
-        network: From images (and labels) to the outputs of a likelihood, float32
-            `(batch, height, width, likelihood.outputs_for(channels))`.
-    """
-
-    network: Network
+from kgan._typing import Tensor
+from kgan.layers import CausalAttention, CausalConv2D, Gate
+from kgan.networks import autoregressive, conditioning
 
 
 def pixel_cnn(
@@ -36,7 +24,7 @@ def pixel_cnn(
     attention_heads: int = 0,
     embedding_width: int | None = None,
     dropout: float = 0.0,
-) -> AutoregressiveNetwork:
+) -> autoregressive.AutoregressiveNetwork:
     """The network of a gated PixelCNN, with a vertical and a horizontal stack.
 
     The vertical stack sees the rows above a pixel, the horizontal one the pixels to the left of it
@@ -83,11 +71,8 @@ def pixel_cnn(
     given = likelihoods.get(likelihood)
     image = keras.Input(shape, name="image")
     label = None if num_classes is None else conditioning.label_input()
-    x = image
-    if embedding_width is not None:
-        levels = getattr(given, "levels", 256)
-        x = LevelEmbedding(levels, embedding_width, name="level_embedding")(image)
-    vertical, horizontal = _first(x, shape[0], width, first_kernel_size)
+    x = autoregressive.embedded(image, given, embedding_width)
+    vertical, horizontal = autoregressive.first_stacks(x, shape[0], width, first_kernel_size)
     for number in range(blocks):
         dilation = integer("dilations", dilations[number % len(dilations)])
         vertical, horizontal = _block(
@@ -96,22 +81,7 @@ def pixel_cnn(
         if attention_heads and number == (blocks - 1) // 2:
             attended = CausalAttention(attention_heads, width // 2, name="attention")(horizontal)
             horizontal = layers.Add()([horizontal, layers.Conv2D(width, 1)(attended)])
-    inputs = [image] if label is None else [image, label]
-    outputs = _head(image, horizontal, given, 2 * width)
-    network = keras.Model(inputs if label is not None else image, outputs, name="network")
-    return AutoregressiveNetwork(network)
-
-
-def _first(
-    x: Tensor, height: int, width: int, kernel_size: Sequence[int]
-) -> tuple[Tensor | None, Tensor]:
-    """The two stacks' first convolutions, which leave out the row and the pixel itself."""
-    rows, columns = kernel_size
-    horizontal = CausalConv2D(width, (1, max(columns // 2, 1)), "horizontal", strict=True)(x)
-    if height == 1:
-        return None, horizontal
-    vertical = CausalConv2D(width, (rows, columns), "vertical", strict=True)(x)
-    return vertical, layers.Add()([horizontal, layers.Conv2D(width, 1)(vertical)])
+    return autoregressive.with_head(image, label, horizontal, given, 2 * width)
 
 
 def _block(
@@ -142,14 +112,3 @@ def _block(
     left = (1, columns // 2 + 1)
     parts.append(CausalConv2D(2 * width, left, "horizontal", dilation=dilation)(horizontal))
     return vertical, layers.Add()([horizontal, layers.Conv2D(width, 1)(gated(parts))])
-
-
-def _head(
-    image: Tensor, features: Tensor, likelihood: likelihoods.Likelihood, width: int
-) -> Tensor:
-    """The outputs of a likelihood, from the features of earlier pixels."""
-    channels = image.shape[-1]
-    x = layers.ReLU()(layers.Conv2D(width, 1)(layers.ReLU()(features)))
-    if channels == 1 or getattr(likelihood, "is_joint", False):
-        return layers.Conv2D(likelihood.outputs_for(channels), 1, dtype="float32")(x)
-    return ChannelHead(likelihood.outputs_per_channel(), width, name="channel_head")([x, image])
