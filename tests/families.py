@@ -109,6 +109,10 @@ def vae(num_classes=None, likelihood="bernoulli"):
     return kgan.VAE(*networks, likelihood=likelihood, seed=3)
 
 
+def pixel_rnn():
+    return kgan.PixelRNN(*kgan.networks.pixel_rnn(SHAPE, width=4, layers=1), seed=3)
+
+
 def pix2pix():
     return kgan.Pix2Pix(*kgan.networks.pix2pix(SHAPE, width=4, dropout=0.2), seed=3)
 
@@ -139,6 +143,7 @@ FAMILIES = {
         rounding=1e-2,  # it grows where an absolute value changes its slope
         second="domains",
     ),
+    "pixel_rnn": Family(pixel_rnn, data={"binarize": "static"}),
     "vae_of_levels": Family(lambda: vae(likelihood="discretized_logistic"), {"beta": 2.0}),
 }
 
