@@ -106,9 +106,9 @@ def slopes(function, x, outputs):
     pixels = HEIGHT * WIDTH
     chosen = ops.reshape(ops.eye(pixels), (pixels, HEIGHT, WIDTH, 1))
     repeated = np.repeat(x, pixels, axis=0)
-    towards = numbers(1, 1, 1, outputs, seed=5)
+    towards = chosen * ops.convert_to_tensor(numbers(1, 1, 1, outputs, seed=5))
     gradient, _ = _backend.input_gradient(
-        lambda x: (ops.sum(function(x) * chosen * towards), None), ops.convert_to_tensor(repeated)
+        lambda x: (ops.sum(function(x) * towards), None), ops.convert_to_tensor(repeated)
     )
     gradient = np.abs(ops.convert_to_numpy(gradient)).max(axis=-1)
     return gradient.reshape(HEIGHT, WIDTH, HEIGHT, WIDTH)
