@@ -258,11 +258,12 @@ def test_wrong_data_are_refused_before_training(family):
     cases = [
         (right[:, :4], labels, r"Expected .* of shape \(batch, 8, 8, 1\)"),
         (right[0], labels[:1], "Batch it"),
-        (((right + 1) * 127.5).astype("uint8"), labels, "dtype uint8"),
         ((right + 1) * 127.5, labels, "Received: values from"),
         (np.full_like(right, np.nan), labels, "finite"),
         (right[:0], labels[:0], "empty"),
     ]
+    if model.batch_spec(training=True).levels is None:  # otherwise integers are levels
+        cases.append((((right + 1) * 127.5).astype("uint8"), labels, "dtype uint8"))
     if family.conditional:
         cases += [
             (right, None, "images without labels"),
