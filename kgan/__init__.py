@@ -44,7 +44,16 @@ if TYPE_CHECKING:
     )
     from kgan._core import __version__
     from kgan.metrics import evaluate
-    from kgan.models import GAN, VAE, CycleGAN, InfoGAN, Pix2Pix, PixelCNN, ProgressiveGAN
+    from kgan.models import (
+        GAN,
+        VAE,
+        CycleGAN,
+        InfoGAN,
+        Pix2Pix,
+        PixelCNN,
+        PixelRNN,
+        ProgressiveGAN,
+    )
     from kgan.runs import load
 
 __all__ = [
@@ -54,6 +63,7 @@ __all__ = [
     "InfoGAN",
     "Pix2Pix",
     "PixelCNN",
+    "PixelRNN",
     "ProgressiveGAN",
     "__version__",
     "augmentations",
@@ -86,6 +96,7 @@ _ORIGINS = {
     "InfoGAN": "kgan.models",
     "Pix2Pix": "kgan.models",
     "PixelCNN": "kgan.models",
+    "PixelRNN": "kgan.models",
     "ProgressiveGAN": "kgan.models",
     "VAE": "kgan.models",
     "evaluate": "kgan.metrics",

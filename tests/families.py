@@ -116,6 +116,13 @@ def pixel_cnn(likelihood="discretized_logistic_mixture", num_classes=None):
     return kgan.PixelCNN(*networks, likelihood=likelihood, seed=3)
 
 
+def pixel_rnn():
+    """With many levels, so that a single step of training changes samples."""
+    likelihood = "discretized_logistic_mixture"
+    networks = kgan.networks.pixel_rnn(SHAPE, likelihood=likelihood, width=4, layers=1)
+    return kgan.PixelRNN(*networks, likelihood=likelihood, seed=3)
+
+
 def pix2pix():
     return kgan.Pix2Pix(*kgan.networks.pix2pix(SHAPE, width=4, dropout=0.2), seed=3)
 
@@ -150,6 +157,7 @@ FAMILIES = {
         rounding=1e-2,  # it grows where an absolute value changes its slope
         second="domains",
     ),
+    "pixel_rnn": Family(pixel_rnn),
     "vae_of_levels": Family(lambda: vae(likelihood="discretized_logistic"), {"beta": 2.0}),
 }
 

@@ -5,6 +5,7 @@ from kgan.layers.basis import FromBasis, OntoBasis
 from kgan.layers.causal import CausalLayer
 from kgan.layers.causal_attention import CausalAttention
 from kgan.layers.causal_convolution import CausalConv2D
+from kgan.layers.causal_recurrence import DiagonalBiLSTM, RowLSTM
 from kgan.layers.channel_head import ChannelHead
 from kgan.layers.conditional_batch_normalization import ConditionalBatchNormalization
 from kgan.layers.crop_like import CropLike
@@ -26,6 +27,7 @@ __all__ = [
     "ChannelHead",
     "ConditionalBatchNormalization",
     "CropLike",
+    "DiagonalBiLSTM",
     "Downsample",
     "EqualizedConv2D",
     "EqualizedDense",
@@ -38,6 +40,7 @@ __all__ = [
     "PixelNormalization",
     "PixelShuffle",
     "ReflectionPadding2D",
+    "RowLSTM",
     "SelfAttention",
     "SpectralNormalization",
     "Upsample",

@@ -6,6 +6,7 @@ from kgan.models.info_gan import InfoGAN
 from kgan.models.latent_model import LatentModel
 from kgan.models.pix2pix import Pix2Pix
 from kgan.models.pixel_cnn import InterruptedDrawError, PixelCNN
+from kgan.models.pixel_rnn import PixelRNN
 from kgan.models.progressive_gan import ProgressiveGAN
 from kgan.models.translation_model import TranslationModel
 from kgan.models.vae import VAE
@@ -19,6 +20,7 @@ __all__ = [
     "LatentModel",
     "Pix2Pix",
     "PixelCNN",
+    "PixelRNN",
     "ProgressiveGAN",
     "TranslationModel",
 ]

@@ -3,12 +3,14 @@
 A family added here by name is found by the recipes, the command and the tests.
 """
 
+from kgan.networks.autoregressive import AutoregressiveNetwork
 from kgan.networks.biggan import biggan
 from kgan.networks.conditioning import GANPair
 from kgan.networks.dcgan import dcgan
 from kgan.networks.mlp import mlp
 from kgan.networks.patch import patch_discriminator
-from kgan.networks.pixel_cnn import AutoregressiveNetwork, pixel_cnn
+from kgan.networks.pixel_cnn import pixel_cnn
+from kgan.networks.pixel_rnn import pixel_rnn
 from kgan.networks.progressive import progressive
 from kgan.networks.resnet import resnet
 from kgan.networks.sngan import sngan
@@ -30,6 +32,7 @@ __all__ = [
     "patch_discriminator",
     "pix2pix",
     "pixel_cnn",
+    "pixel_rnn",
     "progressive",
     "resnet",
     "resnet_translator",

@@ -2,28 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import keras
 from keras import layers
 
 from kgan import likelihoods
 from kgan._arguments import integer
-from kgan._typing import Network, Tensor
-from kgan.layers import CausalAttention, CausalConv2D, ChannelHead, Gate, LevelEmbedding
+from kgan._typing import Tensor
+from kgan.layers import CausalAttention, CausalConv2D, Gate
 from kgan.layers.causal_convolution import Stack
-from kgan.networks import conditioning
-
-
-class AutoregressiveNetwork(NamedTuple):
-    """The network of a `kgan.PixelCNN`.
-
-    Attributes:
-        network: From images (and labels) to the outputs of a likelihood, float32
-            `(batch, height, width, likelihood.outputs_for(channels))`.
-    """
-
-    network: Network
+from kgan.networks import autoregressive, conditioning
 
 
 def pixel_cnn(
@@ -38,7 +26,7 @@ def pixel_cnn(
     attention_heads: int = 0,
     embedding_width: int | None = None,
     dropout: float = 0.0,
-) -> AutoregressiveNetwork:
+) -> autoregressive.AutoregressiveNetwork:
     """The network of a gated PixelCNN, with a vertical and a horizontal stack.
 
     The vertical stack sees the rows above a pixel, the horizontal one the pixels to the left of it
@@ -85,11 +73,8 @@ def pixel_cnn(
     given = likelihoods.get(likelihood)
     image = keras.Input(shape, name="image")
     label = None if num_classes is None else conditioning.label_input()
-    x = image
-    if embedding_width is not None:
-        levels = getattr(given, "levels", 256)
-        x = LevelEmbedding(levels, embedding_width, name="level_embedding")(image)
-    vertical, horizontal = _first(x, shape[0], width, first_kernel_size)
+    x = autoregressive.embedded(image, given, embedding_width)
+    vertical, horizontal = autoregressive.first_stacks(x, shape[0], width, first_kernel_size)
     for number in range(blocks):
         dilation = integer("dilations", dilations[number % len(dilations)])
         block = _Block(f"{number}", kernel_size, dilation, label, num_classes, dropout)
@@ -98,24 +83,7 @@ def pixel_cnn(
             attended = CausalAttention(attention_heads, width // 2, name="attention")(horizontal)
             attended = layers.Conv2D(width, 1, name="attention_residual")(attended)
             horizontal = layers.Add()([horizontal, attended])
-    inputs = [image] if label is None else [image, label]
-    outputs = _head(image, horizontal, given, 2 * width)
-    network = keras.Model(inputs if label is not None else image, outputs, name="network")
-    return AutoregressiveNetwork(network)
-
-
-def _first(
-    x: Tensor, height: int, width: int, kernel_size: Sequence[int]
-) -> tuple[Tensor | None, Tensor]:
-    """The two stacks' first convolutions, which leave out the row and the pixel itself."""
-    rows, columns = kernel_size
-    left = (1, max(columns // 2, 1))
-    horizontal = CausalConv2D(width, left, "horizontal", strict=True, name="horizontal")(x)
-    if height == 1:
-        return None, horizontal
-    vertical = CausalConv2D(width, (rows, columns), "vertical", strict=True, name="vertical")(x)
-    joined = layers.Conv2D(width, 1, use_bias=False, name="joined")(vertical)
-    return vertical, layers.Add()([horizontal, joined])
+    return autoregressive.with_head(image, label, horizontal, given, 2 * width)
 
 
 @dataclass(frozen=True)
@@ -163,15 +131,3 @@ class _Block:
             parts = [*parts, layers.Reshape((1, 1, size))(bias)]
         x = Gate("tanh")(layers.Add()(parts) if len(parts) > 1 else parts[0])
         return layers.Dropout(self.dropout)(x) if self.dropout else x
-
-
-def _head(
-    image: Tensor, features: Tensor, likelihood: likelihoods.Likelihood, width: int
-) -> Tensor:
-    """The outputs of a likelihood, from the features of earlier pixels."""
-    channels = image.shape[-1]
-    x = layers.ReLU()(layers.Conv2D(width, 1, name="hidden")(layers.ReLU()(features)))
-    if channels == 1 or getattr(likelihood, "is_joint", False):
-        size = likelihood.outputs_for(channels)
-        return layers.Conv2D(size, 1, dtype="float32", name="outputs")(x)
-    return ChannelHead(likelihood.outputs_per_channel(), width, name="channel_head")([x, image])

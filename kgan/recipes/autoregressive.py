@@ -46,4 +46,16 @@ RECIPES: dict[str, Recipe] = {
         network_options={**_BINARY.network_options, "likelihood": _JOINT, "dropout": 0.1},
         data={},
     ),
+    "pixelrnn": replace(
+        _BINARY,
+        summary="a PixelRNN for binarised images: LSTMs over the rows",
+        model="PixelRNN",
+        networks="pixel_rnn",
+        reference="https://arxiv.org/abs/1601.06759",
+        differences="few and narrow LSTMs; the first convolutions are two stacks without masks; "
+        "averaged weights, Adam with clipped gradients",
+        network_options={"width": 32, "layers": 2, "kind": "row"},
+        optimizers={"model": {"class": "Adam", "learning_rate": 2e-3, "clipnorm": 1.0}},
+        dtype_policy=None,
+    ),
 }

@@ -45,6 +45,8 @@ EVERY = {
     "gate": (lambda: layers.Gate("tanh"), (3, 4, 6)),
     "from_basis": (lambda: layers.FromBasis(2, 3), (5,)),
     "onto_basis": (layers.OntoBasis, (3, 2, 4)),
+    "row_lstm": (lambda: layers.RowLSTM(2), (3, 4, 3)),
+    "diagonal_bilstm": (lambda: layers.DiagonalBiLSTM(2), (3, 4, 3)),
 }
 
 
