@@ -197,11 +197,7 @@ def _split_of(module: str) -> str:
 @functools.lru_cache(maxsize=4)  # reading the standard library takes seconds
 def _docstrings(directory: Path) -> Sequence[tuple[str, str]]:
     """The names of modules in a directory, and their docstrings, each text once."""
-    files = [
-        path
-        for path in sorted(directory.rglob("*.py"))
-        if _SKIPPED.isdisjoint(path.relative_to(directory).parts)
-    ]
+    files = sorted(_python_files(directory))
     if not files:
         raise FileNotFoundError(
             f"Expected Python files in the directory. Received: {directory}, which has none. "
@@ -218,6 +214,12 @@ def _docstrings(directory: Path) -> Sequence[tuple[str, str]]:
             name = path.relative_to(directory).with_suffix("").as_posix()
             found.append((name, _BETWEEN.join(texts)))
     return found
+
+
+def _python_files(directory: Path) -> Iterator[Path]:
+    for folder, names, files in os.walk(directory):
+        names[:] = sorted(set(names) - _SKIPPED)  # skipped directories can have many files
+        yield from (Path(folder, name) for name in files if name.endswith(".py"))
 
 
 def _docstrings_of(path: Path) -> Iterator[str]:

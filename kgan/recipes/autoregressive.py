@@ -25,6 +25,8 @@ _BINARY = Recipe(
 _MIXTURE = "discretized_logistic_mixture"
 _JOINT = "joint_logistic_mixture"
 
+_CATEGORICAL = "categorical"
+
 RECIPES: dict[str, Recipe] = {
     "pixelcnn": replace(
         _BINARY,
@@ -45,5 +47,31 @@ RECIPES: dict[str, Recipe] = {
         model_options={"likelihood": _JOINT},
         network_options={**_BINARY.network_options, "likelihood": _JOINT, "dropout": 0.1},
         data={},
+    ),
+    "characters": Recipe(
+        summary="a causal convolutional model of text, character by character",
+        model="PixelCNN",
+        networks="pixel_cnn",
+        reference="https://arxiv.org/abs/1609.03499",
+        differences="characters of Latin-1 in place of audio samples, vectors for characters in "
+        "place of one-hot codes, no skip connections, one pass over the dilations, dropout, "
+        "averaged weights, half precision",
+        model_options={"likelihood": _CATEGORICAL},
+        network_options={
+            "likelihood": _CATEGORICAL,
+            "width": 128,
+            "blocks": 7,
+            "dilations": [1, 2, 4, 8, 16, 32, 64],
+            "first_kernel_size": [1, 9],
+            "embedding_width": 32,
+            "dropout": 0.1,
+        },
+        optimizers={"model": {"class": "Adam", "learning_rate": 2e-3, "beta_2": 0.99}},
+        compile={"ema_decay": 0.999},
+        dataset="python_docstrings",
+        callbacks={"LinearDecay": {"start": 0.2}},
+        batch_size=32,
+        epochs=10,
+        dtype_policy="mixed_bfloat16",
     ),
 }
