@@ -365,9 +365,9 @@ def extractor_for(features: Any, dataset: Drawable) -> Extractor:
         features = default_features(dataset)
     if features is None and is_sequence(dataset):
         raise ValueError(
-            "Expected pictures, since metrics of samples compare the features of pictures. Received: "
-            f"images of one row, {dataset.image_shape}, which are sequences. Measure their "
-            "likelihood with kgan.metrics.likelihood, or pass features='pixels'."
+            "Expected pictures, since metrics of samples compare the features of pictures. "
+            f"Received: images of one row, {dataset.image_shape}, which are sequences. "
+            "Measure their likelihood with kgan.metrics.likelihood, or pass features='pixels'."
         )
     if features is None:
         raise ValueError(
