@@ -13,6 +13,7 @@ from kgan import cli, runs
 pytestmark = pytest.mark.backend_free
 
 LENGTH = 24
+RECIPE = kgan.recipes.get("characters")  # before the fixtures replace it by a tiny one
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +31,10 @@ def library(tmp_path_factory):
 @pytest.fixture(scope="module")
 def patched(library):
     """The recipe with a tiny network, and small windows of a small library."""
-    recipe = kgan.recipes.get("characters")
     tiny = {"width": 4, "blocks": 2, "embedding_width": 4}
     small = replace(
-        recipe,
-        network_options={**recipe.network_options, **tiny},
+        RECIPE,
+        network_options={**RECIPE.network_options, **tiny},
         batch_size=8,
         dtype_policy=None,
     )
@@ -65,7 +65,7 @@ def test_a_recipe_names_its_data_set(patched):
 
 
 def test_the_recipe_sees_about_a_hundred_characters():
-    options = kgan.recipes.get("characters").network_options
+    options = RECIPE.network_options
     first = options["first_kernel_size"][1] // 2
     assert 100 <= first + sum(options["dilations"]) <= 150
     assert len(options["dilations"]) == options["blocks"]
