@@ -1,4 +1,4 @@
-# python examples/characters.py   (--source FILE for a text of your own)
+# python examples/characters.py   (--source FILE for your own text)
 """A model of text, character by character, on the docstrings of Python's standard library.
 
 It prints bits per character and perplexity of held-out modules, next to those of n-grams, and

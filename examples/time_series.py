@@ -100,7 +100,7 @@ for name, value in known.items():
     print(f"{name:18s} {value:.4f} nats per step")
 print(f"{'the model':18s} {nats.mean():.4f} nats per step, ± {error:.4f}")
 
-# The beginning of a series, and four ways in which it can go on.
+# The beginning of a series, and four continuations of it.
 made = model.generate(4, prompt=test[0, 0, :KNOWN, 0], seed=0)
 levels = model.to_levels(made)[:, 0, :, 0]
 print(f"{KNOWN} known steps: {levels[0, :KNOWN].tolist()}")
