@@ -88,7 +88,8 @@ def grid(
     Args:
         images: Uint8 array, or float array in [-1, 1], `(n, height, width, channels)` with 1 or 3
             channels.
-        columns: Integer, images in a row. Defaults to as many as make the grid about square.
+        columns: Integer, images in a row. Defaults to as many as make the grid about square, and to
+            1 for images of one row, which are sequences.
         gap: Integer, pixels between images.
         row_names: Strings, one for each row, written to the left of the rows. Defaults to no names.
         scale: Integer. Each pixel of an image becomes a square of this side; the gaps and names
@@ -115,7 +116,8 @@ def grid(
         )
     pictures = _enlarged(_in_8_bits(images), scale)
     count, height, width, channels = pictures.shape
-    columns = min(columns or math.ceil(math.sqrt(count)), count)
+    by_default = 1 if height == 1 else math.ceil(math.sqrt(count))
+    columns = min(columns or by_default, count)
     rows = math.ceil(count / columns)
     size = rows * (height + gap) - gap, columns * (width + gap) - gap, channels
     canvas = np.full(size, _BACKGROUND, "uint8")

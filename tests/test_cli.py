@@ -338,7 +338,7 @@ def test_train_refuses_and_changes_nothing(command, run_dir, arguments, message)
         (("train", "--seed", "-1"), 2, "--seed"),
         (("train", "--time-limit", "0"), 2, "above 0"),
         (("sample", "/nowhere/model.keras"), 1, "no such file"),
-        (("sample", "x", "--output", "x.jpg"), 2, "in .png or .npz, received 'x.jpg'"),
+        (("sample", "x", "--output", "x.jpg"), 2, "in .png or .npz or .txt, received 'x.jpg'"),
         (("reconstruct", "x", "--output", "x"), 2, "in .png or .npz, received 'x'"),
         (("sample",), 2, "required: RUN"),
         (("unknown",), 2, "unknown"),

@@ -35,6 +35,7 @@ def write_pictures(folder):
 
 # What these add to the others is not a backend's business.
 ONCE = {
+    "characters",
     "colourise",
     "conditional_gan",
     "custom_loop",
@@ -46,9 +47,14 @@ ONCE = {
     "pixel_cnn",
     "progressive_growing",
     "sketch_to_digit",
+    "time_series",
     "two_domains",
     "vae",
 }
+
+
+# They print results, and make no grid of images.
+SEQUENCES = {"characters": "bits per character", "time_series": "nats per step"}
 
 
 @pytest.mark.parametrize(
@@ -66,6 +72,10 @@ def test_example(example, data_dir, tmp_path):
         source = [str(data_dir / "train-images-idx3-ubyte.gz")]
     if example.stem in {"colourise", "own_folders"}:
         source = [f"--data-dir={write_pictures(tmp_path / 'pictures')}"]
+    if example.stem == "characters":
+        source = [f"--source={ROOT / 'examples'}", "--length=32", "--prompt=It prints"]
+    if example.stem == "time_series":
+        source = []
     if example.stem.startswith("distributed_"):
         backend = example.stem.removeprefix("distributed_")
         if backend != keras.backend.backend():
@@ -84,6 +94,10 @@ def test_example(example, data_dir, tmp_path):
         run, check=False, capture_output=True, text=True, timeout=300, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
+    if example.stem in SEQUENCES:
+        assert SEQUENCES[example.stem] in done.stdout
+        assert len(list(output.glob("continuations.*"))) == 1
+        return
     assert len(list(output.rglob("epoch_0002.png"))) == 1
     assert len(list(output.rglob("training.gif"))) == 1
 

@@ -326,6 +326,7 @@ def recipe_section(name: str, recipe: recipes.Recipe) -> str:
             )
             for role, options in recipe.optimizers.items()
         },
+        "data set": "" if recipe.dataset is None else recipe.dataset,
         "data": arguments(recipe.data),
         "batch size": str(recipe.batch_size),
         "epochs": str(recipe.epochs),

@@ -94,7 +94,7 @@ class Block(nn.Module):
 
     def forward(self, vertical: Any, horizontal: Any) -> tuple[Any, Any]:
         """Computes both stacks."""
-        vertical = vertical + gate(self.vertical(vertical))
+        vertical = gate(self.vertical(vertical))
         x = gate(self.horizontal(horizontal) + self.joined(vertical))
         return vertical, horizontal + self.residual(x)
 

@@ -29,6 +29,9 @@ picture = _ending_in(".png")
 picture_or_arrays = _ending_in(".png", ".npz")
 """A path that ends in .png or .npz."""
 
+samples = _ending_in(".png", ".npz", ".txt")
+"""A path that ends in .png, .npz or .txt."""
+
 film_or_picture = _ending_in(".gif", ".png")
 """A path that ends in .gif or .png."""
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kgan._typing import Config
     from kgan.cli.inputs import DataSource
     from kgan.cli.model_card import History
+    from kgan.data import ImageDataset
     from kgan.metrics import Evaluation
     from kgan.metrics._printing import Printed
     from kgan.metrics.likelihood import LikelihoodEvaluation
@@ -189,7 +190,7 @@ def _measure(model: GenerativeModel, source: DataSource, options: argparse.Names
     train = source.load(options.split)
     progress = Progress()
     samples = likelihood = reconstruction = truncation = None
-    if isinstance(model, Generates):
+    if isinstance(model, Generates) and _has_sample_metrics(train, options):
         from kgan import metrics
 
         # A decoder's samples are means of pixels, so they are compared with grey images.
@@ -227,6 +228,20 @@ def _measure(model: GenerativeModel, source: DataSource, options: argparse.Names
 
             reconstruction = measure_reconstruction(model, test, training=train, **held_out)
     return _Results(samples, likelihood, reconstruction, truncation)
+
+
+def _has_sample_metrics(train: ImageDataset, options: argparse.Namespace) -> bool:
+    """Whether samples are compared with real images. Sequences only are if features are named."""
+    from kgan.metrics.evaluator import is_sequence
+
+    if options.features is not None or not is_sequence(train):
+        return True
+    print(
+        "No metrics of samples: images of one row are sequences, and these metrics compare "
+        "pictures. --features pixels computes them anyway.",
+        file=sys.stderr,
+    )
+    return False
 
 
 def _report(

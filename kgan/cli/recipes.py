@@ -19,7 +19,8 @@ def run(options: argparse.Namespace) -> int:
         default = " (default)" if name == recipes.DEFAULT else ""
         task = f" (default task: {recipe.data['task']})" if "task" in recipe.data else ""
         needs = "" if recipe.needs is None else f" Needs {recipe.needs}{task}."
-        print(f"{name}{default}: {recipe.summary}. {recipe.reference}{needs}")
+        data = "" if recipe.dataset is None else f" (default data set: {recipe.dataset})"
+        print(f"{name}{default}: {recipe.summary}{data}. {recipe.reference}{needs}")
         if recipe.differences:
             print(f"    Differences: {recipe.differences}.")
     return 0

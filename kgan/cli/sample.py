@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from kgan._typing import Labels, Pictures
 
 
+_BETWEEN_TEXTS = f"\n{'-' * 40}\n"
+
+
 def add(commands: Any) -> None:
     """Adds the parser."""
     sample = commands.add_parser("sample", help="make images with a trained model")
@@ -53,10 +56,10 @@ def add(commands: Any) -> None:
     sample.add_argument(
         "--output",
         metavar="FILE",
-        type=argument_types.picture_or_arrays,
+        type=argument_types.samples,
         default=Path("samples.png"),
-        help="a grid as .png, or .npz with `images`, uint8 (N, H, W, C), and `labels` of a "
-        "conditional model (default: samples.png)",
+        help="a grid as .png; or .npz with `images`, uint8 (N, H, W, C), and `labels` of a "
+        "conditional model; or, for a model of text, .txt (default: samples.png)",
     )
     sample.set_defaults(run=run, needs_backend=True)
 
@@ -94,14 +97,27 @@ def run(options: argparse.Namespace) -> int:
         interrupt, made = interrupted, images.to_uint8(interrupted.images)
         labels = None if labels is None else labels[: len(made)]
         given = as_options(labels)
-    if options.output.suffix.lower() == ".png":
+    kind = options.output.suffix.lower()
+    if kind == ".png":
         images.save_png(options.output, _grid(made, labels, names))
+    elif kind == ".txt":
+        _save_text(options.output, made)
     else:
         images.save_npz(options.output, images=made, **given)
     say(f"{len(made)} images: {options.output}")
     if interrupt is not None:
         raise interrupt  # the command ends as any that is interrupted
     return 0
+
+
+def _save_text(path: Path, made: Pictures) -> None:
+    """Writes the texts that images of one row hold, with a line of dashes between them."""
+    from kgan._files import written_whole
+    from kgan.data import decode_text
+
+    texts = decode_text(made)
+    with written_whole(path) as temporary:
+        temporary.write_text(_BETWEEN_TEXTS.join(texts) + "\n", "utf-8")
 
 
 def _grid(made: Pictures, labels: Labels | None, names: Sequence[str] | None) -> Pictures:

@@ -32,7 +32,8 @@ def add(commands: Any) -> None:
     train.add_argument(
         "--dataset",
         metavar="NAME",
-        help="mnist, stacked_mnist, fashion_mnist, kmnist, cifar10, digits or tfds:NAME",
+        help="mnist, stacked_mnist, fashion_mnist, kmnist, cifar10, digits, python_docstrings or "
+        "tfds:NAME (default: that of the recipe)",
     )
     train.add_argument(
         "--data-dir",

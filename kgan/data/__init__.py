@@ -1,4 +1,4 @@
-"""Data sets: MNIST, CIFAR-10 and others by name, pictures in folders, arrays, and IDX files.
+"""Data sets: MNIST, CIFAR-10 and others by name, pictures in folders, arrays, text and IDX files.
 
 Names are imported when they are first used, so that IDX files can be read without Keras.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kgan.data.registry import DATASETS, load_dataset
     from kgan.data.stacked import StackedImageDataset
     from kgan.data.tasks import TASKS, Direction, Task, TranslationTask, load_task
+    from kgan.data.text import decode_text, encode_text, load_text
     from kgan.data.tfds import from_tfds
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     "Task",
     "TranslationTask",
     "UnpairedDataset",
+    "decode_text",
+    "encode_text",
     "from_tfds",
     "idx_header",
     "load_cifar10",
@@ -47,6 +50,7 @@ __all__ = [
     "load_pairs",
     "load_stacked_mnist",
     "load_task",
+    "load_text",
     "pairs",
     "read_idx",
     "read_idx_images",
@@ -67,6 +71,7 @@ _MODULES = {
     "registry": ("DATASETS", "load_dataset"),
     "stacked": ("StackedImageDataset",),
     "tasks": ("TASKS", "Direction", "Task", "TranslationTask", "load_task"),
+    "text": ("decode_text", "encode_text", "load_text"),
     "tfds": ("from_tfds",),
 }
 _ORIGINS = {name: module for module, names in _MODULES.items() for name in names}

@@ -15,6 +15,7 @@ from kgan.data.digits import load_digits
 from kgan.data.folder_splits import FOLDER, load_folder
 from kgan.data.image_dataset import ImageDataset
 from kgan.data.mnist import load_fashion_mnist, load_kmnist, load_mnist, load_stacked_mnist
+from kgan.data.text import load_text
 from kgan.data.tfds import from_tfds
 
 DATASETS: dict[str, Callable[..., ImageDataset]] = {
@@ -24,6 +25,7 @@ DATASETS: dict[str, Callable[..., ImageDataset]] = {
     "stacked_mnist": load_stacked_mnist,
     "cifar10": load_cifar10,
     "digits": load_digits,
+    "python_docstrings": load_text,
     FOLDER: load_folder,
 }
 

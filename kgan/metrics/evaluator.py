@@ -88,7 +88,8 @@ def evaluate(
             Defaults to kgan's classifier of digits for grey images and for Stacked-MNIST, and to
             that of CIFAR-10 for colour images of 32 x 32. Of images that are of other things,
             their distances say little and their classes nothing. If the labels of the data set show
-            that, no score uses the classes. Other images need `"inception"`, the features of FID,
+            that, no score uses the classes. Images of one row, which are sequences, have no
+            default. Other images need `"inception"`, the features of FID,
             or a model in a `kgan.metrics.FeatureExtractor`.
         bootstrap: Integer, the number of resamples for 95% intervals, or 0 for no intervals.
         say: Called with a line of text about each step of the work. Defaults to writing a line to
@@ -334,10 +335,17 @@ class Evaluator:
         return class_shares(features.classes, self.num_classes)
 
 
+def is_sequence(dataset: Drawable) -> bool:
+    """Returns whether the images have one row: texts or time series, not pictures."""
+    return dataset.image_shape[0] == 1
+
+
 def default_features(dataset: Drawable) -> Any:
     """Returns the features for a data set, by name or object, or None if kgan has none for it."""
     if isinstance(dataset, Stacked):
         return extractors.stacked_mnist_features(dataset.stack)
+    if is_sequence(dataset):
+        return None
     if dataset.image_shape[2] == 1:
         return "mnist"
     return "cifar10" if dataset.image_shape == (*CIFAR10_SIZE, 3) else None
@@ -355,6 +363,12 @@ def extractor_for(features: Any, dataset: Drawable) -> Extractor:
     """
     if features is None:
         features = default_features(dataset)
+    if features is None and is_sequence(dataset):
+        raise ValueError(
+            "Expected pictures, since metrics of samples compare the features of pictures. "
+            f"Received: images of one row, {dataset.image_shape}, which are sequences. "
+            "Measure their likelihood with kgan.metrics.likelihood, or pass features='pixels'."
+        )
     if features is None:
         raise ValueError(
             "Expected `features` for images that are neither grey digits nor 32x32 in colour: "

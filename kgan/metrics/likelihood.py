@@ -1,5 +1,6 @@
 """The likelihood of a data set under a model, with its protocol and its floors."""
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from kgan._arguments import integer
 from kgan._progress import now_and_then
 from kgan._typing import Config, Labels, Pictures, Say
 from kgan.likelihoods import check_support
-from kgan.metrics import tables
+from kgan.metrics import ngrams, tables
 from kgan.metrics._json import plain
 from kgan.metrics._printing import Printed, Table
 from kgan.metrics.datasets import (
@@ -32,6 +33,7 @@ from kgan.training.labels import as_options, labels_of
 _STACKED_COUNT = 10_000
 _FITTED = 60_000  # training images that the tables are fitted on
 _SUPPORTS = ("binary", "levels", "density")
+_MOST_NATS = 700.0  # for a value, above which its perplexity would overflow
 _IMPOSSIBLE_ERRORS = 5.0  # standard errors below the limit that chance cannot explain
 
 _BINARIZED = {
@@ -47,6 +49,14 @@ _UNBINARIZED = {
     "levels": "{depth} images",
     "density": "real numbers",
 }
+_SEQUENCES = {
+    "binary": "sequences of binary values",
+    "levels": "sequences of {depth} values, such as characters",
+    "density": "sequences of real numbers",
+}
+# The orders of the n-grams of sequences. Higher ones do not improve on these with as many
+# sequences as tables of counts are fitted on.
+_ORDERS = {"binary": (8, 16), "levels": (3, 5)}
 _NOT_COMPARABLE = (
     "a density of images without dequantisation: it has no upper bound, and is not comparable with "
     "likelihoods of binary or 8-bit images"
@@ -125,6 +135,19 @@ class LikelihoodEvaluation(Printed):
         """Returns nats / (D ln 2)."""
         return self._bits(self.nats)
 
+    @property
+    def is_sequence(self) -> bool:
+        """Whether the images have one row, as texts and time series."""
+        return self.image_shape[0] == 1
+
+    @property
+    def perplexity(self) -> float:
+        """Returns 2 ** bits_per_dimension, for sequences that of a character or a value."""
+        return self._perplexity(self.nats)
+
+    def _perplexity(self, nats: float) -> float:
+        return math.exp(min(nats / self.dimensions, _MOST_NATS))
+
     def _bits(self, nats: float) -> float:
         return nats / (self.dimensions * math.log(2.0))
 
@@ -134,8 +157,9 @@ class LikelihoodEvaluation(Printed):
         return ". ".join(self._protocol()) + "."
 
     def _protocol(self) -> list[str]:
+        kinds = _SEQUENCES if self.is_sequence else _UNBINARIZED
         depth = "8-bit" if self.levels == 256 else f"{self.levels}-level"
-        data = _BINARIZED.get(self.binarize or "", _UNBINARIZED[self.support]).format(depth=depth)
+        data = _BINARIZED.get(self.binarize or "", kinds[self.support]).format(depth=depth)
         sentences = [
             f"Data: {data}; {self.count:,} images, seed {self.seed}",
             f"D = {_product(self.image_shape)} = {self.dimensions:,}{self._padding()}",
@@ -179,6 +203,7 @@ class LikelihoodEvaluation(Printed):
             "nats": plain(self.nats),
             "standard_error": plain(self.standard_error),
             "bits_per_dimension": plain(self.bits_per_dimension),
+            "perplexity": plain(self.perplexity) if self._has_perplexity else None,
             "dimensions": self.dimensions,
             "count": self.count,
             "image_shape": list(self.image_shape),
@@ -203,7 +228,10 @@ class LikelihoodEvaluation(Printed):
         }
 
     def _table(self) -> Table:
-        rows = [("negative log-likelihood", "nats", "bits/dim", "")]
+        heads = ["negative log-likelihood", "nats", "bits/dim", ""]
+        if self._has_perplexity:
+            heads.insert(-1, "perplexity")
+        rows = [tuple(heads)]
         rows += [
             self._row(floor.title, floor.nats, "no model can be lower")
             for floor in self.floors
@@ -216,6 +244,8 @@ class LikelihoodEvaluation(Printed):
         lines = [f"{sentence}." for sentence in self._protocol()]
         if self.fitted_on:
             lines.append(f"The tables are fitted on {self.fitted_on}. A useful model is lower.")
+        if self._has_perplexity:
+            lines.append("Perplexity is 2 ** bits/dim, of one value or character.")
         if self.is_impossible:
             lines.append(
                 "These nats are impossible: they are below the entropy of the drawing. The model "
@@ -223,10 +253,15 @@ class LikelihoodEvaluation(Printed):
             )
         return Table(rows, after=lines)
 
-    def _row(self, title: str, nats: float, note: str) -> tuple[str, str, str, str]:
+    @property
+    def _has_perplexity(self) -> bool:
+        return self.is_sequence and self.support != "density"
+
+    def _row(self, title: str, nats: float, note: str) -> tuple[str, ...]:
         # The bits of a density do not correspond to a code.
         bits = "" if self.support == "density" else f"{self._bits(nats):.3f}"
-        return title, f"{nats:,.2f}", bits, note
+        perplexity = [f"{self._perplexity(nats):.3f}"] if self._has_perplexity else []
+        return title, f"{nats:,.2f}", bits, *perplexity, note
 
 
 def likelihood(
@@ -246,7 +281,8 @@ def likelihood(
     likelihood change it by more than models differ.
 
     The result also has the floors of the same images: the entropy of a random binarisation,
-    which no model can be below, and tables of counts, which every useful model is below.
+    which no model can be below, and tables of counts, which every useful model is below. For
+    sequences, images of one row, the tables are n-grams, and the result has the perplexity.
 
     Args:
         model: A model with `log_prob`, see `kgan.training.capabilities.HasLikelihood`. A
@@ -384,7 +420,7 @@ def _floors(
     shown = _values(images, levels)
     found = [
         LikelihoodFloor(title, measure(shown, fitted, levels))
-        for title, measure in _tables(levels, say)
+        for title, measure in _tables(levels, images.shape[1] == 1, say)
     ]
     if support == "binary" and binarization(dataset) in {"dynamic", "static"}:
         grey = level_pictures(dataset)
@@ -395,9 +431,15 @@ def _floors(
 
 
 def _tables(
-    levels: int, say: Say
+    levels: int, is_sequence: bool, say: Say
 ) -> list[tuple[str, Callable[[Pictures, Pictures | None, int], float]]]:
     say("floors: tables of counts")
+    if is_sequence:
+        several = [
+            (f"{order}-gram (Witten-Bell)", functools.partial(ngrams.ngram_nats, order=order))
+            for order in _ORDERS["binary" if levels == 2 else "levels"]
+        ]
+        return [*several, ("one histogram", tables.histogram_nats)]
     if levels == 2:
         return [
             ("table of 18 causal neighbours", tables.neighbour_nats),

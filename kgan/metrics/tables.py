@@ -118,6 +118,27 @@ def drawing_entropy(pictures: Pictures) -> float:
     return float(np.bincount(pictures.ravel(), minlength=256) @ entropies / len(pictures))
 
 
+def mean_nats(
+    images: Pictures,
+    training: Pictures | None,
+    total: Callable[[Pictures, Pictures], float],
+) -> float:
+    """Computes the mean nats of images under a method that is fitted on training images.
+
+    Args:
+        images: uint8 `(n, height, width, channels)`.
+        training: As for `histogram_nats`.
+        total: Takes training images and images, and returns the sum of the nats of the images.
+
+    Returns:
+        Float, nats for an image.
+    """
+    if training is not None:
+        return total(training, images) / len(images)
+    first, second = images[: len(images) // 2], images[len(images) // 2 :]
+    return (total(first, second) + total(second, first)) / len(images)
+
+
 def _nats(
     images: Pictures,
     training: Pictures | None,
@@ -126,16 +147,13 @@ def _nats(
     num_contexts: int,
     pseudo_count: float,
 ) -> float:
-    def fitted(training: Pictures, images: Pictures) -> float:
+    def total(training: Pictures, images: Pictures) -> float:
         return math.fsum(
             _channel_nats(images, training, levels, contexts, num_contexts, pseudo_count, channel)
             for channel in range(images.shape[3])
         )
 
-    if training is not None:
-        return fitted(training, images) / len(images)
-    first, second = images[: len(images) // 2], images[len(images) // 2 :]
-    return (fitted(first, second) + fitted(second, first)) / len(images)
+    return mean_nats(images, training, total)
 
 
 def _channel_nats(

@@ -103,7 +103,8 @@ class _Block:
         parts = []
         if vertical is not None:
             seen = self._convolved(vertical, (rows, columns), "vertical")
-            vertical = layers.Add()([vertical, self._gated([seen], "vertical")])
+            # Without a residual connection, whose sums would grow and saturate the gates.
+            vertical = self._gated([seen], "vertical")
             joined = layers.Conv2D(2 * width, 1, use_bias=False, name=f"joined_{self.name}")
             parts = [joined(vertical)]
         parts.append(self._convolved(horizontal, (1, columns // 2 + 1), "horizontal"))

@@ -14,16 +14,18 @@ _BINARY = Recipe(
     differences="dilated convolutions in place of many layers, a shallower and narrower network, "
     "averaged weights, Adam, half precision",
     network_options={"width": 48, "blocks": 6, "dilations": [1, 2, 4]},
-    optimizers={"model": {"class": "Adam", "learning_rate": 3e-3, "beta_2": 0.99}},
+    optimizers={"model": {"class": "Adam", "learning_rate": 2e-3, "beta_2": 0.99}},
     compile={"ema_decay": 0.999},
     data={"binarize": "dynamic"},
-    callbacks={"LinearDecay": {"start": 0.2}},
+    callbacks={"LinearDecay": {"start": 0.0}},
     batch_size=32,
-    epochs=12,
+    epochs=8,
     dtype_policy="mixed_bfloat16",
 )
 _MIXTURE = "discretized_logistic_mixture"
 _JOINT = "joint_logistic_mixture"
+
+_CATEGORICAL = "categorical"
 
 RECIPES: dict[str, Recipe] = {
     "pixelcnn": replace(
@@ -57,5 +59,31 @@ RECIPES: dict[str, Recipe] = {
         network_options={"width": 32, "layers": 2, "kind": "row"},
         optimizers={"model": {"class": "Adam", "learning_rate": 2e-3, "clipnorm": 1.0}},
         dtype_policy=None,
+    ),
+    "characters": Recipe(
+        summary="a causal convolutional model of text, character by character",
+        model="PixelCNN",
+        networks="pixel_cnn",
+        reference="https://arxiv.org/abs/1609.03499",
+        differences="characters of Latin-1 in place of audio samples, vectors for characters in "
+        "place of one-hot codes, no skip connections, one pass over the dilations, dropout, "
+        "averaged weights, half precision",
+        model_options={"likelihood": _CATEGORICAL},
+        network_options={
+            "likelihood": _CATEGORICAL,
+            "width": 128,
+            "blocks": 7,
+            "dilations": [1, 2, 4, 8, 16, 32, 64],
+            "first_kernel_size": [1, 9],
+            "embedding_width": 32,
+            "dropout": 0.1,
+        },
+        optimizers={"model": {"class": "Adam", "learning_rate": 2e-3, "beta_2": 0.99}},
+        compile={"ema_decay": 0.999},
+        dataset="python_docstrings",
+        callbacks={"LinearDecay": {"start": 0.0}},
+        batch_size=32,
+        epochs=10,
+        dtype_policy="mixed_bfloat16",
     ),
 }

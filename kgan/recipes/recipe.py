@@ -59,6 +59,9 @@ class Recipe:
         data: Arguments for `kgan.data.load_dataset`, such as `{"binarize": "dynamic"}`. With
             `needs="pairs"` or `"domains"`, arguments for `kgan.data.load_task`: `{"task":
             "outlines"}`.
+        dataset: The name of the data set that a run trains on if none is named, one that
+            `kgan.data.load_dataset` takes. Defaults to `None`: MNIST, or the digits in
+            scikit-learn where MNIST is not available.
         callbacks: Callbacks that a run trains with in addition, by the names of classes in
             `kgan.callbacks`, each with its arguments: `{"LinearDecay": {"start": 0.5}}`.
         batch_size: Integer.
@@ -94,6 +97,7 @@ class Recipe:
     compile: Options = field(default_factory=dict)
     needs: Needs | None = None
     data: Options = field(default_factory=dict)
+    dataset: str | None = None
     callbacks: dict[str, Options] = field(default_factory=dict)
     batch_size: int = 64
     epochs: int = 20

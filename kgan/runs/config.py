@@ -35,8 +35,9 @@ class RunConfig:
     """The settings of a run, as in its `config.json`. None leaves one to the recipe or the data.
 
     Args:
-        dataset: A name that `kgan.data.load_dataset` takes. Defaults to MNIST if it is available,
-            and otherwise to the digits in scikit-learn.
+        dataset: A name that `kgan.data.load_dataset` takes. Defaults to that of the recipe, to
+            MNIST if the recipe names none, and to the digits in scikit-learn if MNIST is not
+            available.
         data_dir: The directory of the data set's files, or of the pictures for `"folder"`.
         task: A name out of `kgan.data.TASKS`, for a recipe that translates images. Defaults to the
             recipe's, or to the pairs or domains in a folder of pictures.

@@ -13,7 +13,7 @@ from kgan._environment import register_classes
 from kgan.callbacks.checkpoint import loading
 from kgan.callbacks.loss_history import read_history
 from kgan.data.paired import TranslationDataset
-from kgan.metrics.evaluator import FEWEST, default_features
+from kgan.metrics.evaluator import FEWEST, default_features, is_sequence
 from kgan.runs import directory as files
 from kgan.runs.config import RunConfig, read_config, read_versions, write_config
 from kgan.runs.training_data import TrainingData
@@ -24,6 +24,7 @@ from kgan.training.capabilities import Encodes, Generates, Translates, classes_o
 FEWEST_IMAGES = 32_000
 _RECONSTRUCTED = 32
 _TRANSLATED = 16
+_SEQUENCES = 32
 
 
 @dataclass(frozen=True)
@@ -277,9 +278,14 @@ class Run:
         chosen: list[keras.callbacks.Callback] = []
         if isinstance(self.model, Generates):
             names = self.dataset.class_names
+            # Sequences are as long as several images are wide: below each other.
+            layout: dict[str, Any] = {}
+            if is_sequence(self.dataset):
+                layout = {"columns": 1, "rows": _SEQUENCES}
             chosen.append(
                 callbacks.SampleGrid(
                     self.directory / files.SAMPLES,
+                    **layout,
                     animation=f"../{files.ANIMATION}",
                     # A recipe may give the model other classes than the data set has.
                     class_names=names if names and len(names) == classes_of(self.model) else None,

@@ -114,8 +114,10 @@ def dataset_options(config: RunConfig) -> Mapping[str, Any]:
 def _loaded(
     config: RunConfig, load: Callable[[RunConfig], TrainingData], say: Say
 ) -> tuple[RunConfig, TrainingData]:
-    """Loads the data set, or the digits if none is named and MNIST is not available."""
-    if config.dataset is not None:
+    """Loads the data set: the named one, or the recipe's, or MNIST, or else the digits."""
+    name = config.dataset or recipes.get(config.recipe).dataset
+    if name is not None:
+        config = replace(config, dataset=name)
         return config, load(config)
     config = replace(config, dataset=_MNIST)
     try:
