@@ -35,7 +35,7 @@ class CausalLayer(keras.layers.Layer):
     """Whether an output does not see the row, or the pixel, that it belongs to."""
 
     rows_alone: bool = False
-    """Whether a layer that scans pixels sees those of its own row only."""
+    """Whether a layer that scans pixels sees only those of the same row."""
 
     def initial_state(self, like: Tensor, height: int, width: int, channels: int) -> State:
         """Returns the state before the first row or pixel.

@@ -18,7 +18,7 @@ _COLUMNS_ABOVE = 3  # those of the row above that a pixel of a row LSTM sees
 class RowLSTM(CausalLayer):
     """An LSTM that reads an image row by row from the top, all pixels of a row at once.
 
-    The gates of a pixel are the sum of two convolutions: one of the inputs of its own row, from
+    The gates of a pixel are the sum of two convolutions: one of the inputs of its row, from
     `kernel_size - 1` pixels to the left up to the pixel itself, and one of the hidden state of the
     row above, one pixel to the left and to the right. So a pixel sees a triangle above it, which
     widens by a pixel on each side with each row.
@@ -146,7 +146,7 @@ class DiagonalBiLSTM(CausalLayer):
     The gates of a pixel in the first LSTM depend on its input and on the hidden states of the pixel
     to the left and the pixel above. The cell comes from the pixel to the left. The second LSTM is
     the mirror image of the first. Its output is shifted down by a row before it is added, since
-    pixels to the right are not known. Together, a pixel sees the inputs of its own row up to its
+    pixels to the right are not known. Together, a pixel sees the inputs of its row up to its
     own, and of all rows above.
 
     An LSTM computes all pixels of a diagonal at once: each row of the image is skewed by one pixel

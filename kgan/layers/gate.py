@@ -13,7 +13,7 @@ class Gate(keras.layers.Layer):
     """Half of the channels, each multiplied by a gate that one of the other half opens.
 
     With the halves `a` and `b` of the input's channels, the output is `f(a) * (1 + tanh(b))`, for
-    the activation `f`. The second factor is `2 sigmoid(2 b)`, the usual gate but for two factors
+    the activation `f`. The second factor is `2 sigmoid(2 b)`, the usual gate except for two factors
     that the weights of the next and the previous layer absorb. Processors compute a tanh faster.
 
     Args:

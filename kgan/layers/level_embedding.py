@@ -39,7 +39,7 @@ class LevelEmbedding(keras.layers.Layer):
         self.is_pointwise = True
 
     def build(self, input_shape: Shape) -> None:
-        """Makes the vectors, a table of its own for each channel."""
+        """Makes the vectors, another table for each channel."""
         self.channels = int(input_shape[-1] or 1)
         self.vectors = self.add_weight(
             shape=(self.channels * self.levels, self.width),
