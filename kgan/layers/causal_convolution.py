@@ -59,7 +59,7 @@ class CausalConv2D(CausalLayer):
     ```
 
     Reference:
-        [van den Oord et al., 2016](https://arxiv.org/abs/1606.05328), section 2.3, for the two
+        [van den Oord et al., 2016](https://arxiv.org/abs/1606.05328) for the two
         stacks; [Salimans et al., 2017](https://arxiv.org/abs/1701.05517) for shifts in place of
         masks.
     """

@@ -28,7 +28,7 @@ class Gate(keras.layers.Layer):
     ```
 
     Reference:
-        [van den Oord et al., 2016](https://arxiv.org/abs/1606.05328), section 2.1;
+        [van den Oord et al., 2016](https://arxiv.org/abs/1606.05328);
         [Dauphin et al., 2017](https://arxiv.org/abs/1612.08083) for the gated linear unit.
     """
 

@@ -31,7 +31,7 @@ class Categorical(DiscreteLikelihood):
     ```
 
     Reference:
-        [van den Oord et al., 2016](https://arxiv.org/abs/1601.06759), section 3.3.
+        [van den Oord et al., 2016](https://arxiv.org/abs/1601.06759).
     """
 
     def outputs_per_channel(self) -> int:

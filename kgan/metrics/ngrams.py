@@ -53,7 +53,7 @@ def ngram_nats(images: Pictures, training: Pictures | None, levels: int, order: 
 
     Reference:
         [Witten and Bell, 1991](https://doi.org/10.1109/18.87000), method C;
-        [Chen and Goodman, 1998](https://dash.harvard.edu/handle/1/25104739), section 2.5.
+        [Chen and Goodman, 1998](https://dash.harvard.edu/handle/1/25104739).
     """
     if order * math.log2(levels) > _BITS:
         raise ValueError(
