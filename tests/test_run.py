@@ -10,6 +10,7 @@ from keras import layers, ops
 
 from kgan import _backend
 from kgan._backend import graph
+from kgan.layers import CausalConv2D
 
 TORCH = keras.backend.backend() == "torch"
 SIDE = 7  # odd, so that padding is uneven where it can be
@@ -109,7 +110,26 @@ def shortcuts(monkeypatch):
 )
 def test_convolution(options, shape, shortcuts):
     assert_runs_like_keras(network(layers.Conv2D(6, **options), shape=shape), numbers(3, *shape))
-    assert shortcuts == ([layers.Conv2D] if TORCH else [])
+    by_jax = keras.backend.backend() == "jax" and options["kernel_size"] == 1
+    assert shortcuts == ([layers.Conv2D] if TORCH or by_jax else [])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": (2, 3), "stack": "vertical"},
+        {"kernel_size": (3, 5), "stack": "vertical", "strict": True, "dilation": 2},
+        {"kernel_size": (1, 3), "stack": "horizontal", "use_bias": False},
+        {"kernel_size": (1, 1), "stack": "horizontal", "strict": True},
+        {"kernel_size": (1, 2), "stack": "horizontal", "dilation": 3},
+    ],
+    ids=str,
+)
+def test_causal_convolution(options, shortcuts):
+    model = network(CausalConv2D(6, **options))
+    assert_runs_like_keras(model, numbers(3, SIDE, SIDE, 4))
+    has_shortcut = keras.backend.backend() in {"jax", "torch"}
+    assert shortcuts == ([CausalConv2D] if has_shortcut else [])
 
 
 def test_convolution_of_images_of_any_size():
