@@ -259,7 +259,7 @@ class Clock:
 @pytest.mark.backend_free
 @pytest.mark.parametrize(("seconds", "share"), [(6.0, 1), (3.0, 2), (1.0, 5)])
 def test_long_work_is_not_silent(dataset, floats, capsys, monkeypatch, seconds, share):
-    monkeypatch.setattr("kgan.metrics._progress.time", Clock(seconds))
+    monkeypatch.setattr("kgan._progress.time", Clock(seconds))
     said = []
     expected = evaluate(floats, dataset, say=said.append)
     assert capsys.readouterr() == ("", "")  # a listener gets the lines, and nobody else
@@ -274,7 +274,7 @@ def test_long_work_is_not_silent(dataset, floats, capsys, monkeypatch, seconds, 
 
 @pytest.mark.backend_free
 def test_quick_work_is_silent(dataset, floats, capsys, monkeypatch):
-    monkeypatch.setattr("kgan.metrics._progress.time", Clock(0.1))
+    monkeypatch.setattr("kgan._progress.time", Clock(0.1))
     evaluate(floats, dataset)
     assert capsys.readouterr() == ("", "")
 
@@ -299,7 +299,7 @@ class Copier:
 @pytest.mark.backend_free
 @pytest.mark.parametrize("measure", [metrics.likelihood, metrics.reconstruction])
 def test_long_measurements_of_other_kinds_are_not_silent(dataset, capsys, monkeypatch, measure):
-    monkeypatch.setattr("kgan.metrics._progress.time", Clock(6.0))
+    monkeypatch.setattr("kgan._progress.time", Clock(6.0))
     said = []
     measure(Copier(), dataset, say=said.append)
     assert capsys.readouterr() == ("", "")
