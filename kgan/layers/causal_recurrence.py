@@ -311,8 +311,15 @@ def _lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
 def _scanned(step: Any, gates: Tensor, filters: int) -> Tensor:
     """The hidden states of all steps, from the gates `(steps, batch, length, 4 * filters)`."""
     zeros = ops.zeros_like(gates[0][..., :filters])
-    _, (hidden, _) = ops.scan(step, (zeros, zeros), gates, length=gates.shape[0])
-    return hidden
+    if keras.backend.backend() == "jax":
+        _, (hidden, _) = ops.scan(step, (zeros, zeros), gates, length=gates.shape[0])
+        return hidden
+    # XLA cannot compile the gradient of TensorFlow's scan.
+    states, found = (zeros, zeros), []
+    for place in range(gates.shape[0]):
+        states, _ = step(states, gates[place])
+        found.append(states[0])
+    return ops.stack(found)
 
 
 def _skewed(x: Tensor) -> Tensor:
