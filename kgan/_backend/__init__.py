@@ -50,6 +50,9 @@ Everything else in kgan uses `keras.ops`. The module of each backend defines:
   dataset for one of the `count` processes that train the model together: with the process's rows of
   every batch, and with a method `ends_of_pass()`, which returns two batches that have the same
   shape if all batches have.
+- `scan(step, states, inputs)`: the states after each step of a loop over the first axis of
+  `inputs`, stacked. `step(states, x)` gives the next states, a tuple of tensors. It can be
+  differentiated.
 - `written(buffer, place, value)`: a tensor with another value at a place of its first axis, which
   may be a tensor. The buffer itself may change.
 - `multiple_steps(model)`: whether Keras's trainer can run several steps in one call.
@@ -119,6 +122,7 @@ dealt_out = _module.dealt_out
 multiple_steps = _module.multiple_steps
 can_accumulate = _module.can_accumulate
 written = _module.written
+scan = _module.scan
 
 
 def predict_on_batch(model: Layer, x: Any) -> Any:
@@ -164,6 +168,7 @@ __all__ = [
     "replicas",
     "run",
     "run_layer",
+    "scan",
     "scope",
     "seeded",
     "written",

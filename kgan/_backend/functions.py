@@ -168,6 +168,20 @@ def written(buffer: Tensor, place: Tensor, value: Tensor) -> Tensor:
     return keras.ops.scatter_update(buffer, keras.ops.reshape(place, (1, 1)), value[None])
 
 
+def scan(
+    step: Callable[[tuple[Tensor, ...], Tensor], tuple[Tensor, ...]],
+    states: tuple[Tensor, ...],
+    inputs: Tensor,
+) -> tuple[Tensor, ...]:
+    """The states after each step of a loop. See `kgan._backend`."""
+    # Without a loop of the backend: XLA cannot compile the gradient of TensorFlow's.
+    found = []
+    for place in range(inputs.shape[0]):
+        states = step(states, inputs[place])
+        found.append(states)
+    return tuple(keras.ops.stack(each) for each in zip(*found, strict=True))
+
+
 def seeded(noise: Noise) -> contextlib.AbstractContextManager[None]:
     """A context for layers without a seed: here, each has a seeded generator already."""
     del noise

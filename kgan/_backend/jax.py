@@ -202,6 +202,25 @@ losses = functions.losses
 seeded = functions.seeded
 may_have_metrics = functions.may_have_metrics
 written = functions.written
+
+
+def scan(
+    step: Callable[[tuple[Tensor, ...], Tensor], tuple[Tensor, ...]],
+    states: tuple[Tensor, ...],
+    inputs: Tensor,
+) -> tuple[Tensor, ...]:
+    """The states after each step of a loop. See `kgan._backend`."""
+
+    def both(
+        states: tuple[Tensor, ...], x: Tensor
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        states = step(states, x)
+        return states, states
+
+    found: tuple[Tensor, ...] = jax.lax.scan(both, states, inputs)[1]
+    return found
+
+
 normalised = functions.normalised
 
 

@@ -120,6 +120,7 @@ losses = functions.losses
 seeded = functions.seeded
 may_have_metrics = functions.may_have_metrics
 written = functions.written
+scan = functions.scan
 normalised = functions.normalised
 
 

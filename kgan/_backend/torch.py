@@ -163,6 +163,9 @@ def _as_matrix(kernel: Tensor) -> Tensor:
     return kernel.movedim(-1, 0).flatten(1).T  # the layout of `torch_layers`
 
 
+scan = functions.scan
+
+
 def written(buffer: Tensor, place: Tensor, value: Tensor) -> Tensor:
     """A tensor with another value at a place of its first axis. See `kgan._backend`."""
     buffer[int(place)] = value  # a copy of the whole, for each pixel, would take longest

@@ -180,7 +180,7 @@ class _Results:
 
 
 def _measure(model: GenerativeModel, source: DataSource, options: argparse.Namespace) -> _Results:
-    from kgan.training.capabilities import Encodes, Generates, HasLikelihood, draws_binary
+    from kgan.training.capabilities import Encodes, Generates, HasLikelihood
 
     has_likelihood = isinstance(model, HasLikelihood) and options.likelihood_samples > 0
     if not (isinstance(model, (Generates, Encodes)) or has_likelihood):
@@ -192,9 +192,9 @@ def _measure(model: GenerativeModel, source: DataSource, options: argparse.Names
     samples = likelihood = reconstruction = truncation = None
     if isinstance(model, Generates) and _has_sample_metrics(train, options):
         from kgan import metrics
+        from kgan.metrics.datasets import compared_with
 
-        # A decoder's samples are means of pixels, so they are compared with grey images.
-        real = train if draws_binary(model) else train.unbinarized()
+        real = compared_with(model, train)
         samples = metrics.evaluate(
             model,
             real,

@@ -80,10 +80,9 @@ class RowLSTM(CausalLayer):
         gates = ops.cast(_backend.run_layer(self.input_to_state, inputs, False), "float32")
         rows = ops.transpose(gates, (1, 0, 2, 3))
 
-        def row(states: tuple[Tensor, Tensor], gates: Tensor) -> Any:
+        def row(states: tuple[Tensor, Tensor], gates: Tensor) -> tuple[Tensor, Tensor]:
             hidden, cell = states
-            states = _lstm(gates + self._from_above(hidden), cell)
-            return states, states
+            return _lstm(gates + self._from_above(hidden), cell)
 
         hidden = _scanned(row, rows, self.filters)
         return ops.cast(ops.transpose(hidden, (1, 0, 2, 3)), self.compute_dtype)
@@ -214,7 +213,7 @@ class DiagonalBiLSTM(CausalLayer):
     def _from_input(self, inputs: Tensor) -> Tensor:
         return ops.cast(_backend.run_layer(self.input_to_state, inputs, False), "float32")
 
-    def _diagonal(self, states: tuple[Tensor, Tensor], gates: Tensor) -> Any:
+    def _diagonal(self, states: tuple[Tensor, Tensor], gates: Tensor) -> tuple[Tensor, Tensor]:
         """The states of a diagonal: float `(both halves of the batch, height, filters)` each."""
         hidden, cell = states
         above = ops.pad(hidden[:, :-1], ((0, 0), (1, 0), (0, 0)))
@@ -222,8 +221,7 @@ class DiagonalBiLSTM(CausalLayer):
         seen = ops.reshape(ops.concatenate([hidden, above], axis=-1), (2, -1, 2 * self.filters))
         from_states = ops.matmul(seen, self.state_to_state)
         gates = gates + ops.reshape(from_states, (-1, *hidden.shape[1:2], 4 * self.filters))
-        states = _lstm(gates, cell)
-        return states, states
+        return _lstm(gates, cell)
 
     # ---- a pixel at a time -----------------------------------------------------------------------
 
@@ -311,15 +309,8 @@ def _lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
 def _scanned(step: Any, gates: Tensor, filters: int) -> Tensor:
     """The hidden states of all steps, from the gates `(steps, batch, length, 4 * filters)`."""
     zeros = ops.zeros_like(gates[0][..., :filters])
-    if keras.backend.backend() == "jax":
-        _, (hidden, _) = ops.scan(step, (zeros, zeros), gates, length=gates.shape[0])
-        return hidden
-    # XLA cannot compile the gradient of TensorFlow's scan.
-    states, found = (zeros, zeros), []
-    for place in range(gates.shape[0]):
-        states, _ = step(states, gates[place])
-        found.append(states[0])
-    return ops.stack(found)
+    hidden, _ = _backend.scan(step, (zeros, zeros), gates)
+    return hidden
 
 
 def _skewed(x: Tensor) -> Tensor:

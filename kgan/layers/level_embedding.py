@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from kgan._arguments import integer
+from kgan._levels import level_of
 from kgan._typing import Config, Shape, Tensor
 
 
@@ -56,9 +57,9 @@ class LevelEmbedding(keras.layers.Layer):
         Returns:
             Float tensor `(batch, height, width, channels * width)`.
         """
-        scaled = (ops.cast(inputs, "float32") + 1.0) * (0.5 * (self.levels - 1))
-        level = ops.cast(ops.clip(ops.round(scaled), 0, self.levels - 1), "int32")
-        level = level + self.levels * ops.arange(self.channels, dtype="int32")
+        # The tables of the channels lie one after the other.
+        first = self.levels * ops.arange(self.channels, dtype="int32")
+        level = level_of(inputs, self.levels) + first
         found = ops.take(ops.cast(self.vectors, self.compute_dtype), level, axis=0)
         return ops.reshape(found, (*ops.shape(inputs)[:-1], self.channels * self.width))
 

@@ -1,14 +1,13 @@
 """Mixtures of discretised logistic distributions over all channels of a pixel."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import keras
-import numpy as np
 from keras import ops
 
-from kgan._arguments import integer
-from kgan._typing import Config, Tensor
-from kgan.likelihoods.logistic import DiscretizedLogistic, chosen
+from kgan._typing import Tensor
+from kgan.likelihoods.logistic import DiscretizedLogisticMixture, chosen
 
 
 class _Components(NamedTuple):
@@ -28,7 +27,7 @@ class _Components(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="kgan")
-class JointLogisticMixture(DiscretizedLogistic):
+class JointLogisticMixture(DiscretizedLogisticMixture):
     """Likelihood of colour images: each component of the mixture is a distribution over a pixel.
 
     As `DiscretizedLogisticMixture`, but one component is chosen for all channels of a pixel, and
@@ -64,8 +63,7 @@ class JointLogisticMixture(DiscretizedLogistic):
         levels: int = 256,
         name: str | None = None,
     ) -> None:
-        super().__init__(min_log_scale, levels, name)
-        self.components = integer("components", components, least=2)
+        super().__init__(components, min_log_scale, levels, name)
 
     def outputs_for(self, channels: int) -> int:
         """Returns how many numbers a network gives for each pixel."""
@@ -97,9 +95,13 @@ class JointLogisticMixture(DiscretizedLogistic):
     def log_prob_of_values(self, images: Tensor, outputs: Tensor) -> Tensor:
         """Computes the log probability of each value, see `DiscreteLikelihood`."""
         images = ops.cast(images, "float32")
-        parts = self._components(outputs)
+        parts = self._mixture(outputs)
         location = ops.stack(
-            [self._location(parts, channel, images) for channel in range(images.shape[-1])], axis=-1
+            [
+                self._location(parts, [images[..., None, place] for place in range(channel)])
+                for channel in range(images.shape[-1])
+            ],
+            axis=-1,
         )
         each = self._log_prob(images[..., None, :], location, parts.log_scale)
         # p(channels to c) / p(channels before c)
@@ -109,30 +111,25 @@ class JointLogisticMixture(DiscretizedLogistic):
 
     def mean(self, outputs: Tensor) -> Tensor:
         """Computes the mean of the mixture, see `DiscretizedLogistic.mean`."""
-        parts = self._components(outputs)
+        parts = self._mixture(outputs)
         means: list[Tensor] = []
         for channel in range(self.channels_of(outputs)):
-            location = parts.location[..., channel]
-            for coefficient, mean in zip(self._own(parts, channel), means, strict=True):
-                location = location + coefficient * mean
+            location = self._location(parts, means)
             means.append(self._mean_of_values(location, parts.log_scale[..., channel]))
         weights = ops.exp(parts.log_weight)
         return ops.clip(ops.sum(weights * ops.stack(means, axis=-1), axis=-2), -1.0, 1.0)
 
     def draw(self, outputs: Tensor, numbers: Tensor) -> Tensor:
         """Draws images, each value at one of the levels."""
-        parts = self._components(outputs)
+        parts = self._mixture(outputs)
         is_chosen = chosen(parts.log_weight, numbers[..., :1])
         # That component alone, so that each is a mixture of one.
         parts = _Components(*(ops.sum(is_chosen * each, axis=-2, keepdims=True) for each in parts))
         drawn: list[Tensor] = []
         for channel in range(self.channels_of(outputs)):
-            location = parts.location[..., 0, channel]
-            for coefficient, value in zip(self._own(parts, channel), drawn, strict=True):
-                location = location + coefficient[..., 0] * value
-            log_scale = parts.log_scale[..., 0, channel]
-            drawn.append(self._drawn(location, log_scale, numbers[..., 1 + channel]))
-        return ops.stack(drawn, axis=-1)
+            location, log_scale = self._location(parts, drawn), parts.log_scale[..., channel]
+            drawn.append(self._drawn(location, log_scale, numbers[..., 1 + channel, None]))
+        return ops.concatenate(drawn, axis=-1)
 
     def tempered(self, outputs: Tensor, temperature: Tensor) -> Tensor:
         """Multiplies the scales by the temperature, and divides the weights' logits by it."""
@@ -149,19 +146,21 @@ class JointLogisticMixture(DiscretizedLogistic):
             axis=-1,
         )
 
-    def _location(self, parts: _Components, channel: int, images: Tensor) -> Tensor:
-        """The locations of a channel, given the channels before it, `(..., components)`."""
+    def _location(self, parts: _Components, earlier: Sequence[Tensor]) -> Tensor:
+        """The locations of a channel in each component, `(..., components)`.
+
+        Args:
+            parts: The mixture.
+            earlier: The values of all channels before it, each `(..., 1)` or `(..., components)`.
+        """
+        channel = len(earlier)
+        first = channel * (channel - 1) // 2
         location = parts.location[..., channel]
-        for place, coefficient in enumerate(self._own(parts, channel)):
-            location = location + coefficient * images[..., None, place]
+        for place, value in enumerate(earlier):
+            location = location + parts.coefficients[..., first + place] * value
         return location
 
-    def _own(self, parts: _Components, channel: int) -> list[Tensor]:
-        """The coefficients of a channel, one for each channel before it."""
-        first = channel * (channel - 1) // 2
-        return [parts.coefficients[..., first + place] for place in range(channel)]
-
-    def _components(self, outputs: Tensor) -> _Components:
+    def _mixture(self, outputs: Tensor) -> _Components:
         channels, count = self.channels_of(outputs), self.components
         outputs = ops.cast(outputs, "float32")
         pairs = channels * (channels - 1) // 2
@@ -170,14 +169,9 @@ class JointLogisticMixture(DiscretizedLogistic):
             some = outputs[..., count * first : count * (first + each)]
             return ops.reshape(some, (*ops.shape(outputs)[:-1], count, each))
 
-        points = ops.convert_to_tensor(np.linspace(-1.0, 1.0, count, dtype="float32")[:, None])
         return _Components(
             ops.log_softmax(part(0, 1), axis=-2),
-            part(1, channels) + points,
+            part(1, channels) + self._points(),
             part(1 + channels, channels),
             ops.tanh(part(1 + 2 * channels, pairs)),
         )
-
-    def get_config(self) -> Config:
-        """Returns the constructor's arguments, for saving."""
-        return {**super().get_config(), "components": self.components}

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from keras import ops
 
 from kgan._arguments import integer
+from kgan._levels import level_of
 from kgan._noise import for_batch
 from kgan._typing import Config, Noise, Tensor
 
@@ -267,9 +268,7 @@ class DiscreteLikelihood(Likelihood):
 
     def level_of(self, images: Tensor) -> Tensor:
         """Returns the levels of images, int32 from 0 to `levels - 1`."""
-        images = ops.cast(images, "float32")
-        level = ops.round((images + 1.0) * (0.5 * (self.levels - 1)))
-        return ops.cast(ops.clip(level, 0, self.levels - 1), "int32")
+        return level_of(images, self.levels)
 
     def value_of(self, level: Tensor) -> Tensor:
         """Returns the values of levels, float32 in [-1, 1]."""

@@ -208,10 +208,13 @@ class DiscretizedLogisticMixture(DiscretizedLogistic):
         channels = outputs.shape[-1] // self.outputs_per_channel()
         shape = (*ops.shape(outputs)[:-1], 3, self.components, channels)
         outputs = ops.reshape(ops.cast(outputs, "float32"), shape)
-        points = np.linspace(-1.0, 1.0, self.components, dtype="float32")[:, None]
         log_weight = ops.log_softmax(outputs[..., 0, :, :], axis=-2)
-        location = outputs[..., 1, :, :] + ops.convert_to_tensor(points)
-        return log_weight, location, outputs[..., 2, :, :]
+        return log_weight, outputs[..., 1, :, :] + self._points(), outputs[..., 2, :, :]
+
+    def _points(self) -> Tensor:
+        """Where the locations are relative to, `(components, 1)`."""
+        points = np.linspace(-1.0, 1.0, self.components, dtype="float32")[:, None]
+        return ops.convert_to_tensor(points)
 
     def get_config(self) -> Config:
         """Returns the constructor's arguments, for saving."""

@@ -8,6 +8,7 @@ import numpy as np
 from kgan._typing import Images, Labels, Pictures
 from kgan.data import ImageDataset
 from kgan.images import to_uint8
+from kgan.training.capabilities import draws_binary
 
 
 class Drawable(Protocol):
@@ -103,6 +104,15 @@ def as_dataset(images: Data) -> Drawable:
 def binarization(dataset: Drawable) -> str | None:
     """Returns how a data set binarises its images, or None if it does not."""
     return dataset.binarize if isinstance(dataset, Binarized) else None
+
+
+def compared_with(model: Any, dataset: ImageDataset) -> ImageDataset:
+    """Returns the real images that a model's samples are compared with.
+
+    A decoder's samples are means of pixels, so that they are compared with grey images even if it
+    trains on binary ones.
+    """
+    return dataset if draws_binary(model) else dataset.unbinarized()
 
 
 def levels_of(dataset: Drawable) -> int:

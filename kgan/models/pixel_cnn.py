@@ -1,6 +1,7 @@
 """The autoregressive model of images: each pixel given all pixels before it."""
 
 import contextlib
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -236,7 +237,7 @@ class PixelCNN(GenerativeModel):
         return -ops.mean(self.likelihood.log_prob(batch.images, outputs, training=training))
 
     def _bits(self, nats: Tensor) -> Tensor:
-        return nats / (float(np.prod(self.image_shape)) * float(np.log(2.0)))
+        return nats / (math.prod(self.image_shape) * math.log(2.0))
 
     def _outputs(
         self, network: Network, images: Tensor, labels: Tensor | None, training: bool
@@ -429,8 +430,7 @@ class PixelCNN(GenerativeModel):
             PixelPlan(self.network)  # an error is clearer here than while a loop is compiled
         say = say or now_and_then()
         random = np.random.default_rng(seed)
-        options = {"averaged": bool(averaged)}
-        fill = PixelCNN._fill_cached if cached else PixelCNN._fill_naively
+        options = {"averaged": bool(averaged), "cached": bool(cached)}
         parts: list[Images] = []
         interrupt = _interrupts.Remembered()
         try:
@@ -441,7 +441,7 @@ class PixelCNN(GenerativeModel):
                     arrays = [given[rows], known[rows][..., None], numbers]
                     arrays += [np.float32(temperature)]
                     arrays += [] if chosen is None else [chosen[rows]]
-                    parts.append(_backend.predict(self, fill, *arrays, **options))
+                    parts.append(_backend.predict(self, PixelCNN._fill, *arrays, **options))
                     say(f"drew {min(first + size, n):,} of {n:,} images")
                     interrupt.arrive()
         except KeyboardInterrupt as interrupted:
@@ -455,7 +455,7 @@ class PixelCNN(GenerativeModel):
         shape = (n, height, width, self.likelihood.numbers_for(channels))
         return random.random(shape, "float32")
 
-    def _fill_cached(
+    def _fill(
         self,
         given: Tensor,
         known: Tensor,
@@ -463,42 +463,30 @@ class PixelCNN(GenerativeModel):
         temperature: Tensor,
         labels: Tensor | None = None,
         averaged: bool = True,
+        cached: bool = True,
     ) -> Tensor:
-        """Draws the unknown pixels, and computes only what is new at each."""
+        """Draws the unknown pixels."""
         network = self.network_in_use("network", averaged)
-        inputs = [] if labels is None else [as_input(labels, network)]
 
-        def draw(outputs: Tensor, own: Tensor) -> Tensor:
-            return self._draw(outputs, own, temperature)
+        def draw(outputs: Tensor, numbers: Tensor) -> Tensor:
+            outputs = self.likelihood.tempered(ops.cast(outputs, "float32"), temperature)
+            return self.likelihood.draw(outputs, numbers)
 
-        return PixelPlan(network).scan(draw, given, known, numbers, inputs)
-
-    def _fill_naively(
-        self,
-        given: Tensor,
-        known: Tensor,
-        numbers: Tensor,
-        temperature: Tensor,
-        labels: Tensor | None = None,
-        averaged: bool = True,
-    ) -> Tensor:
-        """Draws the unknown pixels, with the whole network for each value."""
-        network = self.network_in_use("network", averaged)
+        if cached:
+            inputs = [] if labels is None else [as_input(labels, network)]
+            return PixelPlan(network).scan(draw, given, known, numbers, inputs)
         height, width, channels = self.image_shape
         times = 1 if self.likelihood.is_joint else channels
         places = ops.reshape(ops.arange(height * width * channels), (1, height, width, channels))
 
         def value(number: Tensor, images: Tensor) -> Tensor:
+            """The images with one value drawn, by the whole network."""
             outputs = self._outputs(network, images, labels, training=False)
-            drawn = ops.where(known, given, self._draw(outputs, numbers, temperature))
+            drawn = ops.where(known, given, draw(outputs, numbers))
             is_present = places // (channels // times) == number
             return ops.where(is_present, drawn, images)
 
         return ops.fori_loop(0, height * width * times, value, ops.zeros_like(given))
-
-    def _draw(self, outputs: Tensor, numbers: Tensor, temperature: Tensor) -> Tensor:
-        outputs = ops.cast(outputs, "float32")
-        return self.likelihood.draw(self.likelihood.tempered(outputs, temperature), numbers)
 
     # ---- likelihood ------------------------------------------------------------------------------
 
@@ -548,14 +536,7 @@ class PixelCNN(GenerativeModel):
         """
         arrays = self.checked_arrays(images, labels)
         self.likelihood.check_images(arrays[0])
-        size = integer("batch_size", batch_size)
-        return np.asarray(
-            self.predict_in_batches(PixelCNN._log_prob_of_arrays, arrays, size), "float32"
-        )
-
-    def _log_prob_of_arrays(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        outputs = self._outputs(self.network_in_use("network"), images, labels, training=False)
-        return self.likelihood.log_prob_of_values(images, outputs)
+        return self._of_values(arrays, "log_prob_of_values", batch_size)
 
     def entropy(self, images: ImagesLike, labels: LabelsLike = None, batch_size: int = 16) -> Array:
         """Computes how uncertain the model is about each value, given those before it.
@@ -575,15 +556,18 @@ class PixelCNN(GenerativeModel):
         kgan.images.show(bits * 2 - 1)
         ```
         """
-        arrays = self.checked_arrays(images, labels)
-        size = integer("batch_size", batch_size)
-        return np.asarray(
-            self.predict_in_batches(PixelCNN._entropy_of_arrays, arrays, size), "float32"
-        )
+        nats = self._of_values(self.checked_arrays(images, labels), "entropy", batch_size)
+        return nats / np.float32(math.log(2.0))
 
-    def _entropy_of_arrays(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+    def _of_values(self, arrays: list[np.ndarray], measure: str, batch_size: int) -> Array:
+        """A measure of the likelihood for each value of images, given those before it."""
+        size = integer("batch_size", batch_size)
+        found = self.predict_in_batches(PixelCNN._measured, arrays, size, measure=measure)
+        return np.asarray(found, "float32")
+
+    def _measured(self, images: Tensor, labels: Tensor | None = None, *, measure: str) -> Tensor:
         outputs = self._outputs(self.network_in_use("network"), images, labels, training=False)
-        return self.likelihood.entropy(images, outputs) / float(np.log(2.0))
+        return getattr(self.likelihood, measure)(images, outputs)
 
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Exports the network that samples are made with: `keras.Model.export`.

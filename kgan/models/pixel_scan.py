@@ -116,10 +116,8 @@ class PixelPlan:
                 "Expected a network whose outputs see only pixels before their own. Received: a "
                 f"network whose output depends on the pixel itself. {_STRICT}"
             )
-        self._causal = [
-            each for each in self._nodes.values() if isinstance(each.operation, CausalLayer)
-        ]
-        scanned = [each for each in self._causal if not _is_whole_row(each)]
+        causal = [each for each in self._nodes.values() if isinstance(each.operation, CausalLayer)]
+        scanned = [each for each in causal if not _is_whole_row(each)]
         self._row_layers = [each for each in scanned if each.operation.scans == "rows"]
         self._pixel_layers = [each for each in scanned if each.operation.scans == "pixels"]
         # Tensors that are known pixel by pixel, and that layers of rows read.
@@ -159,10 +157,9 @@ class PixelPlan:
             for tensor in each.inputs
             if self._kinds[tensor] == Kind.ROW
         ]
-        return list(dict.fromkeys([*read, *self._row_outputs()]))
-
-    def _row_outputs(self) -> list[int]:
-        return [self._output] if self._kinds[self._output] == Kind.ROW else []
+        if self._kinds[self._output] == Kind.ROW:
+            read.append(self._output)
+        return list(dict.fromkeys(read))
 
     # ---- the scan --------------------------------------------------------------------------------
 
@@ -196,7 +193,8 @@ class PixelPlan:
 
         def row(place: Tensor, state: tuple[Tensor, tuple[State, ...], tuple[State, ...]]) -> Any:
             image, row_states, pixel_states = state
-            rows, row_states = self._run_row(place, row_states, constants)
+            rows = {**constants}
+            row_states = self._run(Kind.ROW, self._row_layers, place, rows, row_states)
             columns = {
                 tensor: ops.transpose(rows[tensor], (2, 0, 1, 3)) for tensor in self._at_pixels
             }
@@ -226,13 +224,7 @@ class PixelPlan:
             image = _backend.written(image, place, buffers[0])
             for tensor, buffer in zip(self._gathered, buffers[1:], strict=True):
                 rows[tensor] = ops.transpose(buffer, (1, 0, 2))[:, None]
-            row_states = tuple(
-                each.operation.push(own, rows[each.inputs[0]], place)
-                if each.operation.strict
-                else own
-                for each, own in zip(self._row_layers, row_states, strict=True)
-            )
-            return image, row_states, pixel_states
+            return image, self._pushed(self._row_layers, place, rows, row_states), pixel_states
 
         image = ops.zeros_like(inputs[0])
         states = (self._initial(self._row_layers, given), self._initial(self._pixel_layers, given))
@@ -260,27 +252,52 @@ class PixelPlan:
             for size, dtype in zip(channels, dtypes, strict=True)
         )
 
-    def _run_row(
-        self, place: Tensor, states: tuple[State, ...], constants: Values
-    ) -> tuple[Values, tuple[State, ...]]:
-        """All tensors of kind ROW, and the states of layers that are not strict."""
-        values, new = {**constants}, []
-        own = {each.output: number for number, each in enumerate(self._row_layers)}
+    def _run(
+        self,
+        kind: Kind,
+        layers: Sequence[_Node],
+        place: Tensor,
+        values: Values,
+        states: tuple[State, ...],
+    ) -> tuple[State, ...]:
+        """Computes all tensors of a kind into `values`, and gives the next states.
+
+        Args:
+            kind: ROW or PIXEL.
+            layers: The causal layers that compute a row or a pixel at a time.
+            place: The number of the row, or of the pixel.
+            values: The tensors that are known. Those of the kind are added.
+            states: Those of the layers. Strict layers keep theirs until `_pushed`.
+        """
+        numbers = {each.output: number for number, each in enumerate(layers)}
         new = list(states)
         for each in self._nodes.values():
-            if each.kind != Kind.ROW:
+            if each.kind != kind:
                 continue
-            if each.output not in own:
+            number, layer = numbers.get(each.output), each.operation
+            if number is None:
                 self._value(each.output, values)
-                continue
-            number, layer = own[each.output], each.operation
-            if layer.strict:
+            elif layer.strict:
                 values[each.output] = layer.before(states[number], place)
             else:
-                values[each.output], new[number] = layer.step(
-                    states[number], values[each.inputs[0]], place
-                )
-        return values, tuple(new)
+                x = values[each.inputs[0]]
+                values[each.output], new[number] = layer.step(states[number], x, place)
+        return tuple(new)
+
+    def _pushed(
+        self,
+        layers: Sequence[_Node],
+        place: Tensor,
+        values: Values,
+        states: tuple[State, ...],
+    ) -> tuple[State, ...]:
+        """The states after strict layers got their inputs, which `values` hold or lead to."""
+        return tuple(
+            each.operation.push(own, self._value(each.inputs[0], values), place)
+            if each.operation.strict
+            else own
+            for each, own in zip(layers, states, strict=True)
+        )
 
     def _run_pixel(
         self,
@@ -292,21 +309,7 @@ class PixelPlan:
     ) -> tuple[State, ...]:
         """Computes all tensors of a pixel into `values`, draws it, and gives the next states."""
         given, known, numbers = inputs
-        new = list(states)
-        own = {each.output: number for number, each in enumerate(self._pixel_layers)}
-        for each in self._nodes.values():
-            if each.kind != Kind.PIXEL:
-                continue
-            if each.output not in own:
-                self._value(each.output, values)
-                continue
-            number, layer = own[each.output], each.operation
-            if layer.strict:
-                values[each.output] = layer.before(states[number], place)
-            else:
-                values[each.output], new[number] = layer.step(
-                    states[number], values[each.inputs[0]], place
-                )
+        states = self._run(Kind.PIXEL, self._pixel_layers, place, values, states)
         pixel = ops.zeros_like(given)
         for channel in range(self.channels if self.is_channelwise else 1):
             present = {**values, self._image: pixel}
@@ -318,14 +321,9 @@ class PixelPlan:
             else:
                 pixel = drawn
         values[self._image] = pixel
-        for each in self._pixel_layers:
-            if each.operation.strict:
-                number = own[each.output]
-                x = self._value(each.inputs[0], values)
-                new[number] = each.operation.push(states[number], x, place)
         for tensor in self._gathered:
             self._value(tensor, values)
-        return tuple(new)
+        return self._pushed(self._pixel_layers, place, values, states)
 
     def _value(self, tensor: int, values: Values) -> Tensor:
         """The value of a tensor, computed from those that are known, and remembered."""

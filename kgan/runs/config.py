@@ -124,7 +124,7 @@ def read_config(path: str | os.PathLike[str]) -> RunConfig:
     ```python
     config, dataset = kgan.runs.load_data(kgan.runs.RunConfig(dataset="digits"))
     run = kgan.runs.Run.begin("runs/read", config, dataset)
-    assert kgan.runs.read_config("runs/read/config.json").recipe == config.recipe
+    assert kgan.runs.read_config("runs/read/config.json") == config
     ```
     """
     try:

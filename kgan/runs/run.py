@@ -13,12 +13,13 @@ from kgan._environment import register_classes
 from kgan.callbacks.checkpoint import loading
 from kgan.callbacks.loss_history import read_history
 from kgan.data.paired import TranslationDataset
+from kgan.metrics.datasets import compared_with
 from kgan.metrics.evaluator import FEWEST, default_features, is_sequence
 from kgan.runs import directory as files
 from kgan.runs.config import RunConfig, read_config, read_versions, write_config
 from kgan.runs.training_data import TrainingData
 from kgan.training import GenerativeModel
-from kgan.training.capabilities import Encodes, Generates, Translates, classes_of, draws_binary
+from kgan.training.capabilities import Encodes, Generates, Translates, classes_of
 
 # An epoch of small data spans several passes: recipes count epochs, and networks need steps.
 FEWEST_IMAGES = 32_000
@@ -125,8 +126,7 @@ class Run:
             directory = Path(directory)
             files.check_is_free(directory)
         recipe = recipes.get(config.recipe)
-        policy = config.dtype_policy or recipe.dtype_policy or "float32"
-        config = replace(config, dtype_policy=policy)
+        policy = config.dtype_policy or recipe.dtype_policy
         model = replace(recipe, dtype_policy=policy).build(
             **dataset.build_options, seed=config.seed, initial=initial, frozen=_frozen(config)
         )
@@ -262,8 +262,7 @@ class Run:
             return []
         if len(self.dataset.images) < FEWEST:  # too few for any metric
             return []
-        # A decoder's samples are means of pixels, so they are compared with grey images.
-        real = self.dataset if draws_binary(self.model) else self.dataset.unbinarized()
+        real = compared_with(self.model, self.dataset)
         chosen: list[keras.callbacks.Callback] = [callbacks.CollapseAlarm(real)]
         count = self.config.evaluation_count
         # There are no metrics for images that kgan has no features for.

@@ -32,10 +32,10 @@ def load_data(config: RunConfig, say: Say = print) -> tuple[RunConfig, TrainingD
         say: Called with a line of text if MNIST is not available. Defaults to `print`.
 
     Returns:
-        The configuration with the names of its data set and its task, the size of its images and
-        the names of its classes; and the data set: a `kgan.data.PairedDataset` or a
-        `kgan.data.UnpairedDataset` if the recipe needs one, and a `kgan.data.ImageDataset`
-        otherwise.
+        The configuration with the names of its data set and its task, the size of its images, the
+        names of its classes and the precision of its networks; and the data set: a
+        `kgan.data.PairedDataset` or a `kgan.data.UnpairedDataset` if the recipe needs one, and a
+        `kgan.data.ImageDataset` otherwise.
 
     Raises:
         OSError: The data set is not available.
@@ -196,4 +196,5 @@ def _resolved(config: RunConfig, dataset: TrainingData) -> RunConfig:
     if config.dataset == FOLDER and size is None:
         size = list(dataset.image_shape[:2])
     names = None if dataset.class_names is None else list(dataset.class_names)
-    return replace(config, image_size=size, class_names=names)
+    policy = config.dtype_policy or recipes.get(config.recipe).dtype_policy or "float32"
+    return replace(config, image_size=size, class_names=names, dtype_policy=policy)
